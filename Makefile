@@ -1,0 +1,40 @@
+# make install | demo | test | lint | clean.  demo, test and lint install first where needed.
+
+VENV := .venv
+STAMP := $(VENV)/.installed
+BIN := $(VENV)/bin
+
+# The first interpreter here that the package supports; name another one with `make PYTHON=...`.
+PYTHON ?= $(shell for candidate in python3 python3.12 python3.11; do \
+	$$candidate -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
+	&& { echo $$candidate; break; }; done)
+
+# FAST=1 leaves out the tests marked slow; PYTEST_ARGS goes to pytest as it is.
+ifeq ($(FAST),1)
+SELECTION := -m "not slow"
+endif
+
+.PHONY: install demo test lint clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { \
+		echo "no Python 3.11 or 3.12 found; install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --prefer-binary -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/python -m hvqcgic.demo
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(SELECTION) $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .ruff_cache

@@ -1,0 +1,179 @@
+"""Imports point one way, and the console commands stay light."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "hvqcgic"
+
+# Every part of the package, from the bottom up. A part may import itself and parts of the lines above its own:
+# so models and entropy do not know of each other, and nothing knows of training but the programs on top of it.
+ORDER = (
+    {"errors"},
+    {"schedule"},
+    {"bitstream"},
+    {"files"},
+    {"picture", "model_file"},
+    {"models", "entropy"},
+    {"frozen_model"},
+    {"codec"},
+    {"__init__"},
+    {"commands"},
+    {"cli"},
+    {"__main__"},
+    {"training", "evaluation"},
+    {"train", "evaluate", "sweep", "export", "demo"},
+)
+RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
+LAZY_EXPORTS = {"load": "codec", "Codec": "codec", "BitstreamError": "errors"}
+NOT_FOR_COMMANDS = {"lightning", "pytorch_lightning", "optuna", "compressai", "lpips", "matplotlib"}
+
+
+def sources() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Full names of all that a file imports, lazily or not: `a.b` and `a.b.c` for `from a.b import c`."""
+    package = module_of(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            found.update([origin, *(f"{origin}.{alias.name}" for alias in node.names)])
+    return frozenset(found)
+
+
+def parts_imported(path: Path) -> Iterator[str]:
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top == "hvqcgic" and rest:
+            part = rest.split(".")[0]
+            yield LAZY_EXPORTS.get(part, part)
+
+
+def outside_imported(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(path)} - {"hvqcgic"}
+
+
+def with_parents(names: Iterable[str]) -> set[str]:
+    """Names and the packages that hold them, which Python imports first."""
+    return {".".join(parts[: i + 1]) for parts in (name.split(".") for name in names) for i in range(len(parts))}
+
+
+def reachable(start: Path) -> set[Path]:
+    """All files of the package that a file can come to import, lazily or not."""
+    by_name = {module_of(path): path for path in sources()}
+    seen: set[Path] = set()
+    todo = [start]
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo += [by_name[name] for name in with_parents(imports(path)) if name in by_name]
+    return seen
+
+
+def modules_loaded(*arguments: str) -> set[str]:
+    """Names of all modules that a Python run imports; the run has to succeed."""
+    run = subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments], capture_output=True, text=True, cwd=ROOT, check=False
+    )
+    lines = run.stderr.splitlines()
+    assert run.returncode == 0, "\n".join(line for line in lines if not line.startswith("import time:"))
+    return {line.split("|")[2].strip() for line in lines if line.startswith("import time:") and line.count("|") == 2}
+
+
+@pytest.mark.parametrize("path", sources(), ids=module_of)
+def test_imports_point_one_way(path: Path) -> None:
+    part = part_of(path)
+    assert part in RANK, f"{part}: a new part of the package; give it its place in ORDER"
+    wrong = {other for other in parts_imported(path) if other != part and RANK.get(other, -1) >= RANK[part]}
+    assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}, which is not below {part}"
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "bitstream").rglob("*.py")), ids=module_of)
+def test_bitstream_is_the_standard_library_alone(path: Path) -> None:
+    foreign = outside_imported(path) - set(sys.stdlib_module_names)
+    assert not foreign, f"{path.relative_to(ROOT)} imports {sorted(foreign)}"
+
+
+def test_no_command_can_reach_what_only_training_needs() -> None:
+    wrong = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in reachable(PACKAGE / "cli.py")
+        for name in outside_imported(path) & NOT_FOR_COMMANDS
+    }
+    assert not wrong
+
+
+def test_relative_imports_are_resolved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "hvqcgic"
+    (package / "models").mkdir(parents=True)
+    file = package / "models" / "quantiser.py"
+    file.write_text("def f():\n    from ..entropy import coder\n", encoding="utf-8")
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", package)
+    assert set(parts_imported(file)) == {"entropy"}
+
+
+def test_importing_the_package_does_not_import_torch() -> None:
+    loaded = modules_loaded("-c", "import hvqcgic")
+    assert "hvqcgic" in loaded
+    assert not loaded & {"torch", "numpy", "PIL"}
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["compress", "--help"], ["compare", "--help"]], ids=" ".join
+)
+def test_help_does_not_import_torch(arguments: list[str]) -> None:
+    loaded = modules_loaded("-m", "hvqcgic", *arguments)
+    assert "hvqcgic.cli" in loaded
+    assert not loaded & ({"torch", "numpy"} | NOT_FOR_COMMANDS)
+
+
+@pytest.mark.parametrize("json_flag", [[], ["--json"]], ids=["text", "json"])
+def test_info_does_not_import_torch(tmp_path: Path, json_flag: list[str]) -> None:
+    from hvqcgic.bitstream.container import Header, pack
+
+    file = tmp_path / "picture.hvq"
+    header = Header(version=1, fingerprint=bytes(8), mode="adaptive", width=64, height=48, n_coarse=6, n_medium=10)
+    file.write_bytes(pack(header, [b"indices"]))
+    loaded = modules_loaded("-m", "hvqcgic", "info", str(file), *json_flag)
+    assert "hvqcgic.bitstream.container" in loaded
+    assert not loaded & ({"torch"} | NOT_FOR_COMMANDS)
+
+
+def test_coding_a_picture_does_not_import_what_only_training_needs(tmp_path: Path) -> None:
+    from PIL import Image
+
+    picture, coded = tmp_path / "picture.png", tmp_path / "picture.hvq"
+    Image.new("RGB", (40, 24), (90, 120, 60)).save(picture)
+    for arguments in (
+        ["compress", str(picture), "-o", str(coded), "--model", "tiny"],
+        ["decompress", str(coded), "-o", str(tmp_path / "again.png")],
+        ["compare", str(picture), "--model", "tiny", "--json"],
+    ):
+        loaded = modules_loaded("-m", "hvqcgic", *arguments)
+        assert "torch" in loaded
+        assert not {name.split(".")[0] for name in loaded} & NOT_FOR_COMMANDS

@@ -1,0 +1,99 @@
+"""The options that say which codec to use, shared by the commands that code pictures."""
+
+import argparse
+from typing import TYPE_CHECKING
+
+from hvqcgic.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hvqcgic.codec import Codec
+
+DEFAULT_MODEL = "tiny"
+
+Ratios = tuple[float, float, float]
+
+
+def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | None, model_help: str) -> None:
+    """Add `--model`, `--device` and `--threads`."""
+    parser.add_argument("--model", metavar="NAME_OR_FILE", default=default_model, help=model_help)
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="where the picture networks run: auto (a GPU where there is one), cpu, cuda, cuda:1 ... (default: auto)",
+    )
+    parser.add_argument(
+        "--threads", type=_positive, metavar="N", help="CPU threads to use (default: as many as PyTorch chooses)"
+    )
+
+
+def add_ratios(parser: argparse.ArgumentParser) -> None:
+    """Add `--ratios`."""
+    parser.add_argument(
+        "--ratios",
+        type=_ratios,
+        metavar="F,M,C",
+        help="shares of the picture's area in fine (4 x 4 px), medium (8 x 8) and coarse (16 x 16) cells, sum 1; "
+        "more fine cells make a better picture and a larger file (default: the model's, 0.5,0.4,0.1 for tiny)",
+    )
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return number
+
+
+def _ratios(text: str) -> Ratios:
+    try:
+        fine, medium, coarse = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not three numbers F,M,C, such as 0.5,0.4,0.1") from None
+    return fine, medium, coarse
+
+
+def check_options(arguments: argparse.Namespace) -> None:
+    """Check what can be wrong for every picture alike, once and before the first.
+
+    Raises:
+        ModelError: there is no such model.
+        ConfigError: the ratios are not shares that sum to 1.
+    """
+    from hvqcgic.model_file import find_model
+
+    if arguments.model is not None:
+        find_model(arguments.model)
+    ratios = getattr(arguments, "ratios", None)
+    if ratios is not None:
+        from hvqcgic.models.granularity import check_ratios
+
+        try:
+            check_ratios(ratios)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+
+def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
+    """Load a model for the device and threads that were asked for.
+
+    Raises:
+        ModelError: the model's file is damaged.
+        ConfigError: there is no such device.
+    """
+    import torch
+
+    from hvqcgic.codec import load
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    return load(model, device=arguments.device)
+
+
+def allow_large_pictures() -> None:
+    """Let Pillow open what this project accepts: the process is ours, so its global limit is ours to set."""
+    from PIL import Image
+
+    from hvqcgic.bitstream import MAX_PIXELS
+
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS

@@ -1,0 +1,137 @@
+"""`hvqcgic compare`: what every coding mode costs for the same indices of the same pictures."""
+
+import argparse
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hvqcgic.bitstream import MODES
+from hvqcgic.commands.codec_options import (
+    DEFAULT_MODEL,
+    add_codec_options,
+    add_ratios,
+    allow_large_pictures,
+    check_options,
+    load_codec,
+)
+
+if TYPE_CHECKING:
+    from hvqcgic.codec import Codec
+
+SUMMARY = "compare the coding modes on the same indices"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures")
+    add_codec_options(
+        parser,
+        default_model=DEFAULT_MODEL,
+        model_help=f"a bundled model (see hvqcgic models) or a model file (default: {DEFAULT_MODEL})",
+    )
+    add_ratios(parser)
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compare the modes on each picture; return the exit code."""
+    from hvqcgic.commands.batch import run_batch
+    from hvqcgic.commands.terminal import say, say_json
+    from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+
+    inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
+    check_options(arguments)
+    allow_large_pictures()
+    job = _Job(arguments)
+    code = run_batch(inputs, job.compare, label="compare")
+    if arguments.json and job.results:
+        say_json(job.summary())
+    elif len(job.results) > 1:
+        say(format_mean(job.results))
+    return code
+
+
+@dataclass
+class _Job:
+    """One call of the command: its settings, the codec, and the results so far."""
+
+    arguments: argparse.Namespace
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+    @cached_property
+    def codec(self) -> "Codec":
+        """The codec, loaded for the first picture that can be read."""
+        return load_codec(self.arguments, self.arguments.model)
+
+    def compare(self, path: Path) -> str:
+        """Code one picture in every mode; return the mean saving so far."""
+        from hvqcgic.commands.terminal import say
+        from hvqcgic.picture import read_picture
+
+        picture = read_picture(path)
+        encoded = self.codec.encode(picture, ratios=self.arguments.ratios)
+        written = {coding: self.codec.write(encoded, coding=coding) for coding in MODES}
+        self.results.append(
+            {
+                "name": path.name,
+                "width": encoded.width,
+                "height": encoded.height,
+                "bytes": {coding: len(result.data) for coding, result in written.items()},
+                "estimated_bits": float(written["adaptive"].estimated_bits),
+                "parts": {part: float(bits) for part, bits in written["adaptive"].parts.items()},
+            }
+        )
+        if not self.arguments.json:
+            say(format_picture(self.results[-1]))
+        saved = saving_percent(_mean_bytes(self.results), "static-arithmetic")
+        return f"adaptive saves {saved:.1f} % of static arithmetic"
+
+    def summary(self) -> dict[str, Any]:
+        """Everything compared, for machines."""
+        return {
+            "model": self.codec.name,
+            "ratios": list(self.arguments.ratios or self.codec.config.default_ratios),
+            "pictures": self.results,
+        }
+
+
+def saving_percent(sizes: dict[str, float], coding: str) -> float:
+    """How much smaller `adaptive` is than another mode, in per cent of that mode's size."""
+    return 100 * (1 - sizes["adaptive"] / sizes[coding])
+
+
+def format_picture(result: dict[str, Any]) -> str:
+    """A table of one picture's sizes, and the estimate against the real file."""
+    n_px = result["width"] * result["height"]
+    real_bits = 8 * result["bytes"]["adaptive"]
+    estimated_bits = result["estimated_bits"]
+    lines = [
+        f"{result['name']}: {result['width']} x {result['height']} pixels",
+        *_table(result["bytes"], {coding: 8 * size / n_px for coding, size in result["bytes"].items()}),
+        f"  adaptive: {real_bits} bits in the file, {estimated_bits:.1f} estimated "
+        f"({100 * (real_bits / estimated_bits - 1):+.2f} %)",
+    ]
+    return "\n".join(lines)
+
+
+def format_mean(results: list[dict[str, Any]]) -> str:
+    """A table of the mean sizes of several pictures; bpp are means of the pictures' bpp."""
+    bpp = {
+        coding: sum(8 * result["bytes"][coding] / (result["width"] * result["height"]) for result in results)
+        / len(results)
+        for coding in MODES
+    }
+    return "\n".join([f"mean of {len(results)} pictures", *_table(_mean_bytes(results), bpp)])
+
+
+def _mean_bytes(results: list[dict[str, Any]]) -> dict[str, float]:
+    return {coding: sum(result["bytes"][coding] for result in results) / len(results) for coding in MODES}
+
+
+def _table(sizes: dict[str, float], bpp: dict[str, float]) -> list[str]:
+    lines = [f"  {'coding':<18}{'bytes':>10}{'bpp':>10}{'adaptive saves':>17}"]
+    for coding, size in sizes.items():
+        saved = "" if coding == "adaptive" else f"{saving_percent(sizes, coding):.1f} %"
+        lines.append(f"  {coding:<18}{size:>10.0f}{bpp[coding]:>10.4f}{saved:>17}".rstrip())
+    return lines

@@ -1,0 +1,125 @@
+"""`hvqcgic compress`: pictures to `.hvq` files."""
+
+import argparse
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hvqcgic.bitstream import MODES
+from hvqcgic.commands.codec_options import (
+    DEFAULT_MODEL,
+    add_codec_options,
+    add_ratios,
+    allow_large_pictures,
+    check_options,
+    load_codec,
+)
+
+if TYPE_CHECKING:
+    from hvqcgic.codec import Codec
+
+SUMMARY = "compress pictures to .hvq files"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures")
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="DIR_OR_FILE",
+        help="a folder (made if need be), where each picture becomes NAME.hvq; or, for one picture, a .hvq file",
+    )
+    add_codec_options(
+        parser,
+        default_model=DEFAULT_MODEL,
+        model_help=f"a bundled model (see hvqcgic models) or a model file (default: {DEFAULT_MODEL})",
+    )
+    add_ratios(parser)
+    parser.add_argument(
+        "--coding", choices=MODES, default="adaptive", help="how the indices are coded (default: adaptive)"
+    )
+    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
+    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compress each picture; return the exit code."""
+    from hvqcgic.commands.batch import run_batch
+    from hvqcgic.commands.terminal import say_json
+    from hvqcgic.files import PICTURE_SUFFIXES, STREAM_SUFFIX, find_inputs, plan_outputs
+
+    inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
+    plan = plan_outputs(inputs, arguments.output, (STREAM_SUFFIX,))
+    check_options(arguments)
+    allow_large_pictures()
+    job = _Job(arguments, plan)
+    code = run_batch(inputs, job.compress, label="compress")
+    if arguments.json and job.results:
+        say_json(job.summary())
+    return code
+
+
+@dataclass
+class _Job:
+    """One call of the command: its settings, the codec, and the results so far."""
+
+    arguments: argparse.Namespace
+    plan: dict[Path, Path]
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+    @cached_property
+    def codec(self) -> "Codec":
+        """The codec, loaded for the first picture that can be read."""
+        return load_codec(self.arguments, self.arguments.model)
+
+    def compress(self, path: Path) -> str:
+        """Compress one picture; return the mean rate so far."""
+        from hvqcgic.commands.terminal import say
+        from hvqcgic.files import check_output, write_atomically
+        from hvqcgic.picture import read_picture
+
+        output = self.plan[path]
+        check_output(path, output, force=self.arguments.force)
+        picture = read_picture(path)
+        encoded = self.codec.encode(picture, ratios=self.arguments.ratios)
+        written = self.codec.write(encoded, coding=self.arguments.coding)
+        write_atomically(output, written.data, force=self.arguments.force)
+        result = {
+            "name": path.name,
+            "output": str(output),
+            "width": encoded.width,
+            "height": encoded.height,
+            "bytes": len(written.data),
+            "bpp": 8 * len(written.data) / (encoded.width * encoded.height),
+            "estimated_bits": float(written.estimated_bits),
+            "parts": {part: float(bits) for part, bits in written.parts.items()},
+        }
+        self.results.append(result)
+        if not self.arguments.json:
+            say(_summary_line(path, result))
+        return f"mean {sum(result['bpp'] for result in self.results) / len(self.results):.3f} bpp"
+
+    def summary(self) -> dict[str, Any]:
+        """Everything done, for machines."""
+        return {
+            "model": self.codec.name,
+            "ratios": list(self.arguments.ratios or self.codec.config.default_ratios),
+            "coding": self.arguments.coding,
+            "pictures": self.results,
+        }
+
+
+def _summary_line(path: Path, result: dict[str, Any]) -> str:
+    parts = result["parts"]
+    shares = {
+        "indices": sum(parts[granularity] for granularity in ("coarse", "medium", "fine")),
+        "side information": parts["z"],
+        "map": parts["map"],
+        "container": parts["container"],
+    }
+    total = sum(shares.values())
+    text = ", ".join(f"{name} {100 * bits / total:.1f} %" for name, bits in shares.items())
+    return f"{path} -> {result['output']}: {result['bytes']} bytes, {result['bpp']:.4f} bpp; {text}"

@@ -1,0 +1,91 @@
+"""`hvqcgic info`: what a `.hvq` file says about itself, read without a model."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+SUMMARY = "show what a .hvq file says about itself"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="a .hvq file")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show one file; return the exit code."""
+    from hvqcgic.commands.terminal import say, say_json
+
+    facts = describe(Path(arguments.file))
+    if arguments.json:
+        say_json(facts)
+    else:
+        say(format_facts(facts))
+    return 0
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Everything that a stream says about itself.
+
+    Raises:
+        BitstreamError: it cannot be read; the message names the path.
+    """
+    from hvqcgic.bitstream import unpack
+    from hvqcgic.errors import BitstreamError
+    from hvqcgic.files import read_stream
+
+    data = read_stream(path)
+    try:
+        container = unpack(data)
+    except BitstreamError as error:
+        raise type(error)(f"{path}: {error}") from error
+    header = container.header
+    n_fine = 4 * (4 * (header.grid_cells - header.n_coarse) - header.n_medium)
+    cells = {"fine": n_fine, "medium": header.n_medium, "coarse": header.n_coarse}
+    areas = {"fine": 1, "medium": 4, "coarse": 16}
+    return {
+        "name": path.name,
+        "bytes": len(data),
+        "bpp": 8 * len(data) / (header.width * header.height),
+        "width": header.width,
+        "height": header.height,
+        "version": header.version,
+        "fingerprint": header.fingerprint.hex(),
+        "model": _model_name(header.fingerprint),
+        "coding": header.mode,
+        "cells": cells,
+        "ratios": [count * areas[name] / (16 * header.grid_cells) for name, count in cells.items()],
+        "sections": [len(section) for section in container.sections],
+    }
+
+
+def _model_name(fingerprint: bytes) -> str | None:
+    """The bundled model that has a fingerprint, if any; what else is wrong with model files is not asked here."""
+    from hvqcgic.errors import ModelError
+    from hvqcgic.model_file import bundled_models, read_summary
+
+    for path in bundled_models().values():
+        try:
+            summary = read_summary(path)
+        except ModelError:
+            continue
+        if summary.fingerprint == fingerprint:
+            return summary.name
+    return None
+
+
+def format_facts(facts: dict[str, Any]) -> str:
+    """The facts of `describe`, to be read by a person."""
+    cells = ", ".join(f"{name} {count}" for name, count in facts["cells"].items())
+    ratios = ", ".join(f"{name} {share:.3f}" for name, share in zip(facts["cells"], facts["ratios"], strict=True))
+    lines = {
+        "coding": facts["coding"],
+        "model": f"{facts['model'] or 'not one of those bundled'} (fingerprint {facts['fingerprint']})",
+        "cells": cells,
+        "ratios": ratios,
+        "sections": ", ".join(f"{size} bytes" for size in facts["sections"]),
+        "format version": facts["version"],
+    }
+    title = f"{facts['name']}: {facts['width']} x {facts['height']} pixels, {facts['bytes']} bytes"
+    return "\n".join([f"{title}, {facts['bpp']:.4f} bpp", *(f"  {name:<16}{value}" for name, value in lines.items())])

@@ -1,0 +1,110 @@
+"""Model files by name, and what they say about themselves, read without torch.
+
+A model file is safetensors: eight bytes with the length of a JSON header, the header, numbers. The header's
+`__metadata__` holds `config` (JSON), `card` (JSON) and `fingerprint` (16 hexadecimal digits).
+"""
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hvqcgic.errors import ModelError
+from hvqcgic.files import reason
+
+WEIGHTS_FOLDER = Path(__file__).parent / "weights"
+MODEL_SUFFIX = ".safetensors"
+MAX_HEADER_BYTES = 1 << 24
+"""Headers are some ten thousand bytes; a longer one is a foreign or damaged file."""
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """What a model file says about itself.
+
+    Attributes:
+        name: how commands call it.
+        path: where it is.
+        size_bytes: of the file.
+        fingerprint: 8 bytes, as in the streams that the model makes; as stated, not recomputed.
+        config: the model's configuration.
+        card: data, steps, hardware, figures.
+        metadata: all of the header's `__metadata__`, as it stands there.
+    """
+
+    name: str
+    path: Path
+    size_bytes: int
+    fingerprint: bytes
+    config: dict[str, Any]
+    card: dict[str, Any]
+    metadata: dict[str, str]
+
+
+def bundled_models() -> dict[str, Path]:
+    """The models that come with the package, by name."""
+    return {path.stem: path for path in sorted(WEIGHTS_FOLDER.glob(f"*{MODEL_SUFFIX}"))}
+
+
+def find_model(name_or_path: str | Path) -> Path:
+    """The file of a model: a bundled one by its name, or any by its path.
+
+    Raises:
+        ModelError: there is no such model; the message names those that there are.
+    """
+    bundled = bundled_models()
+    if str(name_or_path) in bundled:
+        return bundled[str(name_or_path)]
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ModelError(f"{path}: is a folder, a model is one {MODEL_SUFFIX} file")
+    close = difflib.get_close_matches(str(name_or_path), bundled, n=1)
+    guess = f" (did you mean {close[0]}?)" if close else ""
+    known = f"known are {', '.join(bundled)}" if bundled else "none is bundled"
+    raise ModelError(f"unknown model {str(name_or_path)!r}{guess}: {known}; or give the path of a model file")
+
+
+def read_summary(path: Path) -> ModelSummary:
+    """Read what a model file says about itself; its numbers are not looked at.
+
+    Raises:
+        ModelError: it cannot be read, or is no model file of this project.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            # The length is a claim of the file; what it says is read only where it is plausible.
+            header = file.read(length) if length <= MAX_HEADER_BYTES else b""
+        size_bytes = path.stat().st_size
+    except OSError as error:
+        raise ModelError(f"{path}: the model cannot be read: {reason(error)}") from error
+    metadata = _metadata(path, header, length)
+    try:
+        config, card = json.loads(metadata["config"]), json.loads(metadata["card"])
+        fingerprint = bytes.fromhex(metadata["fingerprint"])
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise _damaged(path, f"its metadata are incomplete ({reason(error)})") from error
+    if len(fingerprint) != 8 or not isinstance(config, dict) or not isinstance(card, dict):
+        raise _damaged(path, "its metadata are not those of a model")
+    return ModelSummary(path.stem, path, size_bytes, fingerprint, config, card, metadata)
+
+
+def _metadata(path: Path, header: bytes, length: int) -> dict[str, str]:
+    """The `__metadata__` of a safetensors header."""
+    if not header or len(header) < length:
+        raise _damaged(path, "its header is cut short or was never one")
+    try:
+        parsed = json.loads(header)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, "its header is not JSON") from error
+    metadata = parsed.get("__metadata__") if isinstance(parsed, dict) else None
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise _damaged(path, "it holds no description of a model")
+    return metadata
+
+
+def _damaged(path: Path, what: str) -> ModelError:
+    return ModelError(f"{path}: not a model file of hvqcgic, or damaged: {what}; export it anew or get a fresh copy")

@@ -1,0 +1,1 @@
+"""The networks: granularity, backbone, quantiser, decoder, hyperpriors, context passes and index prior."""

@@ -1,0 +1,70 @@
+"""Analysis transform: a convolutional pyramid whose three levels give the features of the three granularities.
+
+    picture -> unshuffle -> H/2 -> H/4 -> H/8 -> H/16
+                                    |      |      |
+                                  fine  medium  coarse   features, d channels each
+
+Local operations only: no attention, no normalisation over the picture, so that cost is linear in pixels and tiles equal
+the whole.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hvqcgic.models.config import BackboneConfig
+from hvqcgic.schedule import GRANULARITIES
+
+
+class ResidualBlock(nn.Module):
+    """x + conv(silu(conv(silu(x)))), with the last convolution started at a tenth: near the identity."""
+
+    def __init__(self, width: int) -> None:
+        """Args: width: channels in and out."""
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
+        nn.init.kaiming_normal_(self.second.weight, nonlinearity="relu")
+        self.second.weight.data.mul_(0.1)
+        nn.init.zeros_(self.second.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, h, w) to the same shape."""
+        return x + self.second(F.silu(self.first(F.silu(x))))
+
+
+def residual_blocks(width: int, count: int) -> nn.Sequential:
+    """`count` residual blocks of `width` channels."""
+    return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
+
+
+class Encoder(nn.Module):
+    """g_a: picture to features at H/4, H/8 and H/16."""
+
+    def __init__(self, config: BackboneConfig, code_width: int) -> None:
+        """Args: config: widths and blocks; code_width: d, channels of every feature map."""
+        super().__init__()
+        widths, blocks = config.encoder_widths, config.encoder_blocks
+        self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+        self.stages = nn.ModuleList(residual_blocks(width, count) for width, count in zip(widths, blocks, strict=True))
+        self.heads = nn.ModuleList(nn.Conv2d(width, code_width, 3, padding=1) for width in widths[1:])
+
+    def forward(self, picture: Tensor) -> dict[str, Tensor]:
+        """Features of each granularity at all of its positions.
+
+        Args:
+            picture: (B, 3, H, W), in [0, 1]; H and W multiples of 16.
+        Returns:
+            "fine" (B, d, H/4, W/4), "medium" (B, d, H/8, W/8), "coarse" (B, d, H/16, W/16).
+        """
+        x = self.stages[0](self.stem(F.pixel_unshuffle(picture * 2 - 1, 2)))
+        features = []
+        for down, stage, head in zip(self.downs, self.stages[1:], self.heads, strict=True):  # pyright: ignore[reportArgumentType]
+            x = stage(down(F.silu(x)))
+            features.append(head(F.silu(x)))
+        return dict(zip(reversed(GRANULARITIES), features, strict=True))

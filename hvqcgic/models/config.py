@@ -1,0 +1,114 @@
+"""What a model is made of: one frozen dataclass, written to YAML configs and into model files."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hvqcgic.errors import ConfigError
+
+SEVEN_PASSES = ("coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3")
+
+PriorForm = Literal["diagonal", "quadratic", "learned"]
+
+
+@dataclass(frozen=True)
+class BackboneConfig:
+    """Widths of the picture networks.
+
+    Attributes:
+        encoder_widths: channels at H/2, H/4, H/8 and H/16.
+        encoder_blocks: residual blocks at each of these.
+        decoder_widths: channels at H/2, H/4, H/8 and H/16.
+        decoder_blocks: residual blocks at each of these.
+        condition_medium: the decoder is told medium (and finer) cells at H/8.
+        condition_fine: the decoder is told fine cells at H/4.
+        decoder_prior: the decoder also reads the index prior's parameters of each cell
+            (HVQ-CGIC's probability-adaptive decoder); they are exact there and cost no bits.
+    """
+
+    encoder_widths: tuple[int, int, int, int] = (32, 64, 96, 96)
+    encoder_blocks: tuple[int, int, int, int] = (0, 2, 2, 1)
+    decoder_widths: tuple[int, int, int, int] = (32, 64, 96, 96)
+    decoder_blocks: tuple[int, int, int, int] = (1, 3, 3, 2)
+    condition_medium: bool = True
+    condition_fine: bool = True
+    decoder_prior: bool = False
+
+
+@dataclass(frozen=True)
+class EntropyConfig:
+    """The index prior, its hyperpriors and its context passes.
+
+    Attributes:
+        form: `diagonal` (Mahalanobis softmax), `quadratic` (full precision) or `learned` (R features of a code).
+        rank: R of the form `learned`.
+        log_prior: add a learned log-prior for each granularity and code; without it the paper's form.
+        schedule: passes in coding order, see `hvqcgic.schedule`.
+        z_channels: hyper-latent channels for (coarse, medium, fine); 0 leaves that hyperprior out.
+        z_limit: largest magnitude of a hyper-latent.
+        hyper_width: channels inside hyper-analysis and hyper-synthesis.
+        synthesis_channels: channels that a hyper-synthesis hands to the context networks.
+        context_width: channels inside a context network.
+        weight_bits: fractional bits of frozen weights.
+        activation_bits: fractional bits of frozen activations.
+    """
+
+    form: PriorForm = "learned"
+    rank: int = 24
+    log_prior: bool = True
+    schedule: tuple[str, ...] = SEVEN_PASSES
+    z_channels: tuple[int, int, int] = (4, 4, 4)
+    z_limit: int = 31
+    hyper_width: int = 32
+    synthesis_channels: int = 16
+    context_width: int = 64
+    weight_bits: int = 14
+    activation_bits: int = 12
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A whole model.
+
+    Attributes:
+        name: shown to users and used as the file's name.
+        codebook_size: K, codes in the one codebook of all granularities.
+        code_width: d, numbers in a code.
+        entropy_sigma: width of the smoothing kernel of the patch entropy, on grey values in [-1, 1]; at about one bin
+            (0.065) the entropy of a flat patch does not depend on its grey level.
+        default_ratios: (fine, medium, coarse) shares of the picture's area where the user names none.
+    """
+
+    name: str = "tiny"
+    codebook_size: int = 1024
+    code_width: int = 4
+    entropy_sigma: float = 0.065
+    default_ratios: tuple[float, float, float] = (0.5, 0.4, 0.1)
+    backbone: BackboneConfig = field(default_factory=BackboneConfig)
+    entropy: EntropyConfig = field(default_factory=EntropyConfig)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as plain, JSON-able values."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> ModelConfig:
+        """The configuration that `to_dict` (or a YAML file) describes.
+
+        Raises:
+            ConfigError: a field is unknown.
+        """
+        parts = dict(values)
+        backbone = _build(BackboneConfig, parts.pop("backbone", {}))
+        entropy = _build(EntropyConfig, parts.pop("entropy", {}))
+        return _build(ModelConfig, parts | {"backbone": backbone, "entropy": entropy})
+
+
+def _build(kind: type[Any], values: dict[str, Any]) -> Any:
+    known = {field.name for field in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigError(f"{kind.__name__}: unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
+    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})

@@ -1,0 +1,135 @@
+"""Context passes: what each set of cells may know of the cells before it (design, section 3).
+
+A pass's network sees the hyper-synthesis of its granularity, the codes of all cells decoded so far brought to its
+resolution, and the granularity map, and gives the index prior's parameters of the pass's cells. Training runs all passes
+of a batch at once; files run them one after the other, with integers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hvqcgic.models.config import EntropyConfig
+from hvqcgic.models.granularity import GranularityMap, repeat
+from hvqcgic.models.sequential import ClampedConv, PowerLeaky
+from hvqcgic.schedule import GRANULARITIES, Pass
+
+
+def phase_mask(step: Pass, grid: Tensor) -> Tensor:
+    """Positions of a pass's phase, bool, (h, w), on the grid of a tensor (..., h, w)."""
+    height, width = grid.shape[-2:]
+    tile = torch.tensor(step.tile, device=grid.device)
+    return tile.repeat(-(-height // 2), -(-width // 2))[:height, :width]
+
+
+def context_network(config: EntropyConfig, step: Pass, *, code_width: int, hints: int, outputs: int) -> nn.Sequential:
+    """The network of one pass; freezes to integers.
+
+    Args:
+        config: widths.
+        step: the pass.
+        code_width: d.
+        hints: S, channels of hyper-synthesis; 0 where the granularity has no hyperprior.
+        outputs: P, numbers that the index prior takes for a cell.
+    Returns:
+        a network of (B, S + d + 4, h, w), see `pass_input`, to (B, P, h, w); with four phases h and w are even and the
+        output, (B, P, h / 2, w / 2), holds the positions of the phase alone.
+    """
+    width = config.context_width
+    stride, offset = (2, step.offset) if step.phases == 4 else (1, (0, 0))
+    return nn.Sequential(
+        ClampedConv(hints + code_width + 4, width, 5, stride=stride, offset=offset),
+        PowerLeaky(),
+        ClampedConv(width, width, 3),
+        PowerLeaky(),
+        ClampedConv(width, width, 1),
+        PowerLeaky(),
+        ClampedConv(width, outputs, 1),
+    )
+
+
+def bring_masks(masks: GranularityMap, granularity: str) -> Tensor:
+    """All three masks on the grid of one granularity: (B, 3, h, w), float32.
+
+    A finer mask is 1 where finer cells cover the position, or a part of it.
+    """
+    coarse, medium = masks.coarse, masks.medium
+    if granularity == "fine":
+        layers = [repeat(coarse, 4), repeat(medium, 2), masks.fine]
+    elif granularity == "medium":
+        below = repeat(coarse, 2)
+        layers = [below, medium, ~(below | medium)]
+    else:
+        has_medium = F.max_pool2d(medium.float(), 2) > 0
+        has_fine = F.max_pool2d(masks.fine.float(), 4) > 0
+        layers = [coarse, has_medium, has_fine]
+    return torch.cat(layers, 1).float()
+
+
+def known_cells(step: Pass, masks: GranularityMap, codes: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The codes that are decoded before a pass, on its grid.
+
+    Args:
+        step: the pass.
+        masks: the granularity map.
+        codes: per granularity, (B, d, h_g, w_g).
+    Returns:
+        (canvas, (B, d, h, w), 0 where unknown; known, bool, (B, 1, h, w)).
+    """
+    place = GRANULARITIES.index(step.granularity)
+    own = codes[step.granularity]
+    earlier = torch.zeros(own.shape[-2:], dtype=torch.bool, device=own.device)
+    for phase in range(step.phase):
+        earlier |= phase_mask(dataclasses.replace(step, phase=phase), own)
+    known = masks[step.granularity] & earlier
+    canvas = own * known
+    for back, coarser in enumerate(reversed(GRANULARITIES[:place]), start=1):
+        mask = repeat(masks[coarser], 2**back)
+        canvas = canvas + repeat(codes[coarser], 2**back) * mask
+        known = known | mask
+    return canvas, known
+
+
+def pass_input(step: Pass, masks: GranularityMap, codes: dict[str, Tensor], hints: Tensor | None) -> Tensor:
+    """What the network of a pass sees: hints, codes, where codes are known, and the granularity map.
+
+    Args:
+        step: the pass.
+        masks: the granularity map.
+        codes: per granularity, (B, d, h_g, w_g); only cells of earlier passes are read.
+        hints: (B, S, h, w) of the pass's granularity, or None where it has no hyperprior.
+    Returns:
+        (B, S + d + 4, h, w); with four phases zero-padded at right and bottom to even sides.
+    """
+    canvas, known = known_cells(step, masks, codes)
+    parts = [] if hints is None else [hints]
+    x = torch.cat([*parts, canvas, known.float(), bring_masks(masks, step.granularity)], 1)
+    if step.phases == 4:
+        x = F.pad(x, (0, x.shape[-1] % 2, 0, x.shape[-2] % 2))
+    return x
+
+
+def pass_cells(step: Pass, mask: Tensor) -> Tensor:
+    """Mask of a pass's cells, bool, (B, 1, h, w), of the mask of its granularity."""
+    return mask & phase_mask(step, mask)
+
+
+def gather_parameters(step: Pass, parameters: Tensor, mask: Tensor) -> Tensor:
+    """The rows of a pass's cells, in batch and raster order, (N, P), of its network's output (B, P, ., .).
+
+    Args:
+        step: the pass.
+        parameters: at the grid of the granularity, or at its phase's half grid.
+        mask: of the granularity, (B, 1, h, w).
+    """
+    if step.phases == 4:
+        row, column = step.offset
+        cells = mask[:, 0, row::2, column::2]
+        parameters = parameters[..., : cells.shape[-2], : cells.shape[-1]]
+    else:
+        cells = pass_cells(step, mask)[:, 0]
+    return parameters.permute(0, 2, 3, 1)[cells]

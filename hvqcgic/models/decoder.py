@@ -1,0 +1,84 @@
+"""Conditional decoder: from codes on cells of three sizes to a picture (Control-GIC, eq. 7).
+
+codes averaged to H/16 -> blocks -> H/8 (+ codes of medium and finer cells) -> blocks
+                       -> H/4 (+ codes of fine cells) -> blocks -> H/2 -> blocks -> picture
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hvqcgic.models.backbone import residual_blocks
+from hvqcgic.models.config import BackboneConfig
+from hvqcgic.models.granularity import GranularityMap, repeat
+
+
+def assemble(codes: dict[str, Tensor], masks: GranularityMap) -> Tensor:
+    """One map of codes at H/4: each cell's code at all of its positions.
+
+    Args:
+        codes: per granularity, (B, C, h_g, w_g); only masked cells are read.
+        masks: the granularity map.
+    Returns:
+        (B, C, H/4, W/4).
+    """
+    coarse = repeat(codes["coarse"] * masks.coarse, 4)
+    medium = repeat(codes["medium"] * masks.medium, 2)
+    return coarse + medium + codes["fine"] * masks.fine
+
+
+class ConditionalDecoder(nn.Module):
+    """g_s: assembled codes and masks to a picture."""
+
+    def __init__(self, config: BackboneConfig, code_width: int, prior_width: int = 0) -> None:
+        """Args: config: widths, blocks, switches; code_width: d; prior_width: P, read with `decoder_prior` alone."""
+        super().__init__()
+        self.config = config
+        inputs = code_width + (prior_width if config.decoder_prior else 0)
+        half, quarter, eighth, sixteenth = config.decoder_widths
+        blocks = config.decoder_blocks
+        self.stem = nn.Conv2d(inputs + 3, sixteenth, 3, padding=1)
+        self.medium_condition = nn.Conv2d(inputs + 3, eighth, 3, padding=1)
+        self.fine_condition = nn.Conv2d(inputs + 3, quarter, 3, padding=1)
+        self.stages = nn.ModuleList(
+            residual_blocks(width, count) for width, count in zip(config.decoder_widths, blocks, strict=True)
+        )
+        self.to_eighth = nn.Conv2d(sixteenth, eighth * 4, 1)
+        self.to_quarter = nn.Conv2d(eighth, quarter * 4, 1)
+        self.to_half = nn.Conv2d(quarter, half * 4, 1)
+        self.to_picture = nn.Conv2d(half, 12, 3, padding=1)
+
+    def forward(self, y_hat: Tensor, masks: GranularityMap, parameters: Tensor | None = None) -> Tensor:
+        """The picture that codes stand for.
+
+        Args:
+            y_hat: assembled codes, (B, d, H/4, W/4).
+            masks: the granularity map.
+            parameters: the index prior's parameters of each cell, assembled, (B, P, H/4, W/4): given with
+                `decoder_prior`, else not.
+        Returns:
+            (B, 3, H, W), about [0, 1], not clamped.
+        Raises:
+            ValueError: `parameters` are given and not wanted, or the reverse.
+        """
+        if self.config.decoder_prior != (parameters is not None):
+            wanted = "needs" if self.config.decoder_prior else "takes no"
+            raise ValueError(f"this decoder {wanted} parameters of the index prior (decoder_prior)")
+        known = torch.cat([repeat(masks.coarse, 4), repeat(masks.medium, 2), masks.fine], 1).to(y_hat.dtype)
+        inputs = [y_hat, known]
+        if parameters is not None:
+            inputs.append(parameters)
+        full = torch.cat(inputs, 1)
+        eighth = F.avg_pool2d(full, 2)
+        x = self.stages[3](self.stem(F.avg_pool2d(eighth, 2)))
+        x = F.pixel_shuffle(self.to_eighth(x), 2)
+        if self.config.condition_medium:
+            x = x + self.medium_condition(eighth) * repeat(~masks.coarse, 2)
+        x = F.pixel_shuffle(self.to_quarter(self.stages[2](x)), 2)
+        if self.config.condition_fine:
+            x = x + self.fine_condition(full) * masks.fine
+        x = F.pixel_shuffle(self.to_half(self.stages[1](x)), 2)
+        x = self.to_picture(F.silu(self.stages[0](x)))
+        return F.pixel_shuffle(x, 2) * 0.5 + 0.5

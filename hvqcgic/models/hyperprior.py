@@ -1,0 +1,66 @@
+"""The three hyperpriors: features of one granularity to a hyper-latent, and back to hints for the context networks.
+
+    y_g, mask -> h_a -> z_g (1/4 of the resolution, a few channels) -> round -> h_s -> S channels at the resolution of g
+
+Source: HVQ-CGIC (independent branches a granularity, analysis of the un-quantised features); layer widths are ours.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hvqcgic.models.config import EntropyConfig
+from hvqcgic.models.sequential import ClampedConv, PowerLeaky
+
+
+class HyperAnalysis(nn.Module):
+    """h_a: masked features to a continuous hyper-latent."""
+
+    def __init__(self, config: EntropyConfig, code_width: int, channels: int) -> None:
+        """Args: config: widths; code_width: d; channels: of z."""
+        super().__init__()
+        width = config.hyper_width
+        self.network = nn.Sequential(
+            nn.Conv2d(code_width + 1, width, 5, stride=2, padding=2),
+            nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(width, channels, 5, stride=2, padding=2),
+        )
+
+    def forward(self, y: Tensor, mask: Tensor) -> Tensor:
+        """The hyper-latent before rounding.
+
+        Args:
+            y: features, (B, d, h, w).
+            mask: cells of this granularity, (B, 1, h, w).
+        Returns:
+            (B, C_z, ceil(h / 4), ceil(w / 4)).
+        """
+        known = mask.to(y.dtype)
+        return self.network(torch.cat([y * known, known], 1))
+
+
+def hyper_synthesis(config: EntropyConfig, channels: int) -> nn.Sequential:
+    """h_s: a network of a rounded hyper-latent, (B, C_z, h, w), to hints, (B, S, 4 h, 4 w); freezes to integers."""
+    hints = config.synthesis_channels
+    return nn.Sequential(
+        ClampedConv(channels, 4 * hints, 3),
+        PowerLeaky(),
+        nn.PixelShuffle(2),
+        ClampedConv(hints, 4 * hints, 3),
+        PowerLeaky(),
+        nn.PixelShuffle(2),
+    )
+
+
+def sent_positions(mask: Tensor) -> Tensor:
+    """Which hyper-latents are sent: those whose 4 x 4 footprint holds a cell of the granularity.
+
+    Args:
+        mask: bool, (B, 1, h, w).
+    Returns:
+        bool, (B, 1, ceil(h / 4), ceil(w / 4)).
+    """
+    return nn.functional.max_pool2d(mask.float(), 4, ceil_mode=True) > 0

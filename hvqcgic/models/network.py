@@ -1,0 +1,124 @@
+"""The whole model as one module: what training differentiates and what a checkpoint holds.
+
+features y_g -> HyperAnalysis -> z_g -> hyper-synthesis -+
+                                          codes so far --+-> context passes -> IndexPrior -> bits of the indices
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.context import context_network, gather_parameters, pass_cells, pass_input
+from hvqcgic.models.decoder import assemble
+from hvqcgic.models.granularity import GranularityMap
+from hvqcgic.models.hyperprior import hyper_synthesis
+from hvqcgic.models.index_prior import IndexPrior, parameter_count
+from hvqcgic.models.picture_model import PictureModel
+from hvqcgic.schedule import GRANULARITIES, Pass, parse_schedule
+
+
+class HvqModel(PictureModel):
+    """The picture networks, and the networks that predict indices."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """A model with fresh weights.
+
+        Raises:
+            ConfigError: the schedule is none.
+        """
+        super().__init__(config)
+        entropy = config.entropy
+        self.passes = parse_schedule(entropy.schedule)
+        self.synthesis = nn.ModuleDict({g: hyper_synthesis(entropy, count) for g, count in self.z_channels.items()})
+        networks = {
+            step.name: context_network(
+                entropy,
+                step,
+                code_width=config.code_width,
+                hints=entropy.synthesis_channels if step.granularity in self.z_channels else 0,
+                outputs=parameter_count(entropy, config.code_width),
+            )
+            for step in self.passes
+        }
+        self.context = nn.ModuleDict({name.replace("/", "_"): network for name, network in networks.items()})
+        self.prior = IndexPrior(entropy, config.codebook_size, config.code_width)
+
+    def backbone_parameters(self) -> list[nn.Parameter]:
+        """Weights that reconstruct pictures."""
+        return [*self.encoder.parameters(), *self.decoder.parameters()]
+
+    def entropy_parameters(self) -> list[nn.Parameter]:
+        """Weights that predict indices."""
+        parts = (self.analysis, self.synthesis, self.context, self.prior)
+        return [weight for part in parts for weight in part.parameters() if weight.requires_grad]
+
+    def context_of(self, step: Pass) -> nn.Sequential:
+        """The network of a pass."""
+        network = self.context[step.name.replace("/", "_")]
+        assert isinstance(network, nn.Sequential)
+        return network
+
+    def hints(self, z: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
+        """What hyper-synthesis says, for each granularity that has a hyperprior.
+
+        Args:
+            z: rounded hyper-latents, (B, C_z, ceil(h_g / 4), ceil(w_g / 4)), 0 where they are not sent.
+            masks: the granularity map, for the sizes of its grids.
+        Returns:
+            (B, S, h_g, w_g) each.
+        """
+        return {g: self.synthesis[g](z[g])[..., : masks[g].shape[-2], : masks[g].shape[-1]] for g in self.synthesis}
+
+    def pass_parameters(
+        self, masks: GranularityMap, codes: dict[str, Tensor], hints: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        """The index prior's parameters of every pass's cells.
+
+        Args:
+            masks: the granularity map.
+            codes: per granularity, (B, d, h_g, w_g).
+            hints: of `hints`.
+        Returns:
+            by the pass's name, (N_pass, P), in batch and raster order; they depend on codes of earlier passes alone.
+        """
+        found = {}
+        for step in self.passes:
+            raw = self.context_of(step)(pass_input(step, masks, codes, hints.get(step.granularity)))
+            found[step.name] = gather_parameters(step, raw, masks[step.granularity])
+        return found
+
+    def cells(self, step: Pass, masks: GranularityMap) -> Tensor:
+        """Mask of a pass's cells, bool, (B, 1, h_g, w_g)."""
+        return pass_cells(step, masks[step.granularity])
+
+    def pass_indices(self, masks: GranularityMap, index_maps: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The indices of every pass's cells, int64, (N_pass,), in the order of `pass_parameters`.
+
+        Args:
+            masks: the granularity map.
+            index_maps: per granularity, (B, 1, h_g, w_g), see `Codes`.
+        """
+        return {step.name: index_maps[step.granularity][self.cells(step, masks)] for step in self.passes}
+
+    def assemble_parameters(self, parameters: dict[str, Tensor], masks: GranularityMap) -> Tensor:
+        """Parameters of all cells on the fine grid, for a decoder that reads them.
+
+        Args:
+            parameters: of `pass_parameters`.
+            masks: the granularity map.
+        Returns:
+            (B, P, H/4, W/4).
+        """
+        width = next(iter(parameters.values())).shape[1]
+        maps = {}
+        for g in GRANULARITIES:
+            batch, _, h, w = masks[g].shape
+            rows = torch.zeros(batch, h, w, width, device=masks[g].device)
+            for step in self.passes:
+                if step.granularity == g:
+                    cells = self.cells(step, masks)[:, 0, :, :, None]
+                    rows = rows.masked_scatter(cells, parameters[step.name])
+            maps[g] = rows.permute(0, 3, 1, 2)
+        return assemble(maps, masks)

@@ -1,0 +1,120 @@
+"""What turns a picture into codes and codes into a picture: the networks that a codec needs at run time.
+
+picture -> Encoder -> features y_g -> VectorQuantiser -> codes -> ConditionalDecoder -> picture
+                          |
+                          +-> HyperAnalysis -> hyper-latents z_g
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hvqcgic.models.backbone import Encoder
+from hvqcgic.models.config import GRANULARITIES, ModelConfig
+from hvqcgic.models.decoder import ConditionalDecoder, assemble
+from hvqcgic.models.granularity import GranularityMap
+from hvqcgic.models.hyperprior import HyperAnalysis
+from hvqcgic.models.index_prior import parameter_count
+from hvqcgic.models.quantiser import Quantised, VectorQuantiser
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A batch after quantisation; rows are the cells of all pictures, granularity after granularity, in raster order.
+
+    Attributes:
+        y: features of the cells, (N, d).
+        quantised: their codes, straight-through.
+        counts: cells of each granularity (coarse, medium, fine); they sum to N.
+        maps: codes laid out per granularity, (B, d, h_g, w_g), 0 where no cell is.
+        index_maps: indices laid out per granularity, int64, (B, 1, h_g, w_g).
+    """
+
+    y: Tensor
+    quantised: Quantised
+    counts: tuple[int, ...]
+    maps: dict[str, Tensor]
+    index_maps: dict[str, Tensor]
+
+
+class PictureModel(nn.Module):
+    """Encoder, codebook, decoder and hyper-analyses of one model."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        """A model with fresh weights; the codebook waits for `VectorQuantiser.start`."""
+        super().__init__()
+        self.config = config
+        entropy, d = config.entropy, config.code_width
+        self.encoder = Encoder(config.backbone, d)
+        self.quantiser = VectorQuantiser(config.codebook_size, d)
+        self.decoder = ConditionalDecoder(config.backbone, d, parameter_count(entropy, d))
+        self.z_channels = {g: count for g, count in zip(GRANULARITIES, entropy.z_channels, strict=True) if count}
+        self.analysis = nn.ModuleDict({g: HyperAnalysis(entropy, d, count) for g, count in self.z_channels.items()})
+
+    def quantise(self, features: dict[str, Tensor], masks: GranularityMap) -> Codes:
+        """Codes of all cells.
+
+        Args:
+            features: of `Encoder`, (B, d, h_g, w_g) each.
+            masks: the granularity map of the batch.
+        """
+        rows = [features[g].permute(0, 2, 3, 1)[masks[g][:, 0]] for g in GRANULARITIES]
+        y = torch.cat(rows)
+        return self.lay_out(y, self.quantiser(y), masks)
+
+    def lay_out(self, y: Tensor, quantised: Quantised, masks: GranularityMap) -> Codes:
+        """Codes and indices put back where their cells are.
+
+        Args:
+            y: features of the cells, (N, d), in the order of `Codes`.
+            quantised: their codes.
+            masks: the granularity map of the batch, with N cells in all.
+        """
+        counts = tuple(int(masks[g].sum()) for g in GRANULARITIES)
+        maps, index_maps = {}, {}
+        parts = zip(GRANULARITIES, quantised.y_hat.split(counts), quantised.indices.split(counts), strict=True)
+        for g, codes, indices in parts:
+            maps[g] = scatter_rows(codes, masks[g])
+            index_maps[g] = scatter_rows(indices[:, None], masks[g])
+        return Codes(y, quantised, counts, maps, index_maps)
+
+    def reconstruct(self, maps: dict[str, Tensor], masks: GranularityMap, parameters: Tensor | None = None) -> Tensor:
+        """The picture that codes stand for.
+
+        Args:
+            maps: per granularity, (B, d, h_g, w_g); only masked cells are read.
+            masks: the granularity map.
+            parameters: the index prior's, (B, P, H/4, W/4), where the decoder reads them, see `ConditionalDecoder`.
+        Returns:
+            (B, 3, H, W), about [0, 1], not clamped.
+        """
+        return self.decoder(assemble(maps, masks), masks, parameters)
+
+    def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
+        """Hyper-latents before rounding, of the granularities that have one.
+
+        Args:
+            features: of `Encoder`, (B, d, h_g, w_g) each.
+            masks: the granularity map.
+        Returns:
+            (B, C_z, ceil(h_g / 4), ceil(w_g / 4)) each, in [-z_limit, z_limit].
+        """
+        limit = self.config.entropy.z_limit
+        return {g: self.analysis[g](features[g], masks[g]).clamp(-limit, limit) for g in self.analysis}
+
+
+def scatter_rows(rows: Tensor, mask: Tensor) -> Tensor:
+    """Rows laid out where a mask holds, and 0 elsewhere.
+
+    Args:
+        rows: (N, C), in batch and raster order.
+        mask: bool, (B, 1, h, w), with N cells.
+    Returns:
+        (B, C, h, w).
+    """
+    cells = mask[:, 0]
+    blank = torch.zeros(*cells.shape, rows.shape[1], dtype=rows.dtype, device=rows.device)
+    return blank.masked_scatter(cells[..., None], rows).permute(0, 3, 1, 2)

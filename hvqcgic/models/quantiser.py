@@ -1,0 +1,154 @@
+"""One codebook for all granularities: nearest code, straight-through gradient, moving-average update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """Features and the codes that stand for them.
+
+    Attributes:
+        y_hat: codes with the straight-through gradient, (N, d).
+        indices: int64, (N,), in [0, K).
+        commitment: mean squared distance from the features to their (fixed) codes, (N,).
+    """
+
+    y_hat: Tensor
+    indices: Tensor
+    commitment: Tensor
+
+
+def squared_distances(y: Tensor, codebook: Tensor) -> Tensor:
+    """Squared Euclidean distances of features to codes, less |y|^2 of each row.
+
+    Args:
+        y: (N, d).
+        codebook: (K, d).
+    Returns:
+        (N, K).
+    """
+    return torch.addmm((codebook * codebook).sum(1), y, codebook.t(), alpha=-2)
+
+
+def nearest_codes(y: Tensor, codebook: Tensor, chunk: int = 8192) -> Tensor:
+    """Index of the nearest code, lowest index on a tie.
+
+    Args:
+        y: features, (N, d).
+        codebook: (K, d).
+        chunk: rows compared at once, which bounds memory to chunk x K numbers.
+    Returns:
+        int64, (N,).
+    """
+    parts = [squared_distances(rows, codebook).argmin(1) for rows in y.split(chunk)]
+    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64, device=y.device)
+
+
+class VectorQuantiser(nn.Module):
+    """Codebook of K x d numbers with moving-average updates and revival of dead codes.
+
+    Source: van den Oord et al. 2017 (codebook, straight-through); Razavi et al. 2019 (moving average); k-means start and
+    revival as in Zeghidour et al. 2021.
+    """
+
+    codebook: Tensor
+    cluster_size: Tensor
+    cluster_sum: Tensor
+    usage: Tensor
+    initialised: Tensor
+
+    def __init__(self, codebook_size: int, code_width: int, *, decay: float = 0.99) -> None:
+        """A codebook that waits for `start` (k-means) or for the weights of a file."""
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("codebook", torch.zeros(codebook_size, code_width))
+        self.register_buffer("cluster_size", torch.ones(codebook_size))
+        self.register_buffer("cluster_sum", torch.zeros(codebook_size, code_width))
+        self.register_buffer("usage", torch.zeros(3, codebook_size))
+        self.register_buffer("initialised", torch.tensor(False))
+
+    def forward(self, y: Tensor) -> Quantised:
+        """Replaces each feature by its nearest code.
+
+        Args:
+            y: features, (N, d), float32.
+        """
+        indices = nearest_codes(y.detach(), self.codebook)
+        codes = self.codebook[indices]
+        commitment = ((y - codes) ** 2).mean(1)
+        return Quantised(y + (codes - y).detach(), indices, commitment)
+
+    @torch.no_grad()
+    def start(self, y: Tensor, generator: torch.Generator, *, iterations: int = 10) -> None:
+        """Sets the codebook by k-means.
+
+        Args:
+            y: features, (N, d); with N < K some codes are equal.
+            generator: source of the features that codes start at.
+            iterations: rounds of k-means.
+        """
+        size = self.codebook.shape[0]
+        codebook = y[_sample(len(y), size, generator)].clone()
+        for _ in range(iterations):
+            indices = nearest_codes(y, codebook)
+            count = torch.bincount(indices, minlength=size).to(y.dtype)
+            total = torch.zeros_like(codebook).index_add_(0, indices, y)
+            empty = count == 0
+            codebook = total / count.clamp(min=1)[:, None]
+            codebook[empty] = y[_sample(len(y), int(empty.sum()), generator)]
+        self.codebook.copy_(codebook)
+        self.cluster_size.fill_(len(y) / size)
+        self.cluster_sum.copy_(codebook * len(y) / size)
+        self.initialised.fill_(True)
+
+    @torch.no_grad()
+    def update(self, y: Tensor, indices: Tensor, generator: torch.Generator, *, revive_below: float = 0.05) -> None:
+        """Moves codes towards the features they stand for, and dead codes onto random features.
+
+        Args:
+            y: features, (N, d).
+            indices: their codes, (N,).
+            generator: source of the features that revive dead codes.
+            revive_below: a code is dead below this share of the mean use; revived, it starts at four times that share.
+        """
+        size = self.codebook.shape[0]
+        count = torch.bincount(indices, minlength=size).to(y.dtype)
+        total = torch.zeros_like(self.cluster_sum).index_add_(0, indices, y)
+        self.cluster_size.lerp_(count, 1 - self.decay)
+        self.cluster_sum.lerp_(total, 1 - self.decay)
+        mean = self.cluster_size.mean()
+        dead = self.cluster_size < revive_below * mean
+        if bool(dead.any()):
+            size_again = 4 * revive_below * mean
+            self.cluster_sum[dead] = y[_sample(len(y), int(dead.sum()), generator)] * size_again
+            self.cluster_size[dead] = size_again
+        self.codebook.copy_(self.cluster_sum / self.cluster_size[:, None])
+
+    @torch.no_grad()
+    def count(self, granularity: int, indices: Tensor, *, decay: float = 0.998) -> None:
+        """Adds uses of codes, (N,), to the running counts of a granularity (0 coarse, 1 medium, 2 fine)."""
+        self.usage[granularity] *= decay
+        self.usage[granularity] += torch.bincount(indices, minlength=self.usage.shape[1])
+
+
+def perplexity(usage: Tensor) -> Tensor:
+    """How many codes are in effective use: the exponential of the entropy of usage counts.
+
+    Args:
+        usage: counts, (..., K).
+    Returns:
+        (...,), from 1 (also where nothing was counted) to K.
+    """
+    share = usage / usage.sum(-1, keepdim=True).clamp(min=1)
+    return torch.exp(-torch.xlogy(share, share).sum(-1))
+
+
+def _sample(population: int, count: int, generator: torch.Generator) -> Tensor:
+    draws = torch.rand(max(population, 1), generator=generator)
+    order = torch.argsort(draws)
+    return order.repeat(-(-count // max(population, 1)))[:count] if count else order[:0]

@@ -1,0 +1,19 @@
+"""Everything between hyper-latents, granularity map, indices and bytes; exact integers throughout."""
+
+from hvqcgic.entropy.entropy_model import MODES, DecodedPicture, EncodedPicture, EntropyModel, PassFrequencies
+from hvqcgic.entropy.freezing import FrozenEntropy, freeze
+from hvqcgic.entropy.map_fitting import fit_map_coder
+from hvqcgic.entropy.masks import GRANULARITIES, Masks
+
+__all__ = [
+    "GRANULARITIES",
+    "MODES",
+    "DecodedPicture",
+    "EncodedPicture",
+    "EntropyModel",
+    "FrozenEntropy",
+    "Masks",
+    "PassFrequencies",
+    "fit_map_coder",
+    "freeze",
+]

@@ -1,0 +1,285 @@
+"""The entropy model: granularity map, hyper-latents and indices to sections of bytes and back, in every coding mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hvqcgic.entropy.exact_layers import Precision
+from hvqcgic.entropy.factorised_prior import FactorisedPrior, sent_positions
+from hvqcgic.entropy.index_coding import IndexWalk, PassCells
+from hvqcgic.entropy.index_prior import IndexPrior
+from hvqcgic.entropy.map_coding import MapCoder
+from hvqcgic.entropy.masks import GRANULARITIES, Masks
+from hvqcgic.entropy.network_building import NetworkBuilder
+from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
+from hvqcgic.entropy.raw_map import BITS_PER_COARSE_CELL, decode_raw_map, encode_raw_map
+from hvqcgic.entropy.static_coding import CodedIndices, StaticCoder
+from hvqcgic.errors import BitstreamError, ConfigError, ModelError
+from hvqcgic.schedule import parse_schedule
+
+MODES = ("adaptive", "static-arithmetic", "static-huffman", "fixed-length", "zip")
+RANGE_CODED = MODES[:2]
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class EncodedPicture:
+    """A picture's information as bytes.
+
+    Attributes:
+        sections: adaptive and static-arithmetic: one range coded stream. Other modes: raw map, indices, and z range
+            coded where the picture decoder reads the prior.
+        estimated_bits: what the frequencies say the sections should take; the sum of `parts`.
+        parts: bits of "map", "z", "coarse", "medium" and "fine".
+    """
+
+    sections: tuple[bytes, ...]
+    estimated_bits: float
+    parts: dict[str, float]
+
+
+@dataclass(frozen=True)
+class DecodedPicture:
+    """What the sections say.
+
+    Attributes:
+        masks: the granularity map.
+        indices: per granularity, (N_g,) int64 in raster order.
+        parameters: per granularity, (P, N_g) float32, the prior's numbers; None unless the picture decoder reads them.
+    """
+
+    masks: Masks
+    indices: dict[str, NDArray[np.int64]]
+    parameters: dict[str, NDArray[np.float32]] | None
+
+
+@dataclass(frozen=True)
+class PassFrequencies:
+    """Frequencies of some consecutive cells of a pass: ranks (n,) of the cells and (n, K) integers in float64."""
+
+    name: str
+    ranks: NDArray[np.int64]
+    frequencies: NDArray[np.float64]
+
+
+class EntropyModel:
+    """A frozen entropy model.
+
+    Args:
+        spec: JSON-able description, and
+        arrays: integer arrays by name, both as `hvqcgic.entropy.freeze` makes them.
+
+    Raises:
+        ModelError: a part is missing or does not fit the others, or a network could leave the exact range.
+    """
+
+    def __init__(self, spec: Mapping[str, Any], arrays: Arrays) -> None:
+        try:
+            self._build(spec, arrays)
+        except (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ConfigError, OverflowError) as error:
+            raise ModelError(f"frozen entropy model is damaged or incomplete: {error}") from error
+
+    def encode(
+        self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]], *, mode: str
+    ) -> EncodedPicture:
+        """Codes a picture.
+
+        Args:
+            masks: the granularity map.
+            indices: per granularity, (N_g,) integers in [0, K), raster order.
+            z: per granularity with a hyperprior, (Cz, ceil(h_g / 4), ceil(w_g / 4)) integers; positions without a cell
+                of the granularity are not sent and count as 0.
+            mode: one of MODES.
+
+        Raises:
+            ValueError: the mode is unknown, or indices or z do not fit.
+        """
+        self._check_mode(mode)
+        indices = self._checked(indices, masks)
+        z = self._sent(masks, z) if mode == "adaptive" or self.decoder_prior else {}
+        if mode not in RANGE_CODED:
+            return self._encode_plain(masks, indices, z, mode)
+        encoder = RangeEncoder()
+        parts = {"map": self.map_coder.encode(encoder, masks)}
+        if mode == "adaptive":
+            parts["z"] = self._encode_z(encoder, masks, z)
+            parts |= self._encode_adaptive(encoder, masks, indices, z)
+        else:
+            parts["z"] = self._encode_z(encoder, masks, z) if self.decoder_prior else 0.0
+            parts |= self.static.encode_arithmetic(encoder, indices)
+        return EncodedPicture((encoder.finish(),), sum(parts.values()), parts)
+
+    def decode(
+        self, h16: int, w16: int, n_coarse: int, n_medium: int, sections: Sequence[bytes], *, mode: str
+    ) -> DecodedPicture:
+        """Reads what `encode` wrote.
+
+        Args:
+            h16: height of the padded picture in 16-pixel cells.
+            w16: its width.
+            n_coarse: number of coarse cells.
+            n_medium: number of medium cells.
+            sections: as `encode` gave them; any bytes are answered in bounded time and memory.
+            mode: one of MODES.
+
+        Raises:
+            BitstreamError: sections are damaged.
+            ValueError: the mode is unknown.
+        """
+        self._check_mode(mode)
+        if not (h16 > 0 and w16 > 0 and 0 <= n_coarse <= h16 * w16 and 0 <= n_medium <= 4 * (h16 * w16 - n_coarse)):
+            raise BitstreamError(f"{n_coarse} coarse and {n_medium} medium cells do not fit a grid of {h16} x {w16}")
+        expected = 1 if mode in RANGE_CODED else 3 if self.decoder_prior else 2
+        if len(sections) != expected:
+            raise BitstreamError(f"{len(sections)} sections, mode {mode} of this model has {expected}")
+        if mode not in RANGE_CODED:
+            masks = decode_raw_map(sections[0], h16, w16, n_coarse, n_medium)
+            indices = self._plain[mode][1](sections[1], _sizes(masks))
+            z = self._decode_z(RangeDecoder(sections[2]), masks) if self.decoder_prior else {}
+            return DecodedPicture(masks, indices, self.parameters(masks, indices, z) if self.decoder_prior else None)
+        decoder = RangeDecoder(sections[0])
+        masks = self.map_coder.decode(decoder, h16, w16, n_coarse, n_medium)
+        if mode == "adaptive":
+            return self._decode_adaptive(decoder, masks)
+        z = self._decode_z(decoder, masks) if self.decoder_prior else {}
+        indices = self.static.decode_arithmetic(decoder, _sizes(masks))
+        return DecodedPicture(masks, indices, self.parameters(masks, indices, z) if self.decoder_prior else None)
+
+    def _decode_adaptive(self, decoder: RangeDecoder, masks: Masks) -> DecodedPicture:
+        def resolve(cells: PassCells) -> NDArray[np.int64]:
+            chunks = self.prior.chunks(cells.parameters, cells.step.granularity)
+            return np.concatenate([decoder.decode_each(chunk.frequencies) for chunk in chunks])
+
+        result = self.walk.run(masks, self._decode_z(decoder, masks), resolve)
+        return DecodedPicture(masks, result.indices, result.parameters if self.decoder_prior else None)
+
+    def parameters(
+        self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]]
+    ) -> dict[str, NDArray[np.float32]]:
+        """The prior's numbers of every cell, (P, N_g) per granularity, as an encoder's picture decoder needs them."""
+
+        def resolve(cells: PassCells) -> NDArray[Any]:
+            return indices[cells.step.granularity][cells.ranks]
+
+        return self.walk.run(masks, self._sent(masks, z), resolve).parameters
+
+    def frequencies(
+        self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]]
+    ) -> list[PassFrequencies]:
+        """What the range coder is told in the adaptive mode, in coding order: all of it, so for small pictures only."""
+        told: list[PassFrequencies] = []
+
+        def resolve(cells: PassCells) -> NDArray[Any]:
+            for chunk in self.prior.chunks(cells.parameters, cells.step.granularity):
+                ranks = cells.ranks[chunk.start : chunk.stop]
+                told.append(PassFrequencies(cells.step.name, ranks, chunk.frequencies.copy()))
+            return indices[cells.step.granularity][cells.ranks]
+
+        self.walk.run(masks, self._sent(masks, z), resolve)
+        return told
+
+    def _build(self, spec: Mapping[str, Any], arrays: Arrays) -> None:
+        precision = Precision(int(spec["activation_bits"]), int(spec["weight_bits"]), float(spec["activation_limit"]))
+        schedule = parse_schedule(spec["schedule"])
+        self.decoder_prior = bool(spec["decoder_prior"])
+        self.prior = IndexPrior(spec["prior"], arrays, activation_bits=precision.activation_bits)
+        self.static = StaticCoder(arrays["usage"])
+        self.map_coder = MapCoder(arrays)
+        self.z_priors = {g: FactorisedPrior(arrays[f"z.{g}"]) for g in GRANULARITIES if f"z.{g}" in arrays}
+        embeddings = torch.from_numpy(arrays["embeddings"].astype(np.float64))
+        if embeddings.ndim != 2 or not len(embeddings) == self.prior.codes == self.static.codes >= 2:
+            raise ModelError(
+                f"codebook of shape {tuple(embeddings.shape)}, prior of {self.prior.codes} and "
+                f"usage of {self.static.codes} codes do not belong together"
+            )
+        networks = NetworkBuilder(spec["networks"], arrays, precision)
+        synthesis = {g: networks.synthesis(g, prior) for g, prior in self.z_priors.items()}
+        context = {
+            step.name: networks.context(step, synthesis.get(step.granularity), embeddings, self.prior.parameter_count)
+            for step in schedule
+        }
+        self.walk = IndexWalk(
+            schedule, synthesis, context, embeddings=embeddings, activation_bits=precision.activation_bits
+        )
+
+    def _encode_adaptive(
+        self,
+        encoder: RangeEncoder,
+        masks: Masks,
+        indices: Mapping[str, NDArray[Any]],
+        z: Mapping[str, NDArray[Any]],
+    ) -> dict[str, float]:
+        bits = dict.fromkeys(GRANULARITIES, 0.0)
+
+        def resolve(cells: PassCells) -> NDArray[Any]:
+            granularity = cells.step.granularity
+            own = indices[granularity][cells.ranks]
+            for chunk in self.prior.chunks(cells.parameters, granularity):
+                bits[granularity] += encoder.encode_each(own[chunk.start : chunk.stop], chunk.frequencies)
+            return own
+
+        self.walk.run(masks, z, resolve)
+        return bits
+
+    def _encode_plain(
+        self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]], mode: str
+    ) -> EncodedPicture:
+        raw_map = encode_raw_map(masks)
+        coded = self._plain[mode][0](indices)
+        parts = {"map": float(BITS_PER_COARSE_CELL * masks.coarse.size), "z": 0.0, **coded.bits}
+        if not self.decoder_prior:
+            return EncodedPicture((raw_map, coded.data), sum(parts.values()), parts)
+        encoder = RangeEncoder()
+        parts["z"] = self._encode_z(encoder, masks, z)
+        return EncodedPicture((raw_map, coded.data, encoder.finish()), sum(parts.values()), parts)
+
+    @property
+    def _plain(self) -> dict[str, tuple[Callable[..., CodedIndices], Callable[..., dict[str, NDArray[np.int64]]]]]:
+        """Encoder and decoder of the indices in each mode that is not range coded."""
+        return {
+            "static-huffman": (self.static.encode_huffman, self.static.decode_huffman),
+            "fixed-length": (self.static.encode_fixed, self.static.decode_fixed),
+            "zip": (self.static.encode_zip, self.static.decode_zip),
+        }
+
+    def _encode_z(self, encoder: RangeEncoder, masks: Masks, z: Mapping[str, NDArray[Any]]) -> float:
+        return sum(prior.encode(encoder, z[g], sent_positions(masks[g])) for g, prior in self.z_priors.items())
+
+    def _decode_z(self, decoder: RangeDecoder, masks: Masks) -> dict[str, NDArray[np.int64]]:
+        return {g: prior.decode(decoder, sent_positions(masks[g])) for g, prior in self.z_priors.items()}
+
+    def _sent(self, masks: Masks, z: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+        """The hyper-latents as a decoder will know them: 0 where they are not sent."""
+        missing = [g for g in self.z_priors if g not in z]
+        if missing:
+            raise ValueError(f"z lacks the hyper-latent of {missing[0]} cells")
+        return {g: prior.sent(z[g], sent_positions(masks[g])) for g, prior in self.z_priors.items()}
+
+    def _checked(self, indices: Mapping[str, NDArray[Any]], masks: Masks) -> dict[str, NDArray[np.int64]]:
+        checked = {g: np.asarray(indices[g]).astype(np.int64) for g in GRANULARITIES}
+        for granularity, values in checked.items():
+            if values.shape != (masks.count(granularity),):
+                raise ValueError(
+                    f"{granularity} indices have shape {values.shape}, the map has {masks.count(granularity)} cells"
+                )
+            if len(values) and not (0 <= values.min() and values.max() < self.prior.codes):
+                raise ValueError(
+                    f"{granularity} indices lie in [{values.min()}, {values.max()}], "
+                    f"this model has {self.prior.codes} codes"
+                )
+        return checked
+
+    def _check_mode(self, mode: str) -> None:
+        if mode not in MODES:
+            raise ValueError(f"coding mode {mode!r} is unknown; choose {', '.join(MODES)}")
+
+
+def _sizes(masks: Masks) -> dict[str, int]:
+    return {g: masks.count(g) for g in GRANULARITIES}

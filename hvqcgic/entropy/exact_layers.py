@@ -1,0 +1,181 @@
+"""The layers of exact networks: what they compute, how they are frozen, read, and checked for their range."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hvqcgic.entropy.integers import smallest_integers
+from hvqcgic.errors import ModelError
+
+LARGEST_SUM = 2.0**50
+
+
+@dataclass(frozen=True)
+class Precision:
+    """The integer grids of a frozen network.
+
+    Attributes:
+        activation_bits: activations are multiples of 2^-activation_bits.
+        weight_bits: weights are multiples of 2^-weight_bits.
+        activation_limit: every convolution's result is clamped to ± this value.
+    """
+
+    activation_bits: int = 12
+    weight_bits: int = 14
+    activation_limit: float = 32.0
+
+    @property
+    def clamp(self) -> float:
+        """The activation limit on the integer grid."""
+        return float(int(self.activation_limit * 2**self.activation_bits))
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """Zero padding, valid convolution, exact shift by weight_bits, clamp; weight (O, I, kh, kw), bias (O,), float64."""
+
+    name: str
+    weight: Tensor
+    bias: Tensor
+    stride: int
+    pad: tuple[int, int, int, int]
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether each output depends on the input at its own position alone."""
+        return self.weight.shape[2:] == (1, 1) and self.stride == 1 and self.pad == (0, 0, 0, 0)
+
+    def output_size(self, h: int, w: int) -> tuple[int, int]:
+        """Height and width of the output for an input of h × w."""
+        left, right, top, bottom = self.pad
+        kernel_h, kernel_w = self.weight.shape[2:]
+        return (h + top + bottom - kernel_h) // self.stride + 1, (w + left + right - kernel_w) // self.stride + 1
+
+
+@dataclass(frozen=True)
+class Leaky:
+    """x where x >= 0, else floor(x / 2^shift)."""
+
+    shift: int
+
+
+@dataclass(frozen=True)
+class Enlarge:
+    """Twice the size: by pixel shuffle, or by repeating the nearest value."""
+
+    shuffle: bool
+
+
+Layer = Convolution | Leaky | Enlarge
+
+
+def exact_convolution(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    """A valid convolution of integers held in float64.
+
+    Args:
+        x: (B, I, H, W) integers, float64.
+        weight: (O, I, kh, kw) integers, float64.
+        bias: (O,) integers, float64.
+        stride: 1 or 2.
+
+    Returns:
+        (B, O, H', W') integers, float64. Rounding removes what a transform-based algorithm may add, far below one half.
+    """
+    return F.conv2d(x, weight, bias, stride=stride).round_()
+
+
+def exact_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(N, I) times (I, O) plus (O,): integers held in float64, as in `exact_convolution`."""
+    return torch.addmm(bias, x, weight).round_()
+
+
+def freeze_network(
+    name: str, layers: Sequence[tuple[Any, ...]], precision: Precision
+) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
+    """Turns a network's float description into a spec and integer arrays for `ExactNetwork`.
+
+    Args:
+        name: such as "synthesis.coarse".
+        layers: ("conv", weight (O, I, kh, kw), bias (O,), stride, pad (left, right, top, bottom)), ("leaky", shift),
+            ("shuffle",) or ("upsample",) each.
+        precision: the integer grids.
+
+    Raises:
+        ModelError: a layer's kind is unknown, or a weight is not a finite number.
+    """
+    spec: list[dict[str, Any]] = []
+    arrays: dict[str, NDArray[Any]] = {}
+    convolutions = 0
+    for kind, *values in layers:
+        if kind == "conv":
+            weight, bias, stride, pad = values
+            conv = f"{name}.conv{convolutions}"
+            convolutions += 1
+            bias_bits = precision.weight_bits + precision.activation_bits
+            arrays[f"{conv}.weight"] = smallest_integers(weight, precision.weight_bits, f"{conv}.weight")
+            arrays[f"{conv}.bias"] = smallest_integers(bias, bias_bits, f"{conv}.bias")
+            spec.append({"kind": "conv", "stride": int(stride), "pad": [int(p) for p in pad]})
+        elif kind == "leaky":
+            spec.append({"kind": "leaky", "shift": int(values[0])})
+        elif kind in ("shuffle", "upsample"):
+            spec.append({"kind": kind})
+        else:
+            raise ModelError(f"{name}: layer {kind!r} has no integer form; use conv, leaky, shuffle or upsample")
+    return spec, arrays
+
+
+def read_layers(name: str, spec: Sequence[Mapping[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> list[Layer]:
+    """The layers that `freeze_network` wrote; raises ModelError where they are unknown or do not fit their arrays."""
+    layers: list[Layer] = []
+    convolutions = 0
+    for entry in spec:
+        if entry["kind"] == "conv":
+            conv = f"{name}.conv{convolutions}"
+            convolutions += 1
+            weight = torch.from_numpy(arrays[f"{conv}.weight"].astype(np.float64))
+            bias = torch.from_numpy(arrays[f"{conv}.bias"].astype(np.float64))
+            left, right, top, bottom = (int(p) for p in entry["pad"])
+            stride = int(entry["stride"])
+            if weight.ndim != 4 or bias.shape != weight.shape[:1] or stride not in (1, 2):
+                raise ModelError(
+                    f"{conv}: weight {tuple(weight.shape)}, bias {tuple(bias.shape)}, stride {stride} do not fit"
+                )
+            layers.append(Convolution(conv, weight, bias, stride, (left, right, top, bottom)))
+        elif entry["kind"] == "leaky":
+            layers.append(Leaky(int(entry["shift"])))
+        elif entry["kind"] in ("shuffle", "upsample"):
+            layers.append(Enlarge(entry["kind"] == "shuffle"))
+        else:
+            raise ModelError(f"{name}: unknown layer {entry['kind']!r}; the model file is damaged or newer than this")
+    return layers
+
+
+def output_bounds(
+    name: str, layers: Sequence[Layer], precision: Precision, bound: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Largest magnitude of each output channel, (P,), refusing sums that could leave the exact range."""
+    for layer in layers:
+        if isinstance(layer, Convolution):
+            if layer.weight.shape[1] != len(bound):
+                raise ModelError(f"{layer.name} takes {layer.weight.shape[1]} channels, its input has {len(bound)}")
+            sums = np.abs(layer.weight.numpy()).sum((2, 3)) @ bound + np.abs(layer.bias.numpy())
+            largest = float(sums.max()) + 2.0**precision.weight_bits
+            if not largest <= LARGEST_SUM:
+                raise ModelError(
+                    f"{layer.name}: sums may reach 2^{np.log2(largest):.1f}, exact are 2^50; "
+                    "train with smaller weights or freeze with fewer bits"
+                )
+            bound = np.minimum(np.ceil(sums * 2.0**-precision.weight_bits) + 1, precision.clamp)
+        elif isinstance(layer, Enlarge) and layer.shuffle:
+            if len(bound) % 4:
+                raise ModelError(f"{name}: pixel shuffle needs a multiple of 4 channels, found {len(bound)}")
+            bound = bound.reshape(-1, 4).max(1)
+    return bound

@@ -1,0 +1,77 @@
+"""Coding of a hyper-latent z: integers with one frozen table a channel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hvqcgic.entropy.integers import shrink
+from hvqcgic.entropy.masks import BoolArray, any_in_blocks
+from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
+from hvqcgic.errors import ModelError
+
+FOOTPRINT = 4
+"""Cells along one side of the square that one position of z describes."""
+FREQUENCY_TOTAL = 2**24
+
+
+def freeze_pmf(pmf: NDArray[np.float64]) -> NDArray[Any]:
+    """Frequencies of z, least 1, from probabilities (Cz, 2 z_limit + 1) of -z_limit .. z_limit."""
+    shares = np.asarray(pmf, np.float64)
+    if not (np.all(np.isfinite(shares)) and np.all(shares >= 0) and np.all(shares.sum(1) > 0)):
+        raise ModelError("factorised prior: probabilities must be finite, not negative, and not all zero")
+    shares = shares / shares.sum(1, keepdims=True)
+    return shrink(np.maximum(np.round(shares * FREQUENCY_TOTAL), 1).astype(np.int64))
+
+
+def sent_positions(mask: BoolArray) -> BoolArray:
+    """Where z is sent: positions whose 4 × 4 cells hold one of the granularity; (h, w) to (ceil(h/4), ceil(w/4))."""
+    return any_in_blocks(mask, FOOTPRINT)
+
+
+class FactorisedPrior:
+    """Codes z (Cz, hz, wz) of one granularity.
+
+    Args:
+        frequencies: (Cz, 2 z_limit + 1) integers, at least 1.
+
+    Raises:
+        ModelError: the table is not of that shape, or holds values out of range.
+    """
+
+    def __init__(self, frequencies: NDArray[Any]) -> None:
+        if frequencies.ndim != 2 or frequencies.shape[1] % 2 == 0 or frequencies.shape[1] < 3:
+            raise ModelError(f"factorised prior: table of shape {frequencies.shape}, expected (channels, 2 limit + 1)")
+        if frequencies.min() < 1 or frequencies.max() > 2**30:
+            raise ModelError("factorised prior: frequencies must be 1 to 2^30")
+        self.frequencies = frequencies.astype(np.float64)
+        self.channels = len(frequencies)
+        self.limit = frequencies.shape[1] // 2
+
+    def sent(self, z: NDArray[Any], sent: BoolArray) -> NDArray[np.int64]:
+        """The values of z (Cz, hz, wz) where it is sent (hz, wz), 0 elsewhere.
+
+        Raises:
+            ValueError: z has another shape, or a value that is no integer or beyond ± limit.
+        """
+        if z.shape != (self.channels, *sent.shape):
+            raise ValueError(f"z has shape {z.shape}, expected {(self.channels, *sent.shape)}")
+        values = np.where(sent, z, 0)
+        if not np.all((np.abs(values) <= self.limit) & (values == np.round(values))):
+            raise ValueError(f"z must hold integers from {-self.limit} to {self.limit}")
+        return values.astype(np.int64)
+
+    def encode(self, encoder: RangeEncoder, z: NDArray[np.int64], sent: BoolArray) -> float:
+        """Codes z where it is sent; returns bits."""
+        symbols = z[:, sent] + self.limit
+        return sum(encoder.encode_all(row, table) for row, table in zip(symbols, self.frequencies, strict=True))
+
+    def decode(self, decoder: RangeDecoder, sent: BoolArray) -> NDArray[np.int64]:
+        """Reads z, (Cz, hz, wz); 0 where it was not sent."""
+        z = np.zeros((self.channels, *sent.shape), np.int64)
+        count = int(np.count_nonzero(sent))
+        for channel, table in zip(z, self.frequencies, strict=True):
+            channel[sent] = decoder.decode_all(table, count) - self.limit
+        return z

@@ -1,0 +1,89 @@
+"""From trained, floating-point parts to the integer tables of a frozen entropy model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hvqcgic.entropy.entropy_model import EntropyModel
+from hvqcgic.entropy.exact_layers import Precision, freeze_network
+from hvqcgic.entropy.factorised_prior import freeze_pmf
+from hvqcgic.entropy.index_prior import freeze_prior
+from hvqcgic.entropy.integers import shrink, smallest_integers
+from hvqcgic.entropy.masks import GRANULARITIES
+
+LayerDescription = tuple[Any, ...]
+FloatArray = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class FrozenEntropy:
+    """What a model file stores: a JSON-able spec, and integer arrays by name."""
+
+    spec: dict[str, Any]
+    arrays: dict[str, NDArray[Any]]
+
+
+def freeze(
+    *,
+    codebook: FloatArray,
+    schedule: Sequence[str],
+    form: str,
+    context: Mapping[str, Sequence[LayerDescription]],
+    synthesis: Mapping[str, Sequence[LayerDescription]],
+    z_pmf: Mapping[str, FloatArray],
+    usage: NDArray[Any],
+    map_tables: Mapping[str, NDArray[Any]],
+    log_prior: FloatArray | None = None,
+    features: FloatArray | None = None,
+    precision: Precision | None = None,
+    decoder_prior: bool = False,
+) -> FrozenEntropy:
+    """Freezes an entropy model to integers, and builds it once so that one that could not be exact is refused here.
+
+    Args:
+        codebook: (K, d).
+        schedule: pass names, see `hvqcgic.schedule.parse_schedule`.
+        form: of the index prior: "diagonal", "quadratic" or "learned".
+        context: a network for each pass, by its name; layers as `hvqcgic.entropy.exact_layers.freeze_network` takes
+            them.
+        synthesis: a network for each granularity that has a hyperprior.
+        z_pmf: for the same granularities, (Cz, 2 z_limit + 1) probabilities of -z_limit .. z_limit.
+        usage: (3, K) counts of each code, order coarse, medium, fine.
+        map_tables: from `hvqcgic.entropy.map_fitting.fit_map_coder`.
+        log_prior: (3, K) bits, added to the logits; None for none.
+        features: (K, R) bits, for the form "learned".
+        precision: integer grids of the networks.
+        decoder_prior: the picture decoder reads the prior's numbers, so that z is sent in every coding mode.
+
+    Raises:
+        ModelError: a network or the prior could leave the exact range (names the layer), or parts do not fit together.
+        ConfigError: the schedule is none.
+    """
+    precision = precision or Precision()
+    prior_spec, arrays = freeze_prior(form, codebook=codebook, log_prior=log_prior, features=features)
+    arrays["embeddings"] = smallest_integers(codebook, precision.activation_bits, "codebook")
+    arrays["usage"] = shrink(np.asarray(usage).astype(np.int64))
+    arrays |= {name: np.asarray(table) for name, table in map_tables.items()}
+    arrays |= {f"z.{g}": freeze_pmf(pmf) for g, pmf in z_pmf.items()}
+    networks: dict[str, list[dict[str, Any]]] = {}
+    named = {f"synthesis.{g}": synthesis[g] for g in GRANULARITIES if g in synthesis}
+    named |= {f"context.{name}": context[name] for name in context}
+    for name, layers in named.items():
+        networks[name], own = freeze_network(name, layers, precision)
+        arrays |= own
+    spec = {
+        "schedule": list(schedule),
+        "prior": prior_spec,
+        "activation_bits": precision.activation_bits,
+        "weight_bits": precision.weight_bits,
+        "activation_limit": precision.activation_limit,
+        "decoder_prior": decoder_prior,
+        "networks": networks,
+    }
+    EntropyModel(spec, arrays)
+    return FrozenEntropy(spec, arrays)

@@ -1,0 +1,52 @@
+"""Builds the networks of a frozen model and checks that they fit each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hvqcgic.entropy.exact_layers import Precision
+from hvqcgic.entropy.exact_network import ExactNetwork
+from hvqcgic.entropy.factorised_prior import FactorisedPrior
+from hvqcgic.errors import ModelError
+from hvqcgic.schedule import Pass
+
+
+class NetworkBuilder:
+    """Builds networks by name from a model's specs and arrays; raises ModelError where a plane does not fit."""
+
+    def __init__(self, specs: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], precision: Precision) -> None:
+        self.specs = specs
+        self.arrays = arrays
+        self.precision = precision
+        self.one = 2.0**precision.activation_bits
+
+    def synthesis(self, granularity: str, prior: FactorisedPrior) -> ExactNetwork:
+        """Hyper-synthesis: z to hints, four times the size."""
+        network = self._network(f"synthesis.{granularity}", np.full(prior.channels, prior.limit * self.one))
+        self._check_size(network, (2, 3), (8, 12))
+        return network
+
+    def context(self, step: Pass, synthesis: ExactNetwork | None, embeddings: Tensor, parameters: int) -> ExactNetwork:
+        """The network of a pass: hints, codes, known and masks to the prior's numbers."""
+        hints = np.zeros(0) if synthesis is None else synthesis.output_bound
+        codes = embeddings.abs().amax(0).numpy()
+        network = self._network(f"context.{step.name}", np.concatenate([hints, codes, np.full(4, self.one)]))
+        if len(network.output_bound) != parameters:
+            raise ModelError(
+                f"{network.name} gives {len(network.output_bound)} numbers a cell, the prior takes {parameters}"
+            )
+        self._check_size(network, (8, 12), (4, 6) if step.phases == 4 else (8, 12))
+        return network
+
+    def _network(self, name: str, input_bound: NDArray[np.float64]) -> ExactNetwork:
+        return ExactNetwork(name, self.specs[name], self.arrays, precision=self.precision, input_bound=input_bound)
+
+    def _check_size(self, network: ExactNetwork, given: tuple[int, int], expected: tuple[int, int]) -> None:
+        found = network.output_size(*given)
+        if found != expected:
+            raise ModelError(f"{network.name} turns {given} positions into {found}, not {expected}")

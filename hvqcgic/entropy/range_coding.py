@@ -1,0 +1,119 @@
+"""The range coder: integer frequencies and symbols to bytes, and back.
+
+Why it is exact. `constriction`'s Categorical(lazy=True, perfect=False), of 24 bits, turns frequencies f_0 .. f_{K-1}
+into intervals with
+
+    scale = (2^24 - K) / (f_0 + ... + f_{K-1})          left(k) = floor((f_0 + ... + f_{k-1}) · scale) + k
+
+in the floating-point type of the matrix it is given, float32 or float64 (constriction's source, file
+src/stream/model/categorical/lazy_contiguous.rs). Our frequencies are integers held in float64, each at most 2^30, fewer
+than 2^22 of them, so that every partial sum stays below 2^53 and is exact in whatever order it is taken. What is left
+is one division and one product, which IEEE 754 rounds the same way everywhere, and a truncation. Encoder and decoder
+evaluate the same expression; the decoder's search first skips symbols below a bound that is two units in the last place
+on the safe side. float32 would not do: its sums stop being exact at 2^24. Every symbol gets at least 2^-24, and the
+last interval ends at 2^24 by definition.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import constriction
+import numpy as np
+from numpy.typing import NDArray
+
+from hvqcgic.errors import BitstreamError
+
+PRECISION_BITS = 24
+WORD_BITS = 32
+
+Frequencies = NDArray[np.float64]
+
+
+class RangeEncoder:
+    """Collects symbols; `finish` gives the bytes."""
+
+    def __init__(self) -> None:
+        self._coder = _STREAM.queue.RangeEncoder()
+
+    def encode_each(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
+        """Codes symbols (N,) with one row of frequencies (N, K) each, K at least 2.
+
+        Returns:
+            Bits that the symbols cost.
+        """
+        if len(symbols) == 0:
+            return 0.0
+        symbols = np.ascontiguousarray(symbols, np.int32)
+        self._coder.encode(symbols, _FAMILY, frequencies)
+        chosen = frequencies[np.arange(len(symbols)), symbols]
+        return float(symbol_bits(chosen, frequencies.sum(1), frequencies.shape[1]).sum())
+
+    def encode_all(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
+        """Codes symbols (N,) that share one row of frequencies (K,); returns their bits."""
+        if len(symbols) == 0:
+            return 0.0
+        symbols = np.ascontiguousarray(symbols, np.int32)
+        self._coder.encode(symbols, _shared_model(frequencies))
+        return float(symbol_bits(frequencies[symbols], frequencies.sum(), len(frequencies)).sum())
+
+    def finish(self) -> bytes:
+        """Everything coded so far, as bytes that do not end in zero."""
+        words = self._coder.get_compressed()
+        if len(words):
+            words[-1:] = self._rounded_end(int(words[-1]))
+        return words.astype(">u4").tobytes().rstrip(b"\0")
+
+    def _rounded_end(self, word: int) -> int:
+        """The last word with as many trailing zero bytes as the coder's final interval allows: zeros are not stored."""
+        _, (lower, interval) = self._coder.pos()
+        first_free = (lower + (1 << WORD_BITS) - 1) >> WORD_BITS
+        if lower + interval >= 1 << (2 * WORD_BITS) or word != first_free:
+            return word  # a carry is pending, or the coder chose two words: rare, and not worth the bytes
+        for zero_bits in (24, 16, 8):
+            rounded = -(-word >> zero_bits) << zero_bits
+            if rounded << WORD_BITS < lower + interval:
+                return rounded
+        return word
+
+
+class RangeDecoder:
+    """Reads what `RangeEncoder` wrote; any bytes give symbols or `BitstreamError`."""
+
+    def __init__(self, data: bytes) -> None:
+        padded = data + b"\0" * (-len(data) % 4)
+        self._coder = _STREAM.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
+
+    def decode_each(self, frequencies: Frequencies) -> NDArray[np.int64]:
+        """One symbol for each row of frequencies (N, K); (N,)."""
+        if len(frequencies) == 0:
+            return np.zeros(0, np.int64)
+        return self._decode(_FAMILY, frequencies)
+
+    def decode_all(self, frequencies: Frequencies, count: int) -> NDArray[np.int64]:
+        """`count` symbols that share one row of frequencies (K,)."""
+        if count == 0:
+            return np.zeros(0, np.int64)
+        return self._decode(_shared_model(frequencies), count)
+
+    def _decode(self, *arguments: Any) -> NDArray[np.int64]:
+        try:
+            return self._coder.decode(*arguments).astype(np.int64)
+        except (AssertionError, ValueError) as error:
+            raise BitstreamError(
+                "range coded data are damaged: they decode to nothing this model could write"
+            ) from error
+
+
+def symbol_bits(chosen: Frequencies, totals: Frequencies | np.float64, codes: int) -> Frequencies:
+    """Bits of symbols whose frequencies were `chosen` of `totals`, with the coder's own floor of 2^-24 a symbol."""
+    share = (chosen * ((2**PRECISION_BITS - codes) / totals) + 1) / 2**PRECISION_BITS
+    return -np.log2(share)
+
+
+_STREAM: Any = constriction.stream  # pyright: ignore[reportAttributeAccessIssue]
+_FAMILY = _STREAM.model.Categorical(lazy=True, perfect=False)
+
+
+def _shared_model(frequencies: Frequencies) -> Any:
+    return _STREAM.model.Categorical(frequencies, lazy=False, perfect=False)

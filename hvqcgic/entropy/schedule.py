@@ -1,0 +1,13 @@
+"""Where the cells of a pass lie on the grid of its granularity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hvqcgic.entropy.masks import BoolArray
+from hvqcgic.schedule import Pass
+
+
+def positions(step: Pass, h: int, w: int) -> BoolArray:
+    """(h, w) bool: the grid positions that belong to a pass, whether or not they hold a cell."""
+    return np.tile(np.array(step.tile), (-(-h // 2), -(-w // 2)))[:h, :w]

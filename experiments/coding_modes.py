@@ -1,0 +1,160 @@
+"""Every coding mode on the same indices of many pictures: real bytes, parts, PSNR and LPIPS, decoded in another process.
+
+    python experiments/coding_modes.py PICTURES... --models tiny tiny-frozen --out FOLDER [--checkpoint runs/joint.ckpt]
+
+For each model and each ratio triple, the mean over pictures of: bits per pixel of the file in each mode, the share of each part in the
+adaptive file, PSNR and LPIPS (alex) of what the file decodes to. Each adaptive file is decoded by `hvqcgic decompress` in a process of
+its own and must give the encoder's reconstruction to the last bit. With --checkpoint, real bytes are held against the float model's
+cross-entropy of the first model. Rows of every picture go to FOLDER/rows.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+import hvqcgic
+from hvqcgic.bitstream.container import MODES
+from hvqcgic.codec import Codec
+from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+from hvqcgic.models.granularity import Ratios
+from hvqcgic.picture import read_picture
+from hvqcgic.training.export import load_module
+from hvqcgic.training.losses import Perceptual
+from hvqcgic.training.perceptual import load_lpips
+from hvqcgic.training.validation import measure
+
+RATIOS: tuple[Ratios, ...] = ((0.5, 0.4, 0.1), (0.1, 0.8, 0.1), (0.0, 0.5, 0.5))
+PARTS = ("map", "z", "coarse", "medium", "fine", "container")
+Row = dict[str, Any]
+
+
+def main() -> None:
+    """Measures, prints a table for each model, and writes the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", nargs="+", help="pictures or folders")
+    parser.add_argument("--models", nargs="+", default=["tiny", "tiny-frozen"])
+    parser.add_argument("--checkpoint", type=Path, help="the first model's checkpoint, for the float model's cross-entropy")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--without-lpips", action="store_true")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    pictures = find_inputs(options.pictures, PICTURE_SUFFIXES, "picture").paths
+    lpips = None if options.without_lpips else load_lpips("alex")
+    rows: list[Row] = []
+    for place, name in enumerate(options.models):
+        checkpoint = options.checkpoint if place == 0 else None
+        for ratios in RATIOS:
+            rows += measure_point(name, ratios, pictures, lpips=lpips, checkpoint=checkpoint)
+    (options.out / "rows.json").write_text(json.dumps(rows, indent=1))
+    for name in options.models:
+        Console(width=170).print(summary(name, [row for row in rows if row["model"] == name]))
+
+
+def measure_point(
+    name: str, ratios: Ratios, pictures: tuple[Path, ...], *, lpips: Perceptual | None, checkpoint: Path | None
+) -> list[Row]:
+    """One row a picture at one operating point."""
+    codec = hvqcgic.load(name)
+    module = load_module(checkpoint) if checkpoint is not None else None
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory() as folder:
+        coded, opened = Path(folder) / "coded", Path(folder) / "opened"
+        coded.mkdir()
+        expected: dict[str, np.ndarray] = {}
+        for path in track(pictures, f"{name} {ratios}", transient=True, disable=not sys.stderr.isatty()):
+            row, expected[path.stem], data = encode(codec, path, ratios)
+            (coded / f"{path.stem}.hvq").write_bytes(data)
+            if module is not None:
+                found = measure(module.model, module.priors, as_tensor(read_picture(path)), ratios, perceptual=None)
+                assert found.rate is not None
+                row["float_bits"] = float(found.rate.index_bits + found.rate.z_bits)
+            rows.append(row)
+        decode = [sys.executable, "-m", "hvqcgic", "decompress", str(coded), "-o", str(opened) + "/", "--model", name]
+        subprocess.run(decode, check=True, stdout=subprocess.DEVNULL)
+        for row, path in zip(rows, pictures, strict=True):
+            decoded = np.asarray(Image.open(opened / f"{path.stem}.png"))
+            row["exact"] = bool(np.array_equal(decoded, expected[path.stem]))
+            row |= quality(read_picture(path), decoded, lpips)
+    return rows
+
+
+def encode(codec: Codec, path: Path, ratios: Ratios) -> tuple[Row, np.ndarray, bytes]:
+    """The row of a picture, the encoder's reconstruction (H, W, 3) uint8, and its adaptive file."""
+    encoded = codec.encode(path, ratios=ratios)
+    written = {mode: codec.write(encoded, coding=mode) for mode in MODES}
+    row: Row = {
+        "model": codec.name,
+        "ratios": list(ratios),
+        "picture": path.name,
+        "pixels": encoded.width * encoded.height,
+        "bytes": {mode: len(found.data) for mode, found in written.items()},
+        "parts": written["adaptive"].parts,
+        "estimated_bits": written["adaptive"].estimated_bits,
+    }
+    return row, np.asarray(codec.reconstruct(encoded)), written["adaptive"].data
+
+
+def quality(picture: np.ndarray, decoded: np.ndarray, lpips: Perceptual | None) -> Row:
+    """PSNR in decibels, and LPIPS (alex)."""
+    x, y = as_tensor(picture), as_tensor(decoded)
+    found: Row = {"psnr_db": float(-10 * torch.log10((x - y).square().mean()))}
+    if lpips is not None:
+        with torch.no_grad():
+            found["lpips"] = float(lpips(y[None], x[None]))
+    return found
+
+
+def as_tensor(pixels: np.ndarray) -> torch.Tensor:
+    """(H, W, 3) uint8 to (3, H, W) in [0, 1]."""
+    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+
+
+def summary(name: str, rows: list[Row]) -> Table:
+    """Means over pictures, a line for each ratio triple."""
+    table = Table(title=f"{name}: mean of {len({row['picture'] for row in rows})} pictures, bpp of whole files")
+    for heading in ("ratios", *MODES, "saved %", "parts of adaptive %: " + " ".join(PARTS), "PSNR", "LPIPS", "exact", "real/float %"):
+        table.add_column(heading)
+    for ratios in RATIOS:
+        chosen = [row for row in rows if tuple(row["ratios"]) == ratios]
+        bpp = {mode: np.mean([8 * row["bytes"][mode] / row["pixels"] for row in chosen]) for mode in MODES}
+        total = sum(8 * row["bytes"]["adaptive"] for row in chosen)
+        shares = [100 * sum(row["parts"][part] for row in chosen) / total for part in PARTS]
+        saved = 100 * (1 - bpp["adaptive"] / bpp["static-arithmetic"])
+        table.add_row(
+            " ".join(map(str, ratios)),
+            *(f"{bpp[mode]:.4f}" for mode in MODES),
+            f"{saved:.1f}",
+            " ".join(f"{share:.1f}" for share in shares),
+            f"{np.mean([row['psnr_db'] for row in chosen]):.2f}",
+            f"{np.mean([row.get('lpips', np.nan) for row in chosen]):.4f}",
+            f"{sum(row['exact'] for row in chosen)}/{len(chosen)}",
+            float_gap(chosen),
+        )
+    return table
+
+
+def float_gap(rows: list[Row]) -> str:
+    """Largest excess of real index and hyper-latent bits over the float model's cross-entropy, less 28 bytes, in per cent."""
+    if "float_bits" not in rows[0]:
+        return "-"
+    without_map = [8 * row["bytes"]["adaptive"] - row["parts"]["map"] for row in rows]
+    gaps = [100 * ((real - 8 * 28) / row["float_bits"] - 1) for real, row in zip(without_map, rows, strict=True)]
+    estimated = [100 * (sum(row["parts"][p] for p in PARTS[1:5]) / row["float_bits"] - 1) for row in rows]
+    return f"worst {max(gaps):+.2f}, integers {np.mean(estimated):+.3f}"
+
+
+if __name__ == "__main__":
+    main()

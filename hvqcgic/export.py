@@ -1,0 +1,79 @@
+"""`python -m hvqcgic.export CKPT -o FILE.safetensors`: freezes a checkpoint to the one file that codes and decodes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from hvqcgic.errors import ConfigError, HvqcgicError
+from hvqcgic.files import check_output, one_line, reason
+
+PICTURES_CHECKED = 8
+"""On how many pictures the cost of float16 weights is measured."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 done, 2 refused in one line."""
+    parser = argparse.ArgumentParser(prog="python -m hvqcgic.export", description=__doc__)
+    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of stage hyperprior or joint")
+    parser.add_argument("-o", "--output", required=True, metavar="FILE", help="model file to write, NAME.safetensors")
+    parser.add_argument("--name", help="name of the model (default: that of the file)")
+    parser.add_argument("--card", metavar="JSON", help="JSON file with the model card to put into the file")
+    parser.add_argument("--val", metavar="PICTURES", help="pictures to check float16 on (default: the embedded ones)")
+    parser.add_argument("--force", action="store_true", help="write over an existing file")
+    options = parser.parse_args(arguments)
+    try:
+        print(export(options))
+    except HvqcgicError as error:
+        print(f"hvqcgic.export: {one_line([error])}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def export(options: argparse.Namespace) -> str:
+    """Writes the model file; returns a line about it.
+
+    Raises:
+        ConfigError: the checkpoint, the card or the pictures cannot be read.
+        ModelError: the model cannot be frozen, or float16 would cost more than it may.
+        OutputError: the file exists or cannot be written.
+    """
+    source, path = Path(options.checkpoint), Path(options.output)
+    check_output(source, path, force=options.force)
+    card = read_card(Path(options.card)) if options.card else {}
+    from hvqcgic.frozen_model import write_model
+    from hvqcgic.training.data import PictureDataModule
+    from hvqcgic.training.export import check_half_precision, freeze_model, load_module
+
+    module = load_module(source)
+    frozen = freeze_model(module.model, module.priors, card=card, name=options.name or path.stem)
+    pictures = PictureDataModule(None, options.val)
+    pictures.setup()
+    cost = check_half_precision(module.model, module.priors, frozen, pictures.validation[:PICTURES_CHECKED])
+    write_model(frozen, path, force=options.force)
+    size = path.stat().st_size
+    return f"{path}: {size} bytes, fingerprint {frozen.fingerprint.hex()}, float16 costs {cost:.4f} dB"
+
+
+def read_card(path: Path) -> dict[str, Any]:
+    """The model card in a JSON file.
+
+    Raises:
+        ConfigError: it cannot be read, or is no JSON object.
+    """
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: the card cannot be read: {reason(error)}") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: the card is not JSON: {reason(error)}") from error
+    if not isinstance(card, dict):
+        raise ConfigError(f"{path}: the card is a {type(card).__name__}, expected a JSON object of names and values")
+    return card
+
+
+if __name__ == "__main__":
+    sys.exit(main())

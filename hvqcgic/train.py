@@ -1,0 +1,8 @@
+"""`python -m hvqcgic.train`: see `hvqcgic.training.cli`."""
+
+import sys
+
+from hvqcgic.training.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,73 @@
+"""What a training run is told: one flat dataclass; every field is an option of `python -m hvqcgic.train`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["backbone", "hyperprior", "joint"]
+RateGradient = Literal["soft", "straight_through", "none"]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Loss, schedule and sampling of one stage.
+
+    The loss is D + lambda * R: D = mse_weight * MSE + l1_weight * L1 + lpips_weight * LPIPS on pictures in [0, 1], R in bits per
+    pixel of the crop.
+
+    Attributes:
+        lmbda: weight of one bit per pixel against D; 0.001 to 0.1 spans the useful range.
+        lmbda_warmup: steps over which lambda rises from 0 (stage joint).
+        mse_weight: weight of the mean squared error on a 0 to 1 scale.
+        l1_weight: weight of the mean absolute error on a 0 to 1 scale.
+        lpips_weight: weight of LPIPS.
+        lpips_start: step from which LPIPS counts.
+        commitment_weight: weight of the mean squared distance from features to their codes.
+        adversarial_weight: largest share of the adversarial gradient, relative to the distortion's, at the decoder's last layer;
+            0 leaves the discriminator out.
+        adversarial_start: step from which the discriminator is trained and counts.
+        rate_gradient: how R reaches the features: `soft` (cross-entropy of softmax(-distance^2 / tau) against the prior, RDVQ's
+            way), `straight_through` (features stand in for codes in the prior's numerator; forms diagonal and quadratic), `none`.
+        tau: temperature of `soft`, in units of the mean squared distance to the nearest code.
+        rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), in units as tau for one bit; 0 is nearest.
+        steps: optimiser steps of this stage.
+        learning_rate: of the picture networks, after warm-up.
+        entropy_learning_rate: of hyperpriors, context networks and index prior.
+        final_learning_rate: share of the learning rates that is left at the last step (cosine).
+        warmup_steps: steps of linear warm-up.
+        weight_decay: of AdamW.
+        gradient_clip: largest norm of the gradient.
+        codebook_start: step at which k-means starts the codebook; features pass unquantised until then.
+        codebook_decay: of the codebook's moving average; nearer to 1 is slower.
+        favoured_share: share of the pictures trained at the model's default ratios; the rest is drawn from the whole simplex.
+        validate_every: steps between validations.
+        validation_pictures: how many validation pictures are measured then.
+        seed: of weights, crops, ratios and noise.
+    """
+
+    lmbda: float = 0.01
+    lmbda_warmup: int = 300
+    mse_weight: float = 1.0
+    l1_weight: float = 0.05
+    lpips_weight: float = 0.1
+    lpips_start: int = 0
+    commitment_weight: float = 0.02
+    adversarial_weight: float = 0.0
+    adversarial_start: int = 0
+    rate_gradient: RateGradient = "soft"
+    tau: float = 1.0
+    rdo_choice: float = 0.0
+    steps: int = 3000
+    learning_rate: float = 6e-4
+    entropy_learning_rate: float = 1.5e-3
+    final_learning_rate: float = 0.02
+    warmup_steps: int = 100
+    weight_decay: float = 1e-4
+    gradient_clip: float = 1.0
+    codebook_start: int = 200
+    codebook_decay: float = 0.99
+    favoured_share: float = 0.5
+    validate_every: int = 500
+    validation_pictures: int = 8
+    seed: int = 0

@@ -1,0 +1,101 @@
+"""Pictures decoded once and kept as uint8, and crops cut from them by a few kernels a batch, on any device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Crops of a batch share a scale in groups, so that a batch takes a handful of kernels on a GPU.
+_SCALE_GROUPS = 4
+_UNSCALED_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class PicturePool:
+    """Pictures of any size in one tensor.
+
+    Attributes:
+        pixels: all pictures one after another, row by row, (N_px, 3), uint8.
+        starts: index of each picture's first pixel, (N,), int64.
+        sizes: height and width of each picture in pixels, (N, 2), int64, on the CPU.
+    """
+
+    pixels: Tensor
+    starts: Tensor
+    sizes: np.ndarray
+
+    @classmethod
+    def of(cls, pictures: Sequence[np.ndarray], device: torch.device | str = "cpu") -> PicturePool:
+        """Lay pictures, each (H, W, 3) uint8, into one pool on `device`."""
+        sizes = np.array([picture.shape[:2] for picture in pictures], np.int64).reshape(-1, 2)
+        areas = sizes.prod(1)
+        pixels = torch.empty((int(areas.sum()), 3), dtype=torch.uint8)
+        starts = np.concatenate(([0], np.cumsum(areas)[:-1])).astype(np.int64)
+        for start, area, picture in zip(starts, areas, pictures, strict=True):
+            pixels[start : start + area] = torch.from_numpy(np.ascontiguousarray(picture).reshape(-1, 3))
+        return cls(pixels.to(device), torch.from_numpy(starts).to(device), sizes)
+
+    def __len__(self) -> int:
+        """Number of pictures."""
+        return len(self.sizes)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the pixels are and crops are made."""
+        return self.pixels.device
+
+    def windows(self, chosen: np.ndarray, corners: np.ndarray, side_px: int, mirrored: np.ndarray) -> Tensor:
+        """Cut square windows; what lies beyond a picture's right or bottom edge repeats its last column or row.
+
+        Args:
+            chosen: picture of each window, (B,), int64.
+            corners: top and left of each window in pixels, (B, 2), int64, inside the picture.
+            side_px: side of the windows.
+            mirrored: windows to flip left to right, (B,), bool.
+        Returns:
+            windows, (B, 3, side_px, side_px), uint8.
+        """
+        top, left, height, width, flip, picture = (
+            torch.from_numpy(np.ascontiguousarray(column)).to(self.device, non_blocking=True)[:, None]
+            for column in (*corners.T, *self.sizes[chosen].T, mirrored, chosen)
+        )
+        step = torch.arange(side_px, device=self.device)[None]
+        rows = torch.minimum(top + step, height - 1)
+        columns = torch.minimum(left + torch.where(flip, side_px - 1 - step, step), width - 1)
+        index = (self.starts[picture] + rows * width)[:, :, None] + columns[:, None, :]
+        flat = self.pixels.index_select(0, index.flatten())
+        return flat.view(len(chosen), side_px, side_px, 3).permute(0, 3, 1, 2)
+
+    def crops(self, chosen: np.ndarray, crop_px: int, downscale: float, generator: np.random.Generator) -> Tensor:
+        """Cut a random crop from each chosen picture: place, left-right flip, and for about half a random downscale.
+
+        Args:
+            chosen: picture of each crop, (B,), int64.
+            crop_px: side of the crops in pixels.
+            downscale: crops are read from windows up to this many times their side, as far as pictures allow.
+            generator: source of all randomness.
+        Returns:
+            crops, (B, 3, crop_px, crop_px), float32 in [0, 1], on the pool's device.
+        Determinism: random(generator) for the windows; resampling is same-device.
+        """
+        groups = np.array_split(chosen, min(_SCALE_GROUPS, len(chosen)))
+        return torch.cat([self._scaled(group, crop_px, downscale, generator) for group in groups])
+
+    def _scaled(self, chosen: np.ndarray, crop_px: int, downscale: float, generator: np.random.Generator) -> Tensor:
+        """Crops of one scale, (B, 3, crop_px, crop_px), float32 in [0, 1]."""
+        sizes = self.sizes[chosen]
+        side = crop_px
+        if generator.random() >= _UNSCALED_SHARE:
+            side = round(crop_px * downscale ** generator.random())
+        side = max(crop_px, min(side, int(sizes.min())))
+        corners = generator.integers(0, np.maximum(sizes - side, 0) + 1)
+        mirrored = generator.random(len(chosen)) < 0.5
+        windows = self.windows(chosen, corners, side, mirrored).to(torch.float32) / 255
+        if side == crop_px:
+            return windows.contiguous()
+        return F.interpolate(windows, (crop_px, crop_px), mode="bilinear", antialias=True).clamp(0, 1)

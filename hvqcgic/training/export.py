@@ -1,0 +1,161 @@
+"""Freezing: from a checkpoint to the one file that codes and decodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import load
+from torch import Tensor
+
+from hvqcgic.entropy import freeze
+from hvqcgic.entropy.exact_network import Precision
+from hvqcgic.errors import ConfigError, ModelError
+from hvqcgic.files import one_line, reason
+from hvqcgic.frozen_model import FrozenModel, network_weights
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.network import HvqModel
+from hvqcgic.models.sequential import ACTIVATION_LIMIT, describe
+from hvqcgic.training.config import TrainingConfig
+from hvqcgic.training.module import HvqModule
+from hvqcgic.training.rate import HyperLatentPriors
+from hvqcgic.training.validation import measure
+
+HALF_PRECISION_LIMIT_DB = 0.02
+"""What float16 weights may cost in PSNR."""
+
+
+def load_module(path: str | Path) -> HvqModule:
+    """The module of a checkpoint, in evaluation mode.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no checkpoint of this project.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        settings = checkpoint["hyper_parameters"]
+        config = ModelConfig.from_dict(settings["model"])
+        module = HvqModule(config, TrainingConfig(**settings["training"]), settings["stage"], None)
+        module.load_state_dict(checkpoint["state_dict"])
+    except OSError as error:
+        raise ConfigError(f"{path}: the checkpoint cannot be read: {reason(error)}") from error
+    except (RuntimeError, LookupError, TypeError, ValueError, EOFError, AttributeError, UnpicklingError) as error:
+        what = one_line([type(error).__name__, error])[:200]
+        raise ConfigError(f"{path}: not a checkpoint of `python -m hvqcgic.train`, or damaged ({what})") from error
+    return module.eval()
+
+
+def freeze_model(
+    model: HvqModel, priors: HyperLatentPriors, *, card: dict[str, Any] | None = None, name: str | None = None
+) -> FrozenModel:
+    """The frozen form of a model as it stands.
+
+    Args:
+        model: trained, or with a started codebook at least.
+        priors: of its hyper-latents.
+        card: data, steps, hardware, figures, for the file.
+        name: of the model, where it is not its configuration's.
+
+    Raises:
+        ModelError: the codebook was never started, a weight is not finite, or an integer network could leave the exact
+            range; the message names the layer.
+    """
+    if not bool(model.quantiser.initialised):
+        raise ModelError(f"model {model.config.name}: its codebook was never started; train stage backbone first")
+    config = model.config if name is None else ModelConfig.from_dict(model.config.to_dict() | {"name": name})
+    networks = network_weights(model.state_dict())
+    entropy, prior = config.entropy, model.prior
+    frozen = freeze(
+        codebook=networks["quantiser.codebook"].astype(np.float64),
+        schedule=entropy.schedule,
+        form=entropy.form,
+        context={step.name: describe(model.context_of(step)) for step in model.passes},
+        synthesis={g: describe(network) for g, network in model.synthesis.items()},  # pyright: ignore[reportArgumentType]
+        z_pmf={g: hyper_latent_pmf(priors, g, channels, entropy.z_limit) for g, channels in model.z_channels.items()},
+        usage=model.quantiser.usage.cpu().numpy().round(),
+        map_tables=map_coder(),
+        log_prior=_float64(prior.log_prior) if entropy.log_prior else None,
+        features=_float64(prior.features) if entropy.form == "learned" else None,
+        precision=Precision(entropy.activation_bits, entropy.weight_bits, ACTIVATION_LIMIT),
+        decoder_prior=config.backbone.decoder_prior,
+    )
+    return FrozenModel(config, networks, frozen.spec, frozen.arrays, card or {})
+
+
+@torch.no_grad()
+def hyper_latent_pmf(priors: HyperLatentPriors, granularity: str, channels: int, limit: int) -> NDArray[np.float64]:
+    """Probabilities of the integers -limit ... limit under a factorised prior, (C_z, 2 limit + 1), each row of sum 1."""
+    values = torch.arange(-limit, limit + 1, dtype=torch.float32)
+    z = values.expand(1, channels, 1, -1)
+    was_training = priors.training
+    bits = priors.eval().bits(granularity, z)[0, :, 0]
+    priors.train(was_training)
+    pmf = torch.exp2(-bits.double())
+    return (pmf / pmf.sum(1, keepdim=True)).numpy()
+
+
+def map_coder() -> dict[str, NDArray[Any]]:
+    """The granularity map's coder: it depends on photographs and ratios, not on a model, and comes with the package.
+
+    Raises:
+        ModelError: the package lacks it.
+
+    Made by `tools/fit_map_coder.py`.
+    """
+    path = resources.files("hvqcgic").joinpath("weights/map-coder.bin")
+    try:
+        return load(path.read_bytes())
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read: {reason(error)}; install hvqcgic anew") from error
+
+
+def check_half_precision(
+    model: HvqModel, priors: HyperLatentPriors, frozen: FrozenModel, pictures: Sequence[Tensor]
+) -> float:
+    """What float16 weights cost in PSNR, in decibels, as `half_precision_cost_db` says.
+
+    Raises:
+        ModelError: more than HALF_PRECISION_LIMIT_DB.
+    """
+    cost = half_precision_cost_db(model, priors, frozen, pictures)
+    if not cost <= HALF_PRECISION_LIMIT_DB:
+        raise ModelError(
+            f"model {frozen.config.name}: float16 weights cost {cost:.3f} dB, over the limit of "
+            f"{HALF_PRECISION_LIMIT_DB} dB; train on with a smaller learning rate"
+        )
+    return cost
+
+
+def half_precision_cost_db(
+    model: HvqModel, priors: HyperLatentPriors, frozen: FrozenModel, pictures: Sequence[Tensor]
+) -> float:
+    """PSNR that float16 weights cost at the default ratios, in decibels: the mean over pictures.
+
+    Args:
+        model: as trained.
+        priors: of its hyper-latents.
+        frozen: the same model, frozen.
+        pictures: (3, H, W) each, in [0, 1].
+    """
+    halved = HvqModel(model.config)
+    halved.load_state_dict(model.state_dict())
+    weights = {name: torch.from_numpy(array.astype(np.float32)) for name, array in frozen.networks.items()}
+    halved.load_state_dict(weights, strict=False)
+    ratios = model.config.default_ratios
+    # Only a decoder that reads the prior needs what the rate is estimated from.
+    rate_priors = priors if model.config.backbone.decoder_prior else None
+    costs = []
+    for picture in pictures:
+        full = measure(model, rate_priors, picture, ratios, perceptual=None).psnr_db
+        costs.append(full - measure(halved.eval(), rate_priors, picture, ratios, perceptual=None).psnr_db)
+    return float(np.mean(costs))
+
+
+def _float64(values: Tensor) -> NDArray[np.float64]:
+    return values.detach().double().cpu().numpy()

@@ -1,0 +1,80 @@
+"""Distortion, rate and adversarial terms of the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hvqcgic.models.index_prior import BITS_A_NAT
+from hvqcgic.models.quantiser import squared_distances
+from hvqcgic.training.config import TrainingConfig
+
+Perceptual = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """Parts of D, scalars, on pictures in [0, 1].
+
+    Attributes:
+        total: the weighted sum that is minimised.
+        mse: mean squared error.
+        l1: mean absolute error.
+        lpips: 0 where it is not used.
+    """
+
+    total: Tensor
+    mse: Tensor
+    l1: Tensor
+    lpips: Tensor
+
+
+def distortion(picture: Tensor, decoded: Tensor, config: TrainingConfig, perceptual: Perceptual | None) -> Distortion:
+    """D of a batch.
+
+    Args:
+        picture: (B, 3, H, W), in [0, 1].
+        decoded: the same shape, not clamped.
+        config: the weights.
+        perceptual: LPIPS, or None to leave it out.
+    """
+    mse, l1 = F.mse_loss(decoded, picture), F.l1_loss(decoded, picture)
+    lpips = perceptual(decoded, picture).mean() if perceptual is not None else mse.new_zeros(())
+    total = config.mse_weight * mse + config.l1_weight * l1 + config.lpips_weight * lpips
+    return Distortion(total, mse, l1, lpips)
+
+
+def soft_bits(y: Tensor, codebook: Tensor, logits: Tensor, tau: float) -> Tensor:
+    """Bits of a soft choice of codes: the term through which the rate reaches the features.
+
+    Args:
+        y: features, (N, d).
+        codebook: (K, d), fixed.
+        logits: log-probabilities of the prior in bits, (N, K), fixed.
+        tau: temperature, in units of the mean squared distance to the nearest code.
+    Returns:
+        (N,), in bits.
+    Source: RDVQ (CVPR 2026): cross-entropy of softmax(-distance^2 / tau) against the prior.
+    """
+    distances = squared_distances(y, codebook) + (y * y).sum(1, keepdim=True)
+    scale = distances.detach().min(1).values.mean().clamp(min=1e-6)
+    soft = torch.softmax(-distances / (tau * scale), 1)
+    bits = (torch.logsumexp(logits * math.log(2), 1, keepdim=True) * BITS_A_NAT - logits).detach()
+    return (soft * bits).sum(1)
+
+
+def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge loss of scores of real and of decoded pictures."""
+    return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+
+
+def adaptive_weight(distortion_loss: Tensor, adversarial_loss: Tensor, layer: nn.Parameter, limit: float) -> Tensor:
+    """Weight that keeps the adversarial gradient at the last layer at `limit` of the distortion's (VQGAN, eq. 7)."""
+    wanted = torch.autograd.grad(distortion_loss, layer, retain_graph=True)[0].norm()
+    found = torch.autograd.grad(adversarial_loss, layer, retain_graph=True)[0].norm()
+    return (limit * wanted / (found + 1e-8)).clamp(max=1.0).detach()

@@ -1,0 +1,166 @@
+"""What a training says in the terminal: a bar with time left and the numbers that matter, and a closing table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import lightning
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+NUMBERS = {
+    "adaptive bpp": "rate/adaptive_bpp",
+    "PSNR dB": "quality/psnr_db",
+    "LPIPS": "quality/lpips",
+    "val bpp": "val/adaptive_bpp",
+    "val PSNR dB": "val/psnr_db",
+    "val LPIPS": "val/lpips",
+}
+"""Labels of the bar, and the logged numbers they show; numbers that a stage does not log are left out."""
+
+# Reading a number from a GPU waits for it; a person reads no faster than this.
+_SECONDS_BETWEEN_UPDATES = 0.5
+_SECONDS_BETWEEN_LINES = 60.0
+
+
+class TrainingProgress(lightning.Callback):
+    """A rich bar on a terminal; elsewhere one plain line a minute, so that no log is flooded.
+
+    Counts the module's own `step_index`: Lightning's count also counts the discriminator's steps.
+    """
+
+    def __init__(
+        self, steps: int, stage: str, *, numbers: Mapping[str, str] | None = None, console: Console | None = None
+    ) -> None:
+        """Prepare a bar that starts with the training.
+
+        Args:
+            steps: optimiser steps of the stage.
+            stage: name shown before the bar.
+            numbers: label and logged name of each number shown; by default NUMBERS.
+            console: where to write; by default standard error.
+        """
+        self._steps, self._stage = steps, stage
+        self._numbers = NUMBERS if numbers is None else numbers
+        self._console = console or Console(stderr=True)
+        self._bar: Progress | None = None
+        self._due = 0.0
+        self._began, self._first_step = 0.0, 0
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Show the bar where there is a terminal."""
+        self._began, self._first_step = time.monotonic(), pl_module.step_index
+        self._due = self._began + (0 if self._console.is_terminal else _SECONDS_BETWEEN_LINES)
+        if not self._console.is_terminal:
+            return
+        self._bar = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            console=self._console,
+        )
+        self._bar.add_task(self._stage, total=self._steps, completed=pl_module.step_index, numbers="")
+        self._bar.start()
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the bar, or write a line where one is due."""
+        now, step = time.monotonic(), pl_module.step_index
+        if now < self._due and step < self._steps:
+            return
+        numbers = self._read(trainer.callback_metrics)
+        if self._bar is not None:
+            self._due = now + _SECONDS_BETWEEN_UPDATES
+            self._bar.update(self._bar.task_ids[0], completed=step, numbers=numbers)
+        else:
+            self._due = now + _SECONDS_BETWEEN_LINES
+            self._console.print(self._line(step, now, numbers), soft_wrap=True, highlight=False)
+
+    def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Leave the bar as it stands."""
+        self._stop()
+
+    def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: BaseException) -> None:
+        """Give the terminal back before anything else is written."""
+        self._stop()
+
+    def _stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _read(self, metrics: Mapping[str, Any]) -> str:
+        shown = {label: float(metrics[name]) for label, name in self._numbers.items() if name in metrics}
+        return "  ".join(f"{label} {value:.4g}" for label, value in shown.items())
+
+    def _line(self, step: int, now: float, numbers: str) -> str:
+        done = step - self._first_step
+        left_s = (now - self._began) / done * max(self._steps - step, 0) if done else float("nan")
+        return f"{self._stage}: step {step} of {self._steps}, {_duration(left_s)} left  {numbers}"
+
+
+@dataclass(frozen=True)
+class ClosingRow:
+    """One line of the closing table: means over the validation pictures at one setting.
+
+    Attributes:
+        name: stage, or coding mode.
+        bpp: bits per pixel, of real files where `is_file`, else estimated; None where there is no rate yet.
+        is_file: whether `bpp` was measured on files.
+        saving_percent: fewer bytes than static arithmetic coding of the same indices; None where it does not apply.
+        psnr_db: None where it was not measured.
+        lpips: None where it was not measured.
+    """
+
+    name: str
+    bpp: float | None = None
+    is_file: bool = False
+    saving_percent: float | None = None
+    psnr_db: float | None = None
+    lpips: float | None = None
+
+
+def closing_table(rows: Sequence[ClosingRow], title: str) -> Table:
+    """What the training reached, for the terminal.
+
+    Args:
+        rows: lines from top to bottom.
+        title: of the table.
+    """
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for heading in ("bpp", "measured on", "saving, %", "PSNR, dB", "LPIPS"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        measured = "" if row.bpp is None else "files" if row.is_file else "estimate"
+        table.add_row(
+            row.name,
+            _number(row.bpp, 4),
+            measured,
+            _number(row.saving_percent, 1),
+            _number(row.psnr_db, 2),
+            _number(row.lpips, 4),
+        )
+    return table
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None or value != value else f"{value:.{digits}f}"
+
+
+def _duration(seconds: float) -> str:
+    """Hours, minutes and seconds: 1:02:03, or 2:03; a dash where it is not known."""
+    if seconds != seconds:
+        return "–"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,0 +1,246 @@
+"""Where pictures come from: folders, tar shards, and what is at hand on a machine that has nothing."""
+
+from __future__ import annotations
+
+import glob
+import io
+import tarfile
+import warnings
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib import resources
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from PIL import Image
+
+from hvqcgic.errors import ConfigError, PictureError
+from hvqcgic.picture import read_picture
+from hvqcgic.training.dead_leaves import dead_leaves
+
+PICTURE_SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp", ".avif"])
+# Files of a folder that are read together; small enough for a window of streamed training (see `data.py`).
+FOLDER_SHARD_FILES = 64
+
+# Colour photographs inside scikit-image's wheel; others are fetched from the net by `skimage.data` and are not used.
+# The two motorcycles are a stereo pair: both must stay on the same side of the split.
+EMBEDDED_TRAIN = (
+    "astronaut.png",
+    "motorcycle_left.png",
+    "motorcycle_right.png",
+    "rocket.jpg",
+    "hubble_deep_field.jpg",
+    "retina.jpg",
+    "ihc.png",
+)
+EMBEDDED_VAL = ("chelsea.png", "coffee.png")
+_LEAVES_TRAIN, _LEAVES_VAL, _LEAVES_SIDE_PX = 10, 2, 256
+
+
+class Shard(Protocol):
+    """Pictures that are read together. `names` can be told without decoding; `read` may find fewer pictures."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of each picture, in a fixed order."""
+        ...
+
+    def read(self) -> list[np.ndarray]:
+        """Decode the pictures: arrays (H, W, 3), uint8, sRGB, in the order of `names`."""
+        ...
+
+    def keep(self, names: Collection[str]) -> Shard:
+        """The same shard, limited to the given names."""
+        ...
+
+
+@dataclass(frozen=True)
+class FolderShard:
+    """Some picture files of a folder."""
+
+    folder: Path
+    names: tuple[str, ...]
+
+    def read(self) -> list[np.ndarray]:
+        """Decode the files; unreadable ones are left out with one warning."""
+        return _decode_all(str(self.folder), ((name, self.folder / name) for name in self.names))
+
+    def keep(self, names: Collection[str]) -> FolderShard:
+        """The same folder, limited to the given names."""
+        return replace(self, names=tuple(name for name in self.names if name in names))
+
+
+@dataclass(frozen=True)
+class TarShard:
+    """Picture members of one tar file in WebDataset's manner."""
+
+    path: Path
+    names: tuple[str, ...]
+
+    def read(self) -> list[np.ndarray]:
+        """Decode the members; unreadable ones are left out with one warning.
+
+        Raises:
+            ConfigError: the file is no tar or is cut off.
+        """
+        return _decode_all(str(self.path), ((name, io.BytesIO(data)) for name, data in self._members()))
+
+    def keep(self, names: Collection[str]) -> TarShard:
+        """The same tar file, limited to the given names."""
+        return replace(self, names=tuple(name for name in self.names if name in names))
+
+    def _members(self) -> Iterator[tuple[str, bytes]]:
+        from webdataset.tariterators import tar_file_iterator
+
+        wanted = frozenset(self.names)
+        with _reported_tar_errors(self.path), self.path.open("rb") as file:
+            for member in tar_file_iterator(file, select_files=wanted.__contains__):  # pyright: ignore[reportArgumentType]
+                yield member["fname"], member["data"]
+
+
+@dataclass(frozen=True)
+class LeavesShard:
+    """Procedural pictures, named by their seeds."""
+
+    names: tuple[str, ...]
+
+    def read(self) -> list[np.ndarray]:
+        """Paint the pictures."""
+        return [dead_leaves(_LEAVES_SIDE_PX, np.random.default_rng([int(name)])) for name in self.names]
+
+    def keep(self, names: Collection[str]) -> LeavesShard:
+        """The same pictures, limited to the given names."""
+        return LeavesShard(tuple(name for name in self.names if name in names))
+
+
+@dataclass(frozen=True)
+class Split:
+    """Shards to train on and shards to validate on; no picture is in both."""
+
+    train: tuple[Shard, ...]
+    val: tuple[Shard, ...]
+
+
+def find_shards(source: str) -> tuple[Shard, ...]:
+    """Shards of a folder (searched in depth), of a tar file, or of a pattern of tar files.
+
+    Args:
+        source: path of a folder or tar file, or a pattern such as `data/train-*.tar` or `data/train-{000..002}.tar`.
+            A folder with tar files and no pictures stands for its tar files.
+    Returns:
+        shards in order of their paths, none of them empty.
+    Raises:
+        ConfigError: nothing there, no pictures, or a broken tar file.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        shards = _folder_shards(path) or tuple(_tar_shard(tar) for tar in sorted(path.rglob("*.tar")))
+    else:
+        shards = tuple(_tar_shard(Path(tar)) for tar in _expand(str(path)))
+    shards = tuple(shard for shard in shards if shard.names)
+    if not shards:
+        raise ConfigError(f"{source}: no pictures there; give a folder with pictures, or tar files that hold some")
+    return shards
+
+
+def embedded_split(seed: int) -> Split:
+    """Scikit-image's own colour photographs and dead leaves, for a machine that has nothing else.
+
+    Args:
+        seed: seeds of the dead leaves are drawn from it.
+    Raises:
+        ConfigError: scikit-image's wheel holds none of the photographs.
+    """
+    folder = Path(str(resources.files("skimage") / "data"))
+    train, val = (
+        FolderShard(folder, tuple(name for name in names if (folder / name).is_file()))
+        for names in (EMBEDDED_TRAIN, EMBEDDED_VAL)
+    )
+    if not (train.names and val.names):
+        raise ConfigError(f"{folder}: scikit-image's photographs are missing; install its wheel again, or use --data")
+    seeds = np.random.SeedSequence([seed]).generate_state(_LEAVES_TRAIN + _LEAVES_VAL)
+    leaves = [str(state) for state in seeds]
+    return Split((train, LeavesShard(tuple(leaves[_LEAVES_VAL:]))), (val, LeavesShard(tuple(leaves[:_LEAVES_VAL]))))
+
+
+def hold_out(shards: Sequence[Shard], count: int) -> Split:
+    """Set pictures of the first shard aside for validation, spread evenly over it.
+
+    Args:
+        shards: at least one.
+        count: pictures wanted; at most a tenth of all pictures (but one) and half of the first shard are taken.
+    Raises:
+        ConfigError: fewer than two pictures in all.
+    """
+    total = sum(len(shard.names) for shard in shards)
+    names = shards[0].names
+    if total < 2:
+        raise ConfigError(f"{total} picture to train on and to validate on; give at least two, or use --val")
+    count = max(1, min(count, total // 10, len(names) // 2))
+    chosen = frozenset(names[i * len(names) // count] for i in range(count))
+    rest = shards[0].keep(frozenset(names) - chosen)
+    train = tuple(shard for shard in (rest, *shards[1:]) if shard.names)
+    return Split(train, (shards[0].keep(chosen),))
+
+
+def _folder_shards(folder: Path) -> tuple[Shard, ...]:
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES and path.is_file())
+    names = sorted(path.relative_to(folder).as_posix() for path in files)
+    parts = (names[start : start + FOLDER_SHARD_FILES] for start in range(0, len(names), FOLDER_SHARD_FILES))
+    return tuple(FolderShard(folder, tuple(part)) for part in parts)
+
+
+def _tar_shard(path: Path) -> TarShard:
+    with _reported_tar_errors(path), tarfile.open(path) as tar:
+        names = [member.name for member in tar if member.isreg()]
+    return TarShard(path, tuple(name for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES))
+
+
+@contextmanager
+def _reported_tar_errors(path: Path) -> Iterator[None]:
+    """Turn what reading a tar file may raise into a ConfigError that names the file."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError) as error:
+        raise ConfigError(f"{path}: broken tar file ({error}); copy it again or leave it out") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+
+
+def _expand(pattern: str) -> list[str]:
+    """Paths of a pattern with braces and wildcards, sorted; a plain path stands for itself."""
+    from webdataset.shardlists import expand_urls
+
+    found: set[str] = set()
+    for part in expand_urls(pattern) if "{" in pattern else [pattern]:
+        matches = glob.glob(part)
+        if not matches:
+            raise ConfigError(f"{part}: no such file or folder; give a folder with pictures or tar files")
+        found.update(matches)
+    return sorted(found)
+
+
+def _decode_all(place: str, items: Iterator[tuple[str, Path | io.BytesIO]]) -> list[np.ndarray]:
+    """Decode every picture that can be; one warning counts the others and names the first."""
+    pictures: list[np.ndarray] = []
+    bad: list[str] = []
+    for name, file in items:
+        try:
+            pictures.append(_decode(file))
+        except (PictureError, OSError):
+            bad.append(name)
+    if bad:
+        warnings.warn(f"{place}: {len(bad)} unreadable pictures left out, the first is {bad[0]}", stacklevel=3)
+    return pictures
+
+
+def _decode(file: Path | io.BytesIO) -> np.ndarray:
+    with warnings.catch_warnings():
+        # Transparency and animation are worth a warning to a person with one picture, not to one with thousands.
+        warnings.simplefilter("ignore")
+        if isinstance(file, Path):
+            return read_picture(file)
+        with Image.open(file) as picture:
+            return read_picture(picture)

@@ -1,0 +1,178 @@
+"""Stages of a training: where each starts from, and how it runs."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.training.callbacks import SaveEvery, StopAtStep
+from hvqcgic.training.config import Stage, TrainingConfig
+from hvqcgic.training.data import PictureDataModule
+from hvqcgic.training.interrupt import SaveOnInterrupt
+from hvqcgic.training.module import HvqModule
+from hvqcgic.training.progress import TrainingProgress
+
+STAGES: tuple[Stage, ...] = ("backbone", "hyperprior", "joint")
+
+BACKBONE = ("model.encoder.", "model.decoder.", "model.quantiser.")
+"""What a checkpoint must hold for a training to start from it."""
+
+SAVE_EVERY = 200
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where and how a stage runs.
+
+    Attributes:
+        folder: for checkpoints, `STAGE.ckpt` each, and TensorBoard files, a folder for each stage.
+        accelerator: of Lightning: cpu, cuda, mps or auto.
+        precision: of Lightning: 32-true or bf16-mixed.
+        resume: go on from a stage's checkpoint where there is one.
+    """
+
+    folder: Path
+    accelerator: str = "auto"
+    precision: str = "32-true"
+    resume: bool = False
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, on the CPU.
+
+    Raises:
+        ConfigError: the file is not there, or no checkpoint of this project.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"state_dict", "hyper_parameters", "step_index"} <= found.keys():
+            raise ValueError("it lacks parts of one")
+    except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ConfigError(f"{path}: not a checkpoint of hvqcgic ({reason}); name a .ckpt of a training") from error
+    return found
+
+
+def load_weights(module: HvqModule, paths: Sequence[Path]) -> None:
+    """Starts a module from checkpoints, later ones over earlier ones.
+
+    Of a checkpoint of stage backbone the entropy networks are left out, as they are untrained there. Where none of the
+    checkpoints has trained ones, the index prior starts from the use of the codes.
+
+    Raises:
+        ConfigError: a file is no checkpoint, its backbone has other shapes, or the stage needs a backbone and has none.
+    """
+    own, predicts = module.state_dict(), False
+    for path in paths:
+        checkpoint = read_checkpoint(path)
+        untrained = checkpoint["hyper_parameters"]["stage"] == "backbone"
+        kept = (*BACKBONE, "discriminator.") if untrained else ("",)
+        state = {key: value for key, value in checkpoint["state_dict"].items() if key.startswith(kept) and key in own}
+        fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
+        missing = sorted(key for key in own if key.startswith(BACKBONE) and key not in fitting)
+        if missing:
+            raise ConfigError(
+                f"{path}: {missing[0]} is missing or has another shape; train with the model options of that run"
+            )
+        module.load_state_dict(fitting, strict=False)
+        entropy = [key for key in own if not key.startswith((*BACKBONE, "discriminator."))]
+        predicts = predicts or all(key in fitting for key in entropy)
+    if module.stage == "backbone":
+        return
+    if not bool(module.model.quantiser.initialised):
+        raise ConfigError(
+            f"stage {module.stage} needs a trained backbone: name its checkpoint with --init, or use --stage all"
+        )
+    if not predicts:
+        module.model.prior.start(module.model.quantiser.usage, module.model.quantiser.codebook)
+
+
+def run_stage(
+    module: HvqModule, pictures: PictureDataModule, machine: Machine, *, start: Sequence[Path] = ()
+) -> lightning.Trainer | None:
+    """Trains one stage; its checkpoint is then `machine.folder / STAGE.ckpt`.
+
+    Args:
+        module: with fresh weights.
+        pictures: to train and validate on.
+        machine: where and how.
+        start: checkpoints of other stages, see `load_weights`; not read where the stage is resumed.
+    Returns:
+        the trainer, after the last step; None where a resumed stage had taken all its steps already.
+    Raises:
+        ConfigError: as `load_weights`, or there is a checkpoint already that was not to be resumed.
+    """
+    last = machine.folder / f"{module.stage}.ckpt"
+    going_on = last.exists()
+    if going_on and not machine.resume:
+        raise ConfigError(f"{last}: there is a training already; go on with --resume true, or name another --out")
+    if going_on:
+        done = read_checkpoint(last)["step_index"]
+        if done >= module.options.steps:
+            return None
+    else:
+        load_weights(module, start)
+    with quiet_lightning():
+        trainer = make_trainer(module.stage, module.options, machine)
+        trainer.fit(module, pictures, ckpt_path=str(last) if going_on else None, weights_only=True)
+    return trainer
+
+
+def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine) -> lightning.Trainer:
+    """Lightning's trainer with this project's callbacks: bar, stop, checkpoints, Ctrl-C."""
+    last = machine.folder / f"{stage}.ckpt"
+    # Its place in the list matters: an interrupted step must have been counted and shown before.
+    callbacks = [
+        TrainingProgress(options.steps, stage),
+        StopAtStep(options.steps),
+        SaveEvery(last, SAVE_EVERY, options.steps),
+        SaveOnInterrupt(last, "the same command and --resume true"),
+    ]
+    return lightning.Trainer(
+        accelerator=machine.accelerator,
+        devices=1,
+        precision=machine.precision,  # pyright: ignore[reportArgumentType]
+        max_epochs=-1,
+        callbacks=callbacks,
+        logger=TensorBoardLogger(machine.folder, name=None, version=stage),
+        val_check_interval=options.validate_every,
+        check_val_every_n_epoch=None,
+        limit_val_batches=options.validation_pictures,
+        num_sanity_val_steps=0,
+        log_every_n_steps=20,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=False,
+    )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's remarks on the machine, on its other products, and on loaders that are meant to be so."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            for message in (
+                ".*does not have many workers",
+                ".*isinstance\\(treespec, LeafSpec\\)",
+                ".*exists and is not empty",
+            ):
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

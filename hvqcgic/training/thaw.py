@@ -1,0 +1,90 @@
+"""Thawing: from a frozen model file back to weights that training can go on from.
+
+Integer weights divided by their scale are the float weights to 2^-14. Only the factorised priors of the hyper-latents, frozen as tables,
+have no weights left: theirs are fitted to the tables anew.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hvqcgic.entropy.index_prior import BIAS_BITS, FEATURE_BITS
+from hvqcgic.frozen_model import FrozenModel
+from hvqcgic.models.network import HvqModel
+from hvqcgic.models.sequential import ClampedConv
+from hvqcgic.training.rate import HyperLatentPriors
+
+
+def thaw_model(frozen: FrozenModel, *, prior_steps: int = 400) -> tuple[HvqModel, HyperLatentPriors]:
+    """The float twin of a frozen model, and the priors of its hyper-latents.
+
+    Args:
+        frozen: of a model file.
+        prior_steps: optimiser steps for the fit of the hyper-latents' priors; 400 take some seconds.
+
+    Determinism: same-device; the fit starts from the global generator's state.
+    """
+    model = HvqModel(frozen.config)
+    networks = {name: torch.from_numpy(array.astype(np.float32)) for name, array in frozen.networks.items()}
+    model.load_state_dict(networks, strict=False)
+    named = {f"context.{step.name}": model.context_of(step) for step in model.passes}
+    named |= {f"synthesis.{g}": network for g, network in model.synthesis.items()}
+    for name, network in named.items():
+        _thaw_network(name, network, frozen.arrays, frozen.config.entropy.weight_bits, frozen.config.entropy.activation_bits)
+    with torch.no_grad():
+        model.prior.log_prior.copy_(_scaled(frozen.arrays["prior.bias"], BIAS_BITS))
+        if frozen.config.entropy.form == "learned":
+            model.prior.features.copy_(_scaled(frozen.arrays["prior.codes"], FEATURE_BITS))
+        _thaw_quantiser(model, frozen.arrays["usage"])
+    priors = HyperLatentPriors(model.z_channels)
+    for g in model.z_channels:
+        _fit_prior(priors, g, frozen.arrays[f"z.{g}"], prior_steps)
+    return model, priors
+
+
+def _thaw_network(
+    name: str, network: torch.nn.Module, arrays: dict[str, NDArray[Any]], weight_bits: int, activation_bits: int
+) -> None:
+    convolutions = [layer.convolution for layer in network.children() if isinstance(layer, ClampedConv)]
+    for number, convolution in enumerate(convolutions):
+        assert convolution.bias is not None
+        with torch.no_grad():
+            convolution.weight.copy_(_scaled(arrays[f"{name}.conv{number}.weight"], weight_bits))
+            convolution.bias.copy_(_scaled(arrays[f"{name}.conv{number}.bias"], weight_bits + activation_bits))
+
+
+def _thaw_quantiser(model: HvqModel, usage: NDArray[Any]) -> None:
+    """Counts as they were; the moving average starts from the codes as if each had been used as often as the mean."""
+    quantiser = model.quantiser
+    quantiser.usage.copy_(torch.from_numpy(usage.astype(np.float32)))
+    share = quantiser.usage.sum(0) / quantiser.usage.sum().clamp(min=1)
+    quantiser.cluster_size.copy_((share * len(share)).clamp(min=0.25))
+    quantiser.cluster_sum.copy_(quantiser.codebook * quantiser.cluster_size[:, None])
+    quantiser.initialised.fill_(True)
+
+
+def _fit_prior(priors: HyperLatentPriors, granularity: str, table: NDArray[Any], steps: int) -> None:
+    """Gradient descent on the cross-entropy of a frozen table, (C_z, 2 limit + 1)."""
+    channels, width = table.shape
+    target = torch.from_numpy(table.astype(np.float64)).float()
+    target = target / target.sum(1, keepdim=True)
+    limit = width // 2
+    values = torch.arange(-limit, limit + 1, dtype=torch.float32).expand(1, channels, 1, -1)
+    weights = [weight for name, weight in priors.priors[granularity].named_parameters() if "quantiles" not in name]
+    optimiser = torch.optim.Adam(weights, 0.02)
+    priors.eval()
+    for _ in range(steps):
+        loss = (target * priors.bits(granularity, values)[0, :, 0]).sum()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    priors.train()
+
+
+def _scaled(integers: NDArray[Any], bits: int) -> Tensor:
+    return torch.from_numpy(integers.astype(np.float64) * 2.0**-bits).float()

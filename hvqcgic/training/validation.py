@@ -1,0 +1,66 @@
+"""Whole validation pictures through the model at its default ratios."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hvqcgic.models.granularity import GranularityMap, Ratios, granularity_map, pad_to_cells
+from hvqcgic.models.network import HvqModel
+from hvqcgic.models.picture_model import Codes
+from hvqcgic.training.losses import Perceptual
+from hvqcgic.training.rate import HyperLatentPriors, Rate, estimate_rate, static_bits
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One validation picture.
+
+    Attributes:
+        decoded: (1, 3, H, W), clamped to [0, 1], at the picture's own size.
+        masks: the granularity map.
+        codes: indices and codes.
+        rate: estimated bits, or None in stage backbone.
+        psnr_db: against the picture.
+        lpips: NaN where no perceptual network is at hand.
+        static_bits: what static arithmetic coding of the indices costs.
+    """
+
+    decoded: Tensor
+    masks: GranularityMap
+    codes: Codes
+    rate: Rate | None
+    psnr_db: float
+    lpips: float
+    static_bits: float
+
+
+@torch.no_grad()
+def measure(
+    model: HvqModel, priors: HyperLatentPriors | None, picture: Tensor, ratios: Ratios, *, perceptual: Perceptual | None
+) -> Measured:
+    """Codes, picture, quality and estimated bits of one picture.
+
+    Args:
+        model: in evaluation mode.
+        priors: of the hyper-latents, None to leave the rate out.
+        picture: (3, H, W), in [0, 1].
+        ratios: (fine, medium, coarse).
+        perceptual: LPIPS or None.
+    """
+    height, width = picture.shape[-2:]
+    padded = pad_to_cells(picture[None])
+    masks = granularity_map(padded, [ratios], model.config.entropy_sigma)
+    features = model.encoder(padded)
+    codes = model.quantise(features, masks)
+    rate = estimate_rate(model, priors, features, masks, codes) if priors is not None else None
+    assembled = None
+    if rate is not None and model.config.backbone.decoder_prior:
+        assembled = model.assemble_parameters(rate.parameters, masks)
+    decoded = model.reconstruct(codes.maps, masks, assembled)[..., :height, :width].clamp(0, 1)
+    mse = (decoded - picture).square().mean().clamp(min=1e-10)
+    lpips = float(perceptual(decoded, picture[None])) if perceptual is not None else float("nan")
+    static = float(static_bits(model.quantiser.usage, codes))
+    return Measured(decoded, masks, codes, rate, float(-10 * torch.log10(mse)), lpips, static)

@@ -1,0 +1,123 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder, symbol_bits
+from hvqcgic.errors import BitstreamError
+
+STORED_FREQUENCIES = np.array([[1, 2**24, 7, 1], [5, 5, 5, 5], [2**24, 1, 1, 1], [3, 1000, 2**20, 12345]], np.float64)
+STORED_SYMBOLS = [1, 3, 3, 0]
+GOLDEN_EACH = "REPLACE"
+GOLDEN_ALL = "REPLACE"
+
+
+def reference_interval(symbols: list[int], frequencies: np.ndarray) -> tuple[int, int, int]:
+    """The coder's final interval in Python's integers: (lower, size, words shifted out), after the module's docstring."""
+    lower, size, shifted = 0, 2**64 - 1, 0
+    for symbol, row in zip(symbols, frequencies, strict=True):
+        counts = [int(f) for f in row]
+        scale = (2**24 - len(counts)) / sum(counts)
+        left = int(sum(counts[:symbol]) * scale) + symbol
+        right = 2**24 if symbol == len(counts) - 1 else int(sum(counts[: symbol + 1]) * scale) + symbol + 1
+        lower, size = lower + (size >> 24) * left, (size >> 24) * (right - left)
+        if size < 2**32:
+            lower, size, shifted = lower << 32, size << 32, shifted + 1
+    return lower, size, shifted
+
+
+def coded(symbols: list[int], frequencies: np.ndarray) -> bytes:
+    encoder = RangeEncoder()
+    encoder.encode_each(np.array(symbols), frequencies)
+    return encoder.finish()
+
+
+@given(st.integers(0, 2**32), st.integers(1, 60), st.integers(2, 40), st.integers(0, 24))
+def test_round_trip_and_intervals_as_documented(seed: int, n: int, k: int, spread: int) -> None:
+    rng = np.random.default_rng(seed)
+    frequencies = np.floor(2.0 ** (rng.random((n, k)) * spread))
+    symbols = rng.integers(0, k, n).tolist()
+    data = coded(symbols, frequencies)
+    assert RangeDecoder(data).decode_each(frequencies).tolist() == symbols
+    lower, size, shifted = reference_interval(symbols, frequencies)
+    width = 8 + 4 * shifted
+    point = int.from_bytes(data.ljust(width, b"\0")[:width], "big")
+    assert lower <= point < lower + size
+    assert len(data) <= width
+    assert not data.endswith(b"\0")
+
+
+def test_golden_bytes() -> None:
+    assert coded(STORED_SYMBOLS, STORED_FREQUENCIES).hex() == GOLDEN_EACH
+    encoder = RangeEncoder()
+    encoder.encode_all(np.array(STORED_SYMBOLS * 5), STORED_FREQUENCIES[3])
+    assert encoder.finish().hex() == GOLDEN_ALL
+
+
+def test_float32_frequencies_would_give_other_intervals() -> None:
+    # Why frequencies are float64: cumulative sums beyond 2^24 are not exact in float32, so the bytes differ.
+    rng = np.random.default_rng(1)
+    frequencies = rng.integers(1, 2**24, (64, 1000)).astype(np.float64)
+    symbols = rng.integers(0, 1000, 64).tolist()
+    assert coded(symbols, frequencies) != coded(symbols, frequencies.astype(np.float32))
+
+
+def test_no_symbols_take_no_bytes() -> None:
+    encoder = RangeEncoder()
+    assert encoder.encode_each(np.zeros(0, np.int64), np.zeros((0, 4))) == 0
+    assert encoder.encode_all(np.zeros(0, np.int64), np.ones(4)) == 0
+    assert encoder.finish() == b""
+    assert RangeDecoder(b"").decode_each(np.zeros((0, 4))).tolist() == []
+    assert RangeDecoder(b"").decode_all(np.ones(4), 0).tolist() == []
+
+
+@given(st.integers(0, 2**32), st.integers(0, 20))
+def test_shared_and_separate_rows_are_one_code(seed: int, spread: int) -> None:
+    rng = np.random.default_rng(seed)
+    row = np.floor(2.0 ** (rng.random(17) * spread))
+    symbols = rng.integers(0, 17, 30)
+    encoder = RangeEncoder()
+    bits = encoder.encode_all(symbols, row)
+    data = encoder.finish()
+    assert data == coded(symbols.tolist(), np.tile(row, (30, 1)))
+    assert RangeDecoder(data).decode_each(np.tile(row, (30, 1))).tolist() == symbols.tolist()
+    assert abs(bits - 8 * len(data)) <= 16 + 1e-3 * bits
+
+
+def test_estimate_is_what_the_bytes_take() -> None:
+    rng = np.random.default_rng(2)
+    frequencies = np.floor(2.0 ** (24 * rng.random((5000, 300))))
+    symbols = np.array([rng.choice(300, p=row / row.sum()) for row in frequencies])
+    encoder = RangeEncoder()
+    bits = encoder.encode_each(symbols, frequencies)
+    assert abs(8 * len(encoder.finish()) - bits) < 0.001 * bits + 64
+
+
+def test_symbol_bits_has_the_coders_floor() -> None:
+    bits = symbol_bits(np.array([0.0]), np.array([2.0**40]), 1000)
+    assert bits.tolist() == [24.0]
+
+
+@pytest.mark.parametrize("k", [2, 16384])
+def test_many_codes(k: int) -> None:
+    frequencies = np.ones((3, k))
+    frequencies[:, k // 2] = 2**24
+    assert RangeDecoder(coded([0, k // 2, k - 1], frequencies)).decode_each(frequencies).tolist() == [0, k // 2, k - 1]
+
+
+@given(st.binary(max_size=64), st.integers(0, 2**32))
+def test_any_bytes_decode_or_are_refused(data: bytes, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    decoder = RangeDecoder(data)
+    try:
+        for k in (2, 5, 1000):
+            symbols = decoder.decode_each(np.floor(2.0 ** (24 * rng.random((40, k)))))
+            assert symbols.min() >= 0
+            assert symbols.max() < k
+    except BitstreamError as error:
+        assert "damaged" in str(error)
+
+
+def test_impossible_bytes_are_a_bitstream_error() -> None:
+    with pytest.raises(BitstreamError, match="damaged"):
+        RangeDecoder(b"\xff" * 16).decode_all(np.array([1.0, 1.0, 1.0]), 100)

@@ -1,8 +1,8 @@
 """Context passes: what each set of cells may know of the cells before it (design, section 3).
 
 A pass's network sees the hyper-synthesis of its granularity, the codes of all cells decoded so far brought to its
-resolution, and the granularity map, and gives the index prior's parameters of the pass's cells. Training runs all passes
-of a batch at once; files run them one after the other, with integers.
+resolution, and the granularity map, and gives the index prior's parameters of the pass's cells. Training runs all
+passes of a batch at once; files run them one after the other, with integers.
 """
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ class ConditionalDecoder(nn.Module):
         """Args: config: widths, blocks, switches; code_width: d; prior_width: P, read with `decoder_prior` alone."""
         super().__init__()
         self.config = config
-        inputs = code_width + (prior_width if config.decoder_prior else 0)
+        self.prior_width = prior_width if config.decoder_prior else 0
+        inputs = code_width + self.prior_width
         half, quarter, eighth, sixteenth = config.decoder_widths
         blocks = config.decoder_blocks
         self.stem = nn.Conv2d(inputs + 3, sixteenth, 3, padding=1)
@@ -56,20 +57,16 @@ class ConditionalDecoder(nn.Module):
         Args:
             y_hat: assembled codes, (B, d, H/4, W/4).
             masks: the granularity map.
-            parameters: the index prior's parameters of each cell, assembled, (B, P, H/4, W/4): given with
-                `decoder_prior`, else not.
+            parameters: the index prior's parameters of each cell, assembled, (B, P, H/4, W/4); read with
+                `decoder_prior` alone, where None, as before the prior is trained, stands for zeros.
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
-        Raises:
-            ValueError: `parameters` are given and not wanted, or the reverse.
         """
-        if self.config.decoder_prior != (parameters is not None):
-            wanted = "needs" if self.config.decoder_prior else "takes no"
-            raise ValueError(f"this decoder {wanted} parameters of the index prior (decoder_prior)")
         known = torch.cat([repeat(masks.coarse, 4), repeat(masks.medium, 2), masks.fine], 1).to(y_hat.dtype)
         inputs = [y_hat, known]
-        if parameters is not None:
-            inputs.append(parameters)
+        if self.prior_width:
+            shape = (len(y_hat), self.prior_width, *y_hat.shape[2:])
+            inputs.append(y_hat.new_zeros(shape) if parameters is None else parameters)
         full = torch.cat(inputs, 1)
         eighth = F.avg_pool2d(full, 2)
         x = self.stages[3](self.stem(F.avg_pool2d(eighth, 2)))

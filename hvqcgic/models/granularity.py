@@ -56,7 +56,7 @@ def counts_from_ratios(ratios: Ratios, rows: int, columns: int) -> tuple[int, in
         rows: height of the padded picture / 16.
         columns: width of the padded picture / 16.
     Returns:
-        (coarse cells of 16 px, of rows * columns; medium cells of 8 px, of the 4 * (rows * columns - coarse cells) left).
+        (coarse cells of 16 px, medium cells of 8 px); no more medium cells than the coarse cells leave room for.
         A share of zero gets no cell.
     """
     fine, medium, coarse = ratios
@@ -79,15 +79,15 @@ def luma(picture: Tensor) -> Tensor:
 def patch_entropy(grey: Tensor, patch: int, sigma: float, levels: int = 256) -> Tensor:
     """Entropy of the smoothed histogram of every patch.
 
-    The kernel is evaluated once for each of `levels` grey values and gathered through a histogram, as an exponential for
-    each pixel and bin would cost 40 times as much. Bins 2 / 31 apart cover [-1, 1] and what the kernel reaches beyond:
-    cut off there, it would give dark and bright patches less entropy than others.
+    The kernel is evaluated once for each of `levels` grey values and gathered through a histogram, as an exponential
+    for each pixel and bin would cost 40 times as much. Bins 2 / 31 apart cover [-1, 1] and what the kernel reaches
+    beyond: cut off there, it would give dark and bright patches less entropy than others.
 
     Args:
         grey: (B, H, W), in [-1, 1]; H and W multiples of `patch`.
         patch: side in pixels.
-        sigma: width of the Gaussian kernel; from about one bin on (0.065) flat patches of every grey level have the same
-            entropy, and no patch has less.
+        sigma: width of the Gaussian kernel; from about one bin on (0.065) flat patches of every grey level have the
+            same entropy, and no patch has less.
         levels: grey levels told apart.
     Returns:
         (B, H / patch, W / patch), float64, in nats, not below 0.
@@ -118,7 +118,8 @@ def lowest_cells(density: Tensor, count: int) -> Tensor:
     Returns:
         bool, (h, w).
     """
-    # Rounding makes equal what differs by the order of a sum or by a flat patch's grey level (1e-7): ties fall by position.
+    # Rounding makes equal what differs by the order of a sum, or by the grey level of flat patches (1e-7): ties fall by
+    # position everywhere.
     order = torch.argsort((density * 1e5).round().flatten(), stable=True)
     chosen = torch.zeros(density.numel(), dtype=torch.bool, device=density.device)
     chosen[order[:count]] = True

@@ -6,8 +6,8 @@ With codes e_k and the log-prior b_g of a granularity in bits, log2 p(k | cell) 
     quadratic    b_gk - log2(e) / 2 (e_k - mu)^T L L^T (e_k - mu)           L lower triangular, diagonal 1 / sigma
     learned      b_gk + sum_r A_kr r_r                                      A, (K, R), learned
 
-and a cell's parameters are (mu, log2 sigma), (mu, log2 sigma, L below the diagonal row by row), or r. The integer twin that
-files are coded with is in `entropy`; training uses this one.
+and a cell's parameters are (mu, log2 sigma), (mu, log2 sigma, L below the diagonal row by row), or r. The integer twin
+that files are coded with is in `entropy`; training uses this one.
 """
 
 from __future__ import annotations

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from hvqcgic.models.backbone import Encoder
-from hvqcgic.models.config import GRANULARITIES, ModelConfig
+from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.decoder import ConditionalDecoder, assemble
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import HyperAnalysis
 from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.models.quantiser import Quantised, VectorQuantiser
+from hvqcgic.schedule import GRANULARITIES
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,8 @@ def nearest_codes(y: Tensor, codebook: Tensor, chunk: int = 8192) -> Tensor:
 class VectorQuantiser(nn.Module):
     """Codebook of K x d numbers with moving-average updates and revival of dead codes.
 
-    Source: van den Oord et al. 2017 (codebook, straight-through); Razavi et al. 2019 (moving average); k-means start and
-    revival as in Zeghidour et al. 2021.
+    Source: van den Oord et al. 2017 (codebook, straight-through); Razavi et al. 2019 (moving average); k-means start
+    and revival as in Zeghidour et al. 2021.
     """
 
     codebook: Tensor

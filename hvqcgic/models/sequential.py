@@ -46,8 +46,8 @@ def describe(network: nn.Sequential) -> list[tuple[object, ...]]:
     """The layers as plain tuples, as `hvqcgic.entropy.freeze` takes them.
 
     Returns:
-        for each layer ("conv", weight (O, I, kh, kw), bias (O,), stride, pad (left, right, top, bottom)), ("leaky", shift)
-        or ("shuffle",); arrays are float64 numpy.
+        for each layer ("conv", weight (O, I, kh, kw), bias (O,), stride, pad (left, right, top, bottom)),
+        ("leaky", shift) or ("shuffle",); arrays are float64 numpy.
     Raises:
         TypeError: a layer has no integer twin.
     """

@@ -1,0 +1,47 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.network import HvqModel
+from tests.models.small import SMALL, published_config
+
+
+@pytest.mark.parametrize("config", [ModelConfig(), SMALL], ids=["tiny", "small"])
+def test_a_configuration_survives_json(config: ModelConfig) -> None:
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_fields_left_out_have_their_defaults() -> None:
+    config = ModelConfig.from_dict({"name": "mine", "entropy": {"rank": 8}})
+    assert config == replace(ModelConfig(name="mine"), entropy=replace(ModelConfig().entropy, rank=8))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"codebok_size": 3}, "ModelConfig: unknown field 'codebok_size'.*codebook_size"),
+        ({"entropy": {"ranks": 3}}, "EntropyConfig: unknown field 'ranks'.*rank"),
+        ({"backbone": {"width": 3}}, "BackboneConfig: unknown field 'width'.*encoder_widths"),
+    ],
+)
+def test_an_unknown_field_is_named_with_those_that_there_are(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ModelConfig.from_dict(values)
+
+
+def test_a_model_refuses_what_is_no_schedule() -> None:
+    with pytest.raises(ConfigError, match="schedule"):
+        HvqModel(replace(SMALL, entropy=replace(SMALL.entropy, schedule=("fine", "coarse"))))
+
+
+@pytest.mark.parametrize(("name", "codes", "limit"), [("tiny", 1024, 3_000_000), ("base", 4096, 8_000_000)])
+def test_published_models_have_their_size(name: str, codes: int, limit: int) -> None:
+    config = published_config(name)
+    assert config.name == name
+    assert config.codebook_size == codes
+    model = HvqModel(config)
+    numbers = sum(weight.numel() for weight in model.parameters()) + model.quantiser.codebook.numel()
+    assert numbers <= limit

@@ -1,0 +1,36 @@
+import pytest
+import torch
+
+from hvqcgic.models.hyperprior import HyperAnalysis, hyper_synthesis, sent_positions
+from tests.models.small import SMALL, noise
+
+SIZES = [(1, 1), (2, 3), (4, 4), (5, 8), (9, 7)]
+
+
+@pytest.mark.parametrize(("h", "w"), SIZES)
+def test_a_hyper_latent_has_a_quarter_of_the_resolution_and_hints_have_all(h: int, w: int) -> None:
+    analysis = HyperAnalysis(SMALL.entropy, 3, 2)
+    mask = noise(2, 1, h, w) < 0.5
+    z = analysis(noise(2, 3, h, w), mask)
+    assert z.shape == (2, 2, -(-h // 4), -(-w // 4)) == (2, 2, *sent_positions(mask).shape[2:])
+    hints = hyper_synthesis(SMALL.entropy, 2)(z.round())
+    assert hints.shape == (2, SMALL.entropy.synthesis_channels, 4 * z.shape[2], 4 * z.shape[3])
+
+
+def test_analysis_sees_the_cells_of_its_granularity_and_nothing_else() -> None:
+    analysis = HyperAnalysis(SMALL.entropy, 3, 2)
+    mask = noise(1, 1, 9, 7) < 0.5
+    y = noise(1, 3, 9, 7, seed=1)
+    z = analysis(y, mask)
+    assert torch.equal(analysis(torch.where(mask, y, 1e3), mask), z)
+    assert not torch.equal(analysis(torch.where(mask, y + 1, y), mask), z)
+    assert not torch.equal(analysis(y * mask, torch.ones_like(mask)), z)
+
+
+@pytest.mark.parametrize(("h", "w"), SIZES)
+def test_hyper_latents_are_sent_where_their_footprint_holds_a_cell(h: int, w: int) -> None:
+    mask = noise(2, 1, h, w, seed=h) < 0.08
+    sent = sent_positions(mask)
+    for item, row, column in torch.cartesian_prod(*(torch.arange(n) for n in (2, *sent.shape[2:]))).tolist():
+        footprint = mask[item, 0, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+        assert bool(sent[item, 0, row, column]) == bool(footprint.any())

@@ -44,6 +44,7 @@ LARGEST_COST = 2.0**52
 LARGEST_STEPS = 2.0**29
 """Costs in steps of 1/64 bit are cast to int32, differences of two such included."""
 CHUNK_ELEMENTS = 2**18
+"""Costs computed at a time: as many as fit a processor's cache."""
 CHUNK_ROWS = 256
 
 
@@ -177,11 +178,12 @@ class IndexPrior:
         steps = torch.empty(rows, self.codes, dtype=torch.int32)
         for start in range(0, len(terms), rows):
             n = min(rows, len(terms) - start)
-            # The tables carry a power of two that turns costs into steps of 1/64 bit; it moves no digit.
-            torch.mm(terms[start : start + n], table, out=cost[:n])
-            cost[:n].sub_(cost[:n].amin(1, keepdim=True))
-            steps[:n].copy_(cost[:n]).clamp_(max=len(self.table) - 1)
-            torch.index_select(self.table, 0, steps[:n].view(-1), out=cost[:n].view(-1))
+            with _one_thread():
+                # The tables carry a power of two that turns costs into steps of 1/64 bit; it moves no digit.
+                torch.mm(terms[start : start + n], table, out=cost[:n])
+                cost[:n].sub_(cost[:n].amin(1, keepdim=True))
+                steps[:n].copy_(cost[:n]).clamp_(max=len(self.table) - 1)
+                torch.index_select(self.table, 0, steps[:n].view(-1), out=cost[:n].view(-1))
             yield FrequencyChunk(start, start + n, cost[:n].numpy())
 
     def _code_terms(self, codes: Tensor) -> Tensor:
@@ -259,6 +261,17 @@ def _quadratic_terms(factor: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
     weight = 1.0 + (i != j).double()
     linear = torch.bmm(precision, mean[:, :, None])[:, :, 0].mul_(-2)
     return precision[:, i, j] * weight, linear
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keeps torch to the calling thread: chunks are small, and waking others for each takes seconds on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _round_to(values: Tensor, bits: int) -> Tensor:

@@ -58,23 +58,22 @@ class RangeEncoder:
         return float(symbol_bits(frequencies[symbols], frequencies.sum(), len(frequencies)).sum())
 
     def finish(self) -> bytes:
-        """Everything coded so far, as bytes that do not end in zero."""
-        words = self._coder.get_compressed()
-        if len(words):
-            words[-1:] = self._rounded_end(int(words[-1]))
-        return words.astype(">u4").tobytes().rstrip(b"\0")
+        """Everything coded so far, as bytes that do not end in zero.
 
-    def _rounded_end(self, word: int) -> int:
-        """The last word with as many trailing zero bytes as the coder's final interval allows: zeros are not stored."""
-        _, (lower, interval) = self._coder.pos()
-        first_free = (lower + (1 << WORD_BITS) - 1) >> WORD_BITS
-        if lower + interval >= 1 << (2 * WORD_BITS) or word != first_free:
-            return word  # a carry is pending, or the coder chose two words: rare, and not worth the bytes
-        for zero_bits in (24, 16, 8):
-            rounded = -(-word >> zero_bits) << zero_bits
-            if rounded << WORD_BITS < lower + interval:
-                return rounded
-        return word
+        The coder marks its final interval by one of its lowest points, in whole words. Any point in it decodes to the
+        same symbols, so the one with the most zero bytes at its end is taken, as these need not be stored.
+        """
+        words = self._coder.get_compressed().astype(">u4").tobytes()
+        _, (lower, size) = self._coder.pos()
+        point = int.from_bytes(words, "big")
+        above_lower = ((point << WORD_BITS) - lower) % (1 << 2 * WORD_BITS)
+        if above_lower < 1 << WORD_BITS:  # else the interval is so small that it took one more word to mark it
+            for zero_bits in (32, 24, 16, 8):
+                rounded = -(-point >> zero_bits) << zero_bits
+                if (rounded - point) << WORD_BITS < size - above_lower:
+                    point = rounded
+                    break
+        return point.to_bytes(len(words), "big").rstrip(b"\0")
 
 
 class RangeDecoder:

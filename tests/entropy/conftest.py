@@ -1,11 +1,12 @@
 """Small entropy models and pictures for the tests of this folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from hvqcgic.entropy import GRANULARITIES, EntropyModel, FrozenEntropy, Masks, fit_map_coder, freeze
@@ -30,12 +31,24 @@ class Picture:
 
 
 def conv(
-    rng: np.random.Generator, inputs: int, outputs: int, kernel: int, *, stride: int = 1, offset: tuple[int, int] = (0, 0)
+    rng: np.random.Generator,
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    *,
+    stride: int = 1,
+    offset: tuple[int, int] = (0, 0),
 ) -> tuple[Any, ...]:
     """A random convolution as `freeze` takes it."""
     half, (row, column) = kernel // 2, offset
     weight = rng.normal(size=(outputs, inputs, kernel, kernel)) / np.sqrt(inputs * kernel * kernel)
-    return "conv", weight, rng.normal(size=outputs) * 0.3, stride, (half - column, half + column, half - row, half + row)
+    return (
+        "conv",
+        weight,
+        rng.normal(size=outputs) * 0.3,
+        stride,
+        (half - column, half + column, half - row, half + row),
+    )
 
 
 def build_model(
@@ -104,6 +117,15 @@ def build_picture(frozen: FrozenEntropy, h16: int, w16: int, shares: tuple[float
             h, w = masks[granularity].shape
             z[granularity] = rng.integers(-31, 32, (channels, -(-h // 4), -(-w // 4)))
     return Picture(masks, indices, z)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """What is computed here is small: waking a second thread for it costs more than it saves."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

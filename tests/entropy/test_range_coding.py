@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,14 +8,14 @@ from hypothesis import strategies as st
 from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder, symbol_bits
 from hvqcgic.errors import BitstreamError
 
-STORED_FREQUENCIES = np.array([[1, 2**24, 7, 1], [5, 5, 5, 5], [2**24, 1, 1, 1], [3, 1000, 2**20, 12345]], np.float64)
+STORED_FREQUENCIES = np.array([[1, 2**24, 7, 1], [5, 5, 5, 5], [2**24, 1, 1, 1], [3, 1000, 2**20, 12345]], float)
 STORED_SYMBOLS = [1, 3, 3, 0]
-GOLDEN_EACH = "REPLACE"
-GOLDEN_ALL = "REPLACE"
+GOLDEN_EACH = "fffff57ffe46"
+GOLDEN_ALL = "003de5dd5b49d9922fd91906eb5a1bb2d53596cf2b6ba9d6c9bf"
 
 
 def reference_interval(symbols: list[int], frequencies: np.ndarray) -> tuple[int, int, int]:
-    """The coder's final interval in Python's integers: (lower, size, words shifted out), after the module's docstring."""
+    """The coder's final interval in Python's integers, by the module's docstring: (lower, size, words shifted out)."""
     lower, size, shifted = 0, 2**64 - 1, 0
     for symbol, row in zip(symbols, frequencies, strict=True):
         counts = [int(f) for f in row]
@@ -81,7 +83,7 @@ def test_shared_and_separate_rows_are_one_code(seed: int, spread: int) -> None:
     data = encoder.finish()
     assert data == coded(symbols.tolist(), np.tile(row, (30, 1)))
     assert RangeDecoder(data).decode_each(np.tile(row, (30, 1))).tolist() == symbols.tolist()
-    assert abs(bits - 8 * len(data)) <= 16 + 1e-3 * bits
+    assert -16 < 8 * len(data) - bits < 12  # fewer where the last bytes happen to be zero
 
 
 def test_estimate_is_what_the_bytes_take() -> None:
@@ -90,7 +92,7 @@ def test_estimate_is_what_the_bytes_take() -> None:
     symbols = np.array([rng.choice(300, p=row / row.sum()) for row in frequencies])
     encoder = RangeEncoder()
     bits = encoder.encode_each(symbols, frequencies)
-    assert abs(8 * len(encoder.finish()) - bits) < 0.001 * bits + 64
+    assert -16 < 8 * len(encoder.finish()) - bits < 0.001 * bits + 12
 
 
 def test_symbol_bits_has_the_coders_floor() -> None:
@@ -109,13 +111,11 @@ def test_many_codes(k: int) -> None:
 def test_any_bytes_decode_or_are_refused(data: bytes, seed: int) -> None:
     rng = np.random.default_rng(seed)
     decoder = RangeDecoder(data)
-    try:
+    with contextlib.suppress(BitstreamError):
         for k in (2, 5, 1000):
             symbols = decoder.decode_each(np.floor(2.0 ** (24 * rng.random((40, k)))))
             assert symbols.min() >= 0
             assert symbols.max() < k
-    except BitstreamError as error:
-        assert "damaged" in str(error)
 
 
 def test_impossible_bytes_are_a_bitstream_error() -> None:

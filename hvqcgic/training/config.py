@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import Literal
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.granularity import check_ratios
 
 Stage = Literal["backbone", "hyperprior", "joint"]
 RateGradient = Literal["soft", "straight_through", "none"]
@@ -13,8 +18,8 @@ RateGradient = Literal["soft", "straight_through", "none"]
 class TrainingConfig:
     """Loss, schedule and sampling of one stage.
 
-    The loss is D + lambda * R: D = mse_weight * MSE + l1_weight * L1 + lpips_weight * LPIPS on pictures in [0, 1], R in bits per
-    pixel of the crop.
+    The loss is D + lambda * R: D = mse_weight * MSE + l1_weight * L1 + lpips_weight * LPIPS on pictures in [0, 1], R in
+    bits per pixel of the crop.
 
     Attributes:
         lmbda: weight of one bit per pixel against D; 0.001 to 0.1 spans the useful range.
@@ -22,27 +27,33 @@ class TrainingConfig:
         mse_weight: weight of the mean squared error on a 0 to 1 scale.
         l1_weight: weight of the mean absolute error on a 0 to 1 scale.
         lpips_weight: weight of LPIPS.
-        lpips_start: step from which LPIPS counts.
+        lpips_start: step of stage backbone from which LPIPS counts; in stage joint it always does.
         commitment_weight: weight of the mean squared distance from features to their codes.
-        adversarial_weight: largest share of the adversarial gradient, relative to the distortion's, at the decoder's last layer;
-            0 leaves the discriminator out.
-        adversarial_start: step from which the discriminator is trained and counts.
-        rate_gradient: how R reaches the features: `soft` (cross-entropy of softmax(-distance^2 / tau) against the prior, RDVQ's
-            way), `straight_through` (features stand in for codes in the prior's numerator; forms diagonal and quadratic), `none`.
+        adversarial_weight: largest share of the adversarial gradient, relative to the distortion's, at the decoder's
+            last layer; 0 leaves the discriminator out.
+        adversarial_start: step of stage backbone from which the discriminator is trained and counts; in stage joint it
+            always does.
+        rate_gradient: how R reaches the features in stage joint: `soft` (cross-entropy of softmax(-distance^2 / tau)
+            against the prior, RDVQ's way), `straight_through` (features stand in for codes in the prior's numerator;
+            forms diagonal and quadratic), `none`.
         tau: temperature of `soft`, in units of the mean squared distance to the nearest code.
-        rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), in units as tau for one bit; 0 is nearest.
+        rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), for one bit in units of the
+            mean squared distance to the nearest code; 0 is the nearest code, which is what a codec chooses.
         steps: optimiser steps of this stage.
         learning_rate: of the picture networks, after warm-up.
-        entropy_learning_rate: of hyperpriors, context networks and index prior.
+        entropy_learning_rate: of hyperpriors, context networks and index prior, after warm-up.
         final_learning_rate: share of the learning rates that is left at the last step (cosine).
         warmup_steps: steps of linear warm-up.
         weight_decay: of AdamW.
         gradient_clip: largest norm of the gradient.
         codebook_start: step at which k-means starts the codebook; features pass unquantised until then.
-        codebook_decay: of the codebook's moving average; nearer to 1 is slower.
-        favoured_share: share of the pictures trained at the model's default ratios; the rest is drawn from the whole simplex.
+        codebook_decay: of the codebook's moving average, 0 to 1; nearer to 1 is slower.
+        codebook_slowdown: how many times slower the codebook moves in stage joint, at least 1.
+        favoured_share: share of the pictures trained at the model's default ratios, 0 to 1; the rest is drawn from the
+            whole simplex.
         validate_every: steps between validations.
         validation_pictures: how many validation pictures are measured then.
+        file_pictures: how many of these are also coded to real files then (stages hyperprior and joint).
         seed: of weights, crops, ratios and noise.
     """
 
@@ -67,7 +78,58 @@ class TrainingConfig:
     gradient_clip: float = 1.0
     codebook_start: int = 200
     codebook_decay: float = 0.99
+    codebook_slowdown: float = 5.0
     favoured_share: float = 0.5
     validate_every: int = 500
     validation_pictures: int = 8
+    file_pictures: int = 4
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses what no training can mean.
+
+        Raises:
+            ConfigError: a number is out of its range.
+        """
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, str):
+                continue
+            low, high = _RANGES.get(field.name, (0.0, math.inf))
+            if not (math.isfinite(value) and low <= value <= high):
+                limit = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
+                raise ConfigError(f"{_option(field.name)} is {value}; use {limit}")
+
+
+_RANGES = {
+    "tau": (1e-3, math.inf),
+    "gradient_clip": (1e-6, math.inf),
+    "final_learning_rate": (0.0, 1.0),
+    "codebook_decay": (0.0, 1.0),
+    "codebook_slowdown": (1.0, math.inf),
+    "favoured_share": (0.0, 1.0),
+    "validate_every": (1, math.inf),
+    "validation_pictures": (1, math.inf),
+}
+"""Where a number may lie; all others from 0 upwards."""
+
+
+def _option(name: str) -> str:
+    return "--lambda" if name == "lmbda" else f"--training.{name}"
+
+
+def check_settings(model: ModelConfig, training: TrainingConfig) -> None:
+    """Refuses settings that contradict each other.
+
+    Raises:
+        ConfigError: naming them.
+    """
+    try:
+        check_ratios(model.default_ratios)
+    except ValueError as error:
+        raise ConfigError(f"--model.default_ratios: {error}") from error
+    if training.rate_gradient == "straight_through" and model.entropy.form == "learned":
+        raise ConfigError(
+            "rate_gradient straight_through needs a prior that features can stand in for codes in: "
+            "use --model.entropy.form diagonal or quadratic, or --training.rate_gradient soft"
+        )

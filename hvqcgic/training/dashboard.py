@@ -40,7 +40,7 @@ def charts_layout() -> dict[str, dict[str, list[object]]]:
         "rate": {
             "training: bits per pixel": ["Multiline", [f"rate/{coding}_bpp$" for coding in codings]],
             "validation: bits per pixel of real files": ["Multiline", [f"file/{coding}_bpp$" for coding in codings]],
-            "validation: estimate and real file, adaptive": ["Multiline", ["val/adaptive_bpp$", "file/adaptive_bpp$"]],
+            "validation: estimate and real file, adaptive": ["Multiline", ["file/estimate_bpp$", "file/adaptive_bpp$"]],
             "saving of adaptive coding, per cent": ["Multiline", [r"(rate|val|file)/saving_percent$"]],
         },
         "quality": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
@@ -25,6 +26,7 @@ from hvqcgic.models.sequential import ACTIVATION_LIMIT, describe
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.rate import HyperLatentPriors
+from hvqcgic.training.sources import embedded_split, find_shards
 from hvqcgic.training.validation import measure
 
 HALF_PRECISION_LIMIT_DB = 0.02
@@ -38,7 +40,10 @@ def load_module(path: str | Path) -> HvqModule:
         ConfigError: the file cannot be read, or is no checkpoint of this project.
     """
     try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What PyTorch finds odd about a foreign file is said better by the error below.
+            warnings.simplefilter("ignore")
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         settings = checkpoint["hyper_parameters"]
         config = ModelConfig.from_dict(settings["model"])
         module = HvqModule(config, TrainingConfig(**settings["training"]), settings["stage"], None)
@@ -90,7 +95,7 @@ def freeze_model(
 
 @torch.no_grad()
 def hyper_latent_pmf(priors: HyperLatentPriors, granularity: str, channels: int, limit: int) -> NDArray[np.float64]:
-    """Probabilities of the integers -limit ... limit under a factorised prior, (C_z, 2 limit + 1), each row of sum 1."""
+    """Probabilities of the integers -limit ... limit under a factorised prior, (C_z, 2 limit + 1); rows of sum 1."""
     values = torch.arange(-limit, limit + 1, dtype=torch.float32)
     z = values.expand(1, channels, 1, -1)
     was_training = priors.training
@@ -113,6 +118,26 @@ def map_coder() -> dict[str, NDArray[Any]]:
         return load(path.read_bytes())
     except OSError as error:
         raise ModelError(f"{path}: cannot be read: {reason(error)}; install hvqcgic anew") from error
+
+
+def pictures_to_check(source: str | None, count: int = 8) -> list[Tensor]:
+    """Pictures on which the cost of float16 is measured, (3, H, W) each, float32 in [0, 1].
+
+    Args:
+        source: folder, tar file or pattern of tar files; None for the embedded validation pictures.
+        count: read at most so many.
+
+    Raises:
+        ConfigError: there is none that can be read.
+    """
+    shards = embedded_split(0).val if source is None else find_shards(source)
+    found: list[NDArray[Any]] = []
+    for shard in shards:
+        if len(found) < count:
+            found += shard.keep(shard.names[: count - len(found)]).read()
+    if not found:
+        raise ConfigError(f"{source}: none of its pictures can be read; give others with --val")
+    return [torch.from_numpy(picture).permute(2, 0, 1).float() / 255 for picture in found]
 
 
 def check_half_precision(

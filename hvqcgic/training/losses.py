@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from hvqcgic.models.index_prior import BITS_A_NAT
 from hvqcgic.models.quantiser import squared_distances
@@ -68,12 +68,26 @@ def soft_bits(y: Tensor, codebook: Tensor, logits: Tensor, tau: float) -> Tensor
     return (soft * bits).sum(1)
 
 
+def straight_through_bits(y: Tensor, mean: Tensor, precision: Tensor) -> Tensor:
+    """What the prior's numerator costs if features stand in for codes: pulls the features to the prior's mean.
+
+    Args:
+        y: features, (N, d).
+        mean: of the prior for each cell, (N, d), fixed.
+        precision: likewise, (N, d, d), fixed.
+    Returns:
+        (N,), in bits up to a constant.
+    """
+    miss = y - mean.detach()
+    return 0.5 * BITS_A_NAT * torch.einsum("ni,nij,nj->n", miss, precision.detach(), miss)
+
+
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     """Hinge loss of scores of real and of decoded pictures."""
     return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
 
 
-def adaptive_weight(distortion_loss: Tensor, adversarial_loss: Tensor, layer: nn.Parameter, limit: float) -> Tensor:
+def adaptive_weight(distortion_loss: Tensor, adversarial_loss: Tensor, layer: Tensor, limit: float) -> Tensor:
     """Weight that keeps the adversarial gradient at the last layer at `limit` of the distortion's (VQGAN, eq. 7)."""
     wanted = torch.autograd.grad(distortion_loss, layer, retain_graph=True)[0].norm()
     found = torch.autograd.grad(adversarial_loss, layer, retain_graph=True)[0].norm()

@@ -12,7 +12,7 @@ from typing import Any
 
 import lightning
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.discriminator import PatchDiscriminator
@@ -21,41 +21,78 @@ from hvqcgic.models.network import HvqModel
 from hvqcgic.models.picture_model import Codes
 from hvqcgic.models.quantiser import Quantised, perplexity
 from hvqcgic.schedule import GRANULARITIES
-from hvqcgic.training.config import Stage, TrainingConfig
+from hvqcgic.training.config import Stage, TrainingConfig, check_settings
 from hvqcgic.training.losses import Distortion, Perceptual, adaptive_weight, discriminator_loss, distortion
-from hvqcgic.training.rate import HyperLatentPriors, Rate, estimate_rate, static_bits
+from hvqcgic.training.rate import (
+    HyperLatentPriors,
+    Rate,
+    arithmetic_lengths,
+    choose_by_rate,
+    estimate_rate,
+    huffman_lengths,
+    static_bits,
+)
 from hvqcgic.training.ratios import draw_ratios
-from hvqcgic.training.validation import measure
+from hvqcgic.training.validation import Measured, measure
+
+LOG_EVERY = 20
+"""Steps between two points of a chart."""
+
+TABLES_EVERY = 100
+"""Steps between two looks at the codes' use for the static tables that training compares itself with."""
 
 
 class HvqModule(lightning.LightningModule):
-    """Trains an `HvqModel` through one stage. Optimisation is manual: a discriminator may be trained beside the model."""
+    """Trains an `HvqModel` through one stage. Optimisation is manual: a discriminator may be trained beside it."""
 
     def __init__(
         self, model: ModelConfig, training: TrainingConfig, stage: Stage, perceptual: Perceptual | None
     ) -> None:
-        """Args: model, training: configurations; stage: what is trained; perceptual: LPIPS or None (not saved)."""
+        """Set up networks with fresh weights.
+
+        Args:
+            model: configuration of the networks.
+            training: loss and schedule.
+            stage: what is trained.
+            perceptual: LPIPS, or None to train and measure without; its weights are no part of a checkpoint.
+        Raises:
+            ConfigError: settings that contradict each other.
+        """
         super().__init__()
+        check_settings(model, training)
         self.automatic_optimization = False
         self.save_hyperparameters({"model": model.to_dict(), "training": vars(training), "stage": stage})
-        self.options, self.stage = training, stage
+        self.options = training
+        self.stage: Stage = stage
         self.model = HvqModel(model)
-        self.model.quantiser.decay = training.codebook_decay
+        slowdown = training.codebook_slowdown if stage == "joint" else 1.0
+        self.model.quantiser.decay = 1 - (1 - training.codebook_decay) / slowdown
         self.priors = HyperLatentPriors(
             {g: c for g, c in zip(GRANULARITIES, model.entropy.z_channels, strict=True) if c}
         )
         self.discriminator = PatchDiscriminator() if training.adversarial_weight > 0 and stage != "hyperprior" else None
         # Held in a tuple so that its weights are no part of the checkpoint.
         self._perceptual = (perceptual,)
+        self._static_lengths: dict[str, Tensor] = {}
         self.step_index = 0
 
     @property
     def perceptual(self) -> Perceptual | None:
-        """LPIPS, or None where it is left out or has not started."""
-        return self._perceptual[0] if self.step_index >= self.options.lpips_start else None
+        """LPIPS as a loss, or None where it is left out or has not started."""
+        counts = self.options.lpips_weight > 0 and self.started(self.options.lpips_start)
+        return self._perceptual[0] if counts else None
+
+    def started(self, step: int) -> bool:
+        """Whether a term of the loss that starts at a step of stage backbone counts now."""
+        return self.stage != "backbone" or self.step_index >= step
+
+    def on_fit_start(self) -> None:
+        """Takes LPIPS along to the training's device."""
+        if isinstance(self._perceptual[0], nn.Module):
+            self._perceptual[0].to(self.device)
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """AdamW with one group for the picture networks and one for the entropy networks; another for the discriminator."""
+        """AdamW with a group each for picture networks and entropy networks; another for the discriminator."""
         options, groups = self.options, []
         if self.stage != "hyperprior":
             groups.append({"params": self.model.backbone_parameters(), "lr": options.learning_rate})
@@ -96,18 +133,23 @@ class HvqModule(lightning.LightningModule):
         self.take_step(self.loss(batch, masks, codes, features))
         if started:
             self.update_codebook(codes, generator)
-        if self.step_index % 50 == 0:
+        if (self.step_index + 1) % LOG_EVERY == 0 or self.step_index + 1 == self.options.steps:
             self.log_perplexity()
         self.step_index += 1
 
     def quantise(
         self, batch: Tensor, masks: GranularityMap, generator: torch.Generator
     ) -> tuple[Codes, dict[str, Tensor]]:
-        """Codes and features; k-means starts the codebook once features have settled, until then they pass as they are."""
+        """Codes and features; k-means starts the codebook at its step; till then they pass unquantised."""
         with torch.set_grad_enabled(self.stage != "hyperprior"):
-            features = self.model.encoder(batch)
+            features = {g: y.float() for g, y in self.model.encoder(batch).items()}
+        # Distances between codes are too fine for the half precision that the picture networks may run in.
+        with torch.set_grad_enabled(self.stage != "hyperprior"), torch.autocast(batch.device.type, enabled=False):
             if bool(self.model.quantiser.initialised):
-                return self.model.quantise(features, masks), features
+                codes = self.model.quantise(features, masks)
+                if self.stage == "joint" and self.options.rdo_choice > 0:
+                    codes = choose_by_rate(self.model, features, masks, codes, self.options.rdo_choice)
+                return codes, features
             y = torch.cat([features[g].permute(0, 2, 3, 1)[masks[g][:, 0]] for g in GRANULARITIES])
             if self.step_index + 1 >= self.options.codebook_start:
                 self.model.quantiser.start(y.detach(), generator)
@@ -126,12 +168,15 @@ class HvqModule(lightning.LightningModule):
         options = self.options
         total, rate = batch.new_zeros(()), None
         if self.stage != "backbone":
-            tau = options.tau if self.stage == "joint" and options.rate_gradient == "soft" else 0.0
-            rate = estimate_rate(self.model, self.priors, features, masks, codes, tau=tau)
+            gradient = options.rate_gradient if self.stage == "joint" else "none"
+            with torch.autocast(batch.device.type, enabled=False):
+                rate = estimate_rate(
+                    self.model, self.priors, features, masks, codes, gradient=gradient, tau=options.tau
+                )
             scale = self.lambda_now() if self.stage == "joint" else 1.0
-            bits = rate.index_bits + rate.z_bits + rate.soft_bits
+            bits = rate.index_bits + rate.z_bits + rate.pull_bits
             total = total + scale * bits / batch[:, 0].numel()
-            self.log_rate("rate", rate, codes, batch[:, 0].numel())
+            self.log_rate(rate, codes, batch[:, 0].numel())
         if self.stage != "hyperprior":
             assembled = self.model.assemble_parameters(rate.parameters, masks) if rate and self.reads_prior else None
             decoded = self.model.reconstruct(codes.maps, masks, assembled)
@@ -143,17 +188,13 @@ class HvqModule(lightning.LightningModule):
         self.log("loss/total", total)
         return total
 
-    def validation_step(self, batch: Tensor, batch_index: int) -> None:
-        """Quality and estimated rate of a whole picture, (3, H, W) or (1, 3, H, W)."""
-        picture = batch if batch.dim() == 3 else batch[0]
+    def validation_step(self, batch: Tensor, batch_index: int) -> dict[str, Measured]:
+        """Quality and estimated rate of a whole picture, (3, H, W); callbacks get it as "found"."""
         priors = None if self.stage == "backbone" else self.priors
         ratios = self.model.config.default_ratios
-        found = measure(self.model, priors, picture, ratios, perceptual=self._perceptual[0])
-        pixels = picture[0].numel()
-        values = {
-            "val/psnr_db": found.psnr_db,
-            "val/static_arithmetic_bpp": found.static_bits / pixels,
-        }
+        found = measure(self.model, priors, batch, ratios, perceptual=self._perceptual[0])
+        pixels = batch[0].numel()
+        values = {"val/psnr_db": found.psnr_db, "val/static_arithmetic_bpp": found.static_bits / pixels}
         if self._perceptual[0] is not None:
             values["val/lpips"] = found.lpips
         if found.rate is not None:
@@ -161,6 +202,7 @@ class HvqModule(lightning.LightningModule):
             values["val/adaptive_bpp"] = adaptive / pixels
             values["val/saving_percent"] = 100 * (1 - adaptive / found.static_bits)
         self.log_dict(values, batch_size=1, on_epoch=True)
+        return {"found": found}
 
     @property
     def reads_prior(self) -> bool:
@@ -173,7 +215,7 @@ class HvqModule(lightning.LightningModule):
 
     def adversarial(self, batch: Tensor, decoded: Tensor, base: Tensor) -> Tensor:
         """The generator's adversarial term; trains the discriminator on the way. 0 before it starts."""
-        if self.discriminator is None or self.step_index < self.options.adversarial_start:
+        if self.discriminator is None or not self.started(self.options.adversarial_start):
             return batch.new_zeros(())
         optimisers = self.optimizers()
         assert isinstance(optimisers, list)
@@ -223,18 +265,17 @@ class HvqModule(lightning.LightningModule):
         if self.perceptual is not None:
             self.log("quality/lpips", parts.lpips, prog_bar=True)
 
-    def log_rate(self, group: str, rate: Rate, codes: Codes, pixels: int) -> None:
+    def log_rate(self, rate: Rate, codes: Codes, pixels: int) -> None:
         """Bits per pixel of adaptive and static coding of the same indices, and the saving in per cent."""
-        static = static_bits(self.model.quantiser.usage, codes)
+        if not self._static_lengths or self.step_index % TABLES_EVERY == 0:
+            usage = self.model.quantiser.usage
+            self._static_lengths = {"arithmetic": arithmetic_lengths(usage), "huffman": huffman_lengths(usage)}
+        static = {name: static_bits(lengths, codes) for name, lengths in self._static_lengths.items()}
         adaptive = (rate.index_bits + rate.z_bits).detach()
-        self.log(f"{group}/adaptive_bpp", adaptive / pixels, prog_bar=True)
-        self.log_dict(
-            {
-                f"{group}/static_arithmetic_bpp": static / pixels,
-                f"{group}/z_bpp": rate.z_bits / pixels,
-                f"{group}/saving_percent": 100 * (1 - adaptive / static),
-            }
-        )
+        self.log("rate/adaptive_bpp", adaptive / pixels, prog_bar=True)
+        self.log_dict({f"rate/static_{name}_bpp": bits / pixels for name, bits in static.items()})
+        self.log("rate/z_bpp", rate.z_bits / pixels)
+        self.log("rate/saving_percent", 100 * (1 - adaptive / static["arithmetic"]))
 
     def log_perplexity(self) -> None:
         """Effective number of codes in use for each granularity."""

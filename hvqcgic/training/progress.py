@@ -105,7 +105,7 @@ class TrainingProgress(lightning.Callback):
     def _line(self, step: int, now: float, numbers: str) -> str:
         done = step - self._first_step
         left_s = (now - self._began) / done * max(self._steps - step, 0) if done else float("nan")
-        return f"{self._stage}: step {step} of {self._steps}, {_duration(left_s)} left  {numbers}"
+        return f"{self._stage}: step {step} of {self._steps}, {duration(left_s)} left  {numbers}"
 
 
 @dataclass(frozen=True)
@@ -157,8 +157,8 @@ def _number(value: float | None, digits: int) -> str:
     return "–" if value is None or value != value else f"{value:.{digits}f}"
 
 
-def _duration(seconds: float) -> str:
-    """Hours, minutes and seconds: 1:02:03, or 2:03; a dash where it is not known."""
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds: 1:02:03, or 2:03; a dash where it is not known (NaN)."""
     if seconds != seconds:
         return "–"
     minutes, rest = divmod(round(seconds), 60)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from hvqcgic.entropy.huffman import code_lengths
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import sent_positions
 from hvqcgic.models.index_prior import index_bits
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.picture_model import Codes
+from hvqcgic.models.quantiser import Quantised, squared_distances
 from hvqcgic.schedule import GRANULARITIES
-from hvqcgic.training.losses import soft_bits
+from hvqcgic.training.config import RateGradient
+from hvqcgic.training.losses import soft_bits, straight_through_bits
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,14 @@ class Rate:
     Attributes:
         index_bits: of all indices, scalar.
         z_bits: of all hyper-latents, scalar.
-        soft_bits: the soft choice's cross-entropy, for its gradient, scalar; 0 where it is not asked for.
+        pull_bits: the term through which the rate reaches the features, scalar; 0 where it is not asked for.
         cell_bits: bits of each cell, laid out per granularity, (B, 1, h_g, w_g), without gradient.
         parameters: the index prior's parameters by pass.
     """
 
     index_bits: Tensor
     z_bits: Tensor
-    soft_bits: Tensor
+    pull_bits: Tensor
     cell_bits: dict[str, Tensor]
     parameters: dict[str, Tensor]
 
@@ -50,7 +54,7 @@ class HyperLatentPriors(nn.Module):
         self.priors = nn.ModuleDict({g: EntropyBottleneck(count, init_scale=2) for g, count in channels.items()})
 
     def bits(self, granularity: str, z: Tensor) -> Tensor:
-        """Bits of each hyper-latent, (B, C, h, w); noise is added in training mode, values are taken as they are otherwise."""
+        """Bits of each hyper-latent, (B, C, h, w); noise is added in training mode, else values count as they are."""
         prior = self.priors[granularity]
         if self.training:
             likelihood = prior(z)[1]
@@ -70,7 +74,8 @@ def estimate_rate(
     masks: GranularityMap,
     codes: Codes,
     *,
-    tau: float = 0.0,
+    gradient: RateGradient = "none",
+    tau: float = 1.0,
 ) -> Rate:
     """Bits of a batch under the model's own predictions, all passes at once.
 
@@ -80,21 +85,16 @@ def estimate_rate(
         features: of the encoder, (B, d, h_g, w_g) each.
         masks: the granularity map.
         codes: the batch, quantised.
-        tau: temperature of the soft rate; 0 leaves it out.
+        gradient: how the rate reaches the features; `none` leaves `pull_bits` at 0.
+        tau: temperature of the gradient `soft`.
     """
-    z = model.hyper_latents(features, masks)
-    z_bits = codes.y.new_zeros(())
-    for g, values in z.items():
-        sent = sent_positions(masks[g])
-        exact = values if model.training else values.round()
-        z_bits = z_bits + (priors.bits(g, exact) * sent).sum()
-        z[g] = (values + (values.round() - values).detach()) * sent
+    z_bits, z = hyper_latent_bits(model, priors, features, masks)
     fixed = {g: codes_g.detach() for g, codes_g in codes.maps.items()}
     parameters = model.pass_parameters(masks, fixed, model.hints(z, masks))
     indices = model.pass_indices(masks, codes.index_maps)
-    total, soft = codes.y.new_zeros(()), codes.y.new_zeros(())
+    total, pull = codes.y.new_zeros(()), codes.y.new_zeros(())
     cell_bits = {g: torch.zeros_like(masks[g], dtype=torch.float32) for g in GRANULARITIES}
-    y = pass_features(model, features, masks) if tau > 0 else {}
+    y = pass_features(model, features, masks) if gradient != "none" else {}
     for step in model.passes:
         place = GRANULARITIES.index(step.granularity)
         logits = model.prior(parameters[step.name], place, model.quantiser.codebook)
@@ -102,9 +102,63 @@ def estimate_rate(
         total = total + bits.sum()
         cells = model.cells(step, masks)
         cell_bits[step.granularity][cells] = bits.detach()
-        if tau > 0:
-            soft = soft + soft_bits(y[step.name], model.quantiser.codebook, logits.detach(), tau).sum()
-    return Rate(total, z_bits, soft, cell_bits, parameters)
+        if gradient == "soft":
+            pull = pull + soft_bits(y[step.name], model.quantiser.codebook, logits.detach(), tau).sum()
+        elif gradient == "straight_through":
+            gaussian = model.prior.gaussian(parameters[step.name], model.config.code_width)
+            pull = pull + straight_through_bits(y[step.name], *gaussian).sum()
+    return Rate(total, z_bits, pull, cell_bits, parameters)
+
+
+def hyper_latent_bits(
+    model: HvqModel, priors: HyperLatentPriors, features: dict[str, Tensor], masks: GranularityMap
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """Bits of all hyper-latents, scalar, and what of them is sent: rounded, straight-through, 0 elsewhere."""
+    z = model.hyper_latents(features, masks)
+    bits = features["fine"].new_zeros(())
+    for g, values in z.items():
+        sent = sent_positions(masks[g])
+        exact = values if model.training else values.round()
+        bits = bits + (priors.bits(g, exact) * sent).sum()
+        z[g] = (values + (values.round() - values).detach()) * sent
+    return bits, z
+
+
+@torch.no_grad()
+def choose_by_rate(
+    model: HvqModel, features: dict[str, Tensor], masks: GranularityMap, codes: Codes, eta: float
+) -> Codes:
+    """Codes chosen anew by distance and rate: k = argmin |y - e_k|^2 + eta * scale * bits(k).
+
+    Bits are those under the prior that the nearest codes give; what a choice costs later passes is not seen.
+
+    Args:
+        model: the model.
+        features: of the encoder.
+        masks: the granularity map.
+        codes: the nearest codes; their scale is the mean squared distance to them.
+        eta: weight of a bit, in units of that scale.
+    Returns:
+        the codes as `HvqModel.lay_out` gives them, with the straight-through gradient to `codes.y`.
+    """
+    fixed = {g: codes_g.detach() for g, codes_g in codes.maps.items()}
+    z = {g: values.round() * sent_positions(masks[g]) for g, values in model.hyper_latents(features, masks).items()}
+    parameters = model.pass_parameters(masks, fixed, model.hints(z, masks))
+    y, codebook = pass_features(model, features, masks), model.quantiser.codebook
+    scale = codebook.shape[1] * codes.quantised.commitment.mean().clamp(min=1e-6)
+    chosen = {g: torch.zeros_like(masks[g], dtype=torch.int64) for g in GRANULARITIES}
+    for step in model.passes:
+        logits = model.prior(parameters[step.name], GRANULARITIES.index(step.granularity), codebook)
+        cost = squared_distances(y[step.name], codebook) - eta * scale * logits
+        chosen[step.granularity][model.cells(step, masks)] = cost.argmin(1)
+    indices = torch.cat([chosen[g][masks[g]] for g in GRANULARITIES])
+    with torch.enable_grad():
+        return model.lay_out(codes.y, straight_through(codes.y, codebook[indices], indices), masks)
+
+
+def straight_through(y: Tensor, codes: Tensor, indices: Tensor) -> Quantised:
+    """Features (N, d) with the codes (N, d) that stand for them, as `VectorQuantiser` gives them."""
+    return Quantised(y + (codes - y).detach(), indices, ((y - codes) ** 2).mean(1))
 
 
 def pass_features(model: HvqModel, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
@@ -112,9 +166,18 @@ def pass_features(model: HvqModel, features: dict[str, Tensor], masks: Granulari
     return {s.name: features[s.granularity].permute(0, 2, 3, 1)[model.cells(s, masks)[:, 0]] for s in model.passes}
 
 
-def static_bits(usage: Tensor, codes: Codes) -> Tensor:
-    """Bits of all indices under the usage counts of their granularities, (3, K): what static arithmetic coding costs."""
-    share = (usage + 1) / (usage + 1).sum(1, keepdim=True)
-    table = -torch.log2(share)
+def arithmetic_lengths(usage: Tensor) -> Tensor:
+    """Bits of each index under static arithmetic coding with usage counts, (3, K) in and out."""
+    return -torch.log2((usage + 1) / (usage + 1).sum(1, keepdim=True))
+
+
+def huffman_lengths(usage: Tensor) -> Tensor:
+    """Bits of each index under a Huffman code of usage counts, (3, K) in and out."""
+    lengths = [code_lengths(counts) for counts in usage.round().cpu().numpy()]
+    return torch.from_numpy(np.stack(lengths)).to(usage)
+
+
+def static_bits(lengths: Tensor, codes: Codes) -> Tensor:
+    """Bits of all indices, scalar, where each code has its length, (3, K) bits, in each granularity."""
     parts = codes.quantised.indices.split(codes.counts)
-    return torch.stack([table[place][rows].sum() for place, rows in enumerate(parts)]).sum()
+    return torch.stack([lengths[place][rows].sum() for place, rows in enumerate(parts)]).sum()

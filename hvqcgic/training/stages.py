@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import pickle
+import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,14 +15,20 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.training.callbacks import SaveEvery, StopAtStep
+from hvqcgic.files import one_line, reason
+from hvqcgic.model_file import MODEL_SUFFIX, bundled_models
+from hvqcgic.training.callbacks import SaveEvery, ShowPictures, StopAtStep
+from hvqcgic.training.closing import StageResult
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.interrupt import SaveOnInterrupt
-from hvqcgic.training.module import HvqModule
+from hvqcgic.training.module import LOG_EVERY, HvqModule
 from hvqcgic.training.progress import TrainingProgress
+from hvqcgic.training.real_files import RealFiles
+from hvqcgic.training.thaw import thawed_checkpoint
 
 STAGES: tuple[Stage, ...] = ("backbone", "hyperprior", "joint")
 
@@ -40,12 +47,14 @@ class Machine:
         accelerator: of Lightning: cpu, cuda, mps or auto.
         precision: of Lightning: 32-true or bf16-mixed.
         resume: go on from a stage's checkpoint where there is one.
+        force: start anew where there is one.
     """
 
     folder: Path
     accelerator: str = "auto"
     precision: str = "32-true"
     resume: bool = False
+    force: bool = False
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
@@ -59,13 +68,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         if not {"state_dict", "hyper_parameters", "step_index"} <= found.keys():
             raise ValueError("it lacks parts of one")
     except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(f"{path}: not a checkpoint of hvqcgic ({reason}); name a .ckpt of a training") from error
+        why = reason(error).partition("\n")[0]
+        raise ConfigError(f"{path}: not a checkpoint of hvqcgic ({why}); name a .ckpt of a training") from error
     return found
 
 
+def is_model(path: Path) -> bool:
+    """Whether a start is a frozen model: one of the bundled ones by its name, or a model file."""
+    return str(path) in bundled_models() or path.suffix == MODEL_SUFFIX
+
+
 def load_weights(module: HvqModule, paths: Sequence[Path]) -> None:
-    """Starts a module from checkpoints, later ones over earlier ones.
+    """Starts a module from checkpoints or frozen models, later ones over earlier ones.
 
     Of a checkpoint of stage backbone the entropy networks are left out, as they are untrained there. Where none of the
     checkpoints has trained ones, the index prior starts from the use of the codes.
@@ -75,7 +89,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path]) -> None:
     """
     own, predicts = module.state_dict(), False
     for path in paths:
-        checkpoint = read_checkpoint(path)
+        checkpoint = thawed_checkpoint(path) if is_model(path) else read_checkpoint(path)
         untrained = checkpoint["hyper_parameters"]["stage"] == "backbone"
         kept = (*BACKBONE, "discriminator.") if untrained else ("",)
         state = {key: value for key, value in checkpoint["state_dict"].items() if key.startswith(kept) and key in own}
@@ -100,7 +114,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path]) -> None:
 
 def run_stage(
     module: HvqModule, pictures: PictureDataModule, machine: Machine, *, start: Sequence[Path] = ()
-) -> lightning.Trainer | None:
+) -> StageResult | None:
     """Trains one stage; its checkpoint is then `machine.folder / STAGE.ckpt`.
 
     Args:
@@ -109,52 +123,92 @@ def run_stage(
         machine: where and how.
         start: checkpoints of other stages, see `load_weights`; not read where the stage is resumed.
     Returns:
-        the trainer, after the last step; None where a resumed stage had taken all its steps already.
+        what it reached; None where a resumed stage had taken all its steps already.
     Raises:
-        ConfigError: as `load_weights`, or there is a checkpoint already that was not to be resumed.
+        ConfigError: as `load_weights`, `check_free` and `steps_taken`, or no usable pictures or accelerator.
     """
-    last = machine.folder / f"{module.stage}.ckpt"
-    going_on = last.exists()
-    if going_on and not machine.resume:
-        raise ConfigError(f"{last}: there is a training already; go on with --resume true, or name another --out")
-    if going_on:
-        done = read_checkpoint(last)["step_index"]
-        if done >= module.options.steps:
-            return None
-    else:
+    began = time.monotonic()
+    last = check_free(machine, module.stage)
+    going_on = last.exists() and machine.resume
+    if going_on and steps_taken(last, module) >= module.options.steps:
+        return None
+    if not going_on:
         load_weights(module, start)
+    pictures.setup()
     with quiet_lightning():
         trainer = make_trainer(module.stage, module.options, machine)
         trainer.fit(module, pictures, ckpt_path=str(last) if going_on else None, weights_only=True)
-    return trainer
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    return StageResult(module.stage, last, module.options, metrics, time.monotonic() - began)
+
+
+def check_free(machine: Machine, stage: Stage) -> Path:
+    """The checkpoint that a stage will write.
+
+    Raises:
+        ConfigError: it is there already, and is neither to be resumed nor replaced.
+    """
+    path = machine.folder / f"{stage}.ckpt"
+    if path.exists() and not (machine.resume or machine.force):
+        raise ConfigError(
+            f"{path}: there is a training already; go on with --resume true, name another --out, or use --force true"
+        )
+    return path
+
+
+def steps_taken(path: Path, module: HvqModule) -> int:
+    """Steps of a checkpoint that a module is to go on from.
+
+    Raises:
+        ConfigError: the file is no checkpoint, or one of other networks.
+    """
+    checkpoint = read_checkpoint(path)
+    shapes, own = ({n: v.shape for n, v in x.items()} for x in (checkpoint["state_dict"], module.state_dict()))
+    for name in sorted(shapes.keys() | own.keys()):
+        if shapes.get(name) != own.get(name):
+            raise ConfigError(f"{path}: {name} differs from that of these options; resume with the options of that run")
+    return int(checkpoint["step_index"])
 
 
 def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine) -> lightning.Trainer:
-    """Lightning's trainer with this project's callbacks: bar, stop, checkpoints, Ctrl-C."""
+    """Lightning's trainer with this project's callbacks: bar, pictures, files, stop, checkpoints, Ctrl-C.
+
+    Raises:
+        ConfigError: the accelerator or the precision is not to be had here, or the folder cannot be written to.
+    """
     last = machine.folder / f"{stage}.ckpt"
     # Its place in the list matters: an interrupted step must have been counted and shown before.
     callbacks = [
         TrainingProgress(options.steps, stage),
+        ShowPictures(),
+        RealFiles(options.file_pictures),
         StopAtStep(options.steps),
         SaveEvery(last, SAVE_EVERY, options.steps),
         SaveOnInterrupt(last, "the same command and --resume true"),
     ]
-    return lightning.Trainer(
-        accelerator=machine.accelerator,
-        devices=1,
-        precision=machine.precision,  # pyright: ignore[reportArgumentType]
-        max_epochs=-1,
-        callbacks=callbacks,
-        logger=TensorBoardLogger(machine.folder, name=None, version=stage),
-        val_check_interval=options.validate_every,
-        check_val_every_n_epoch=None,
-        limit_val_batches=options.validation_pictures,
-        num_sanity_val_steps=0,
-        log_every_n_steps=20,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=False,
-    )
+    try:
+        machine.folder.mkdir(parents=True, exist_ok=True)
+        return lightning.Trainer(
+            accelerator=machine.accelerator,
+            devices=1,
+            precision=machine.precision,  # pyright: ignore[reportArgumentType]
+            max_epochs=-1,
+            callbacks=callbacks,
+            logger=TensorBoardLogger(machine.folder, name=None, version=stage),
+            val_check_interval=options.validate_every,
+            check_val_every_n_epoch=None,
+            limit_val_batches=options.validation_pictures,
+            num_sanity_val_steps=0,
+            log_every_n_steps=LOG_EVERY,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+        )
+    except OSError as error:
+        raise ConfigError(f"{machine.folder}: cannot be written to: {reason(error)}; name another --out") from error
+    except (MisconfigurationException, ValueError) as error:
+        used = f"--accelerator {machine.accelerator} --precision {machine.precision}"
+        raise ConfigError(one_line([f"{used}: not to be had here: {error}"])) from error
 
 
 @contextmanager

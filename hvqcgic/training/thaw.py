@@ -6,6 +6,7 @@ have no weights left: theirs are fitted to the tables anew.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.entropy.index_prior import BIAS_BITS, FEATURE_BITS
-from hvqcgic.frozen_model import FrozenModel
+from hvqcgic.frozen_model import FrozenModel, read_model
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.sequential import ClampedConv
 from hvqcgic.training.rate import HyperLatentPriors
@@ -45,6 +46,18 @@ def thaw_model(frozen: FrozenModel, *, prior_steps: int = 400) -> tuple[HvqModel
     for g in model.z_channels:
         _fit_prior(priors, g, frozen.arrays[f"z.{g}"], prior_steps)
     return model, priors
+
+
+def thawed_checkpoint(name_or_path: str | Path) -> dict[str, Any]:
+    """A bundled model, or a model file, in the form of a checkpoint of stage joint, for `hvqcgic.training.stages`.
+
+    Raises:
+        ModelError: there is no such model, or its file is damaged.
+    """
+    model, priors = thaw_model(read_model(name_or_path))
+    state = {f"model.{name}": value for name, value in model.state_dict().items()}
+    state |= {f"priors.{name}": value for name, value in priors.state_dict().items()}
+    return {"state_dict": state, "hyper_parameters": {"model": model.config.to_dict(), "stage": "joint"}, "step_index": 0}
 
 
 def _thaw_network(

@@ -11,7 +11,7 @@ from hvqcgic.models.granularity import GranularityMap, Ratios, granularity_map, 
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.picture_model import Codes
 from hvqcgic.training.losses import Perceptual
-from hvqcgic.training.rate import HyperLatentPriors, Rate, estimate_rate, static_bits
+from hvqcgic.training.rate import HyperLatentPriors, Rate, arithmetic_lengths, estimate_rate, static_bits
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Measured:
 def measure(
     model: HvqModel, priors: HyperLatentPriors | None, picture: Tensor, ratios: Ratios, *, perceptual: Perceptual | None
 ) -> Measured:
-    """Codes, picture, quality and estimated bits of one picture.
+    """Codes, picture, quality and estimated bits of one picture, in full precision.
 
     Args:
         model: in evaluation mode.
@@ -50,17 +50,18 @@ def measure(
         ratios: (fine, medium, coarse).
         perceptual: LPIPS or None.
     """
-    height, width = picture.shape[-2:]
-    padded = pad_to_cells(picture[None])
-    masks = granularity_map(padded, [ratios], model.config.entropy_sigma)
-    features = model.encoder(padded)
-    codes = model.quantise(features, masks)
-    rate = estimate_rate(model, priors, features, masks, codes) if priors is not None else None
-    assembled = None
-    if rate is not None and model.config.backbone.decoder_prior:
-        assembled = model.assemble_parameters(rate.parameters, masks)
-    decoded = model.reconstruct(codes.maps, masks, assembled)[..., :height, :width].clamp(0, 1)
-    mse = (decoded - picture).square().mean().clamp(min=1e-10)
-    lpips = float(perceptual(decoded, picture[None])) if perceptual is not None else float("nan")
-    static = float(static_bits(model.quantiser.usage, codes))
-    return Measured(decoded, masks, codes, rate, float(-10 * torch.log10(mse)), lpips, static)
+    with torch.autocast(picture.device.type, enabled=False):
+        height, width = picture.shape[-2:]
+        padded = pad_to_cells(picture[None])
+        masks = granularity_map(padded, [ratios], model.config.entropy_sigma)
+        features = model.encoder(padded)
+        codes = model.quantise(features, masks)
+        rate = estimate_rate(model, priors, features, masks, codes) if priors is not None else None
+        assembled = None
+        if rate is not None and model.config.backbone.decoder_prior:
+            assembled = model.assemble_parameters(rate.parameters, masks)
+        decoded = model.reconstruct(codes.maps, masks, assembled)[..., :height, :width].clamp(0, 1)
+        mse = (decoded - picture).square().mean().clamp(min=1e-10)
+        lpips = float(perceptual(decoded, picture[None])) if perceptual is not None else float("nan")
+        static = float(static_bits(arithmetic_lengths(model.quantiser.usage), codes))
+        return Measured(decoded, masks, codes, rate, float(-10 * torch.log10(mse)), lpips, static)

@@ -1,0 +1,87 @@
+"""What a run of stages reached, for the terminal: table, time taken, checkpoint, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from hvqcgic.training.config import Stage, TrainingConfig
+from hvqcgic.training.progress import ClosingRow, closing_table, duration
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """A stage that has taken its steps.
+
+    Attributes:
+        stage: which.
+        checkpoint: what it left.
+        options: of its training.
+        metrics: last value of each logged number, by name; of the last validation where it is one of validation.
+        seconds: that it took, in this process.
+    """
+
+    stage: Stage
+    checkpoint: Path
+    options: TrainingConfig
+    metrics: Mapping[str, float]
+    seconds: float
+
+
+def closing_rows(results: Sequence[StageResult]) -> list[ClosingRow]:
+    """A line for each stage, and for each coding mode of the last stage's files."""
+    rows = []
+    for result in results:
+        found = result.metrics.get
+        rows.append(
+            ClosingRow(
+                f"stage {result.stage}",
+                found("val/adaptive_bpp"),
+                saving_percent=found("val/saving_percent"),
+                psnr_db=found("val/psnr_db"),
+                lpips=found("val/lpips"),
+            )
+        )
+    last = results[-1].metrics
+    if "file/adaptive_bpp" in last:
+        rows += [
+            ClosingRow("files: adaptive", last["file/adaptive_bpp"], True, last["file/saving_percent"]),
+            ClosingRow("files: static arithmetic", last["file/static_arithmetic_bpp"], True),
+            ClosingRow("files: static Huffman", last["file/static_huffman_bpp"], True),
+            ClosingRow("the same, estimated", last["file/estimate_bpp"]),
+        ]
+    return rows
+
+
+def print_closing(results: Sequence[StageResult], console: Console) -> None:
+    """Prints table, time, checkpoint and next step.
+
+    Args:
+        results: of the stages, at least one.
+        console: where to print.
+    """
+    last = results[-1]
+    options = last.options
+    title = f"{options.validation_pictures} validation pictures, of which {options.file_pictures} coded to files"
+    console.print(closing_table(closing_rows(results), title if last.stage != "backbone" else "validation pictures"))
+    lines = [
+        "bpp of stages: indices and hyper-latents; of files: everything. Saving: against static arithmetic coding.",
+        f"took {duration(sum(result.seconds for result in results))}; the checkpoint is {last.checkpoint}",
+        f"next: {next_command(last)}",
+        f"charts and pictures: tensorboard --logdir {shlex.quote(str(last.checkpoint.parent))}",
+    ]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def next_command(last: StageResult) -> str:
+    """What to type after a stage."""
+    path = shlex.quote(str(last.checkpoint))
+    if last.stage == "joint":
+        return f"python -m hvqcgic.export {path} -o mine.safetensors"
+    following = "hyperprior" if last.stage == "backbone" else "joint"
+    return f"python -m hvqcgic.train --stage {following} --init {path}"

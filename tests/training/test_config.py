@@ -1,0 +1,62 @@
+"""The training's settings, and what is refused of them."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.discriminator import PatchDiscriminator
+from hvqcgic.models.network import HvqModel
+from hvqcgic.training.cli import build_parser
+from hvqcgic.training.config import TrainingConfig
+from hvqcgic.training.rate import HyperLatentPriors
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+LARGEST = {"tiny": 3_000_000, "base": 8_000_000}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "allowed"),
+    [
+        ("lmbda", -0.01, "at least 0"),
+        ("learning_rate", math.nan, "at least 0"),
+        ("steps", -1, "at least 0"),
+        ("tau", 0.0, "at least 0.001"),
+        ("favoured_share", 1.5, "0 to 1"),
+        ("validate_every", 0, "at least 1"),
+    ],
+)
+def test_numbers_out_of_their_range_are_named_as_the_option_is(field: str, value: float, allowed: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        TrainingConfig(**{field: value})
+    option = "--lambda" if field == "lmbda" else f"--training.{field}"
+    assert str(caught.value) == f"{option} is {value}; use {allowed}"
+
+
+def test_help_explains_every_field() -> None:
+    actions = {action.dest: action.help for action in build_parser()._actions}
+    wanted = {f"training.{field.name}" for field in dataclasses.fields(TrainingConfig)} - {"training.lmbda"}
+    wanted |= {f"model.{field.name}" for field in dataclasses.fields(ModelConfig)} | {"lambda", "pictures.crop_px"}
+    wanted |= {f"model.entropy.{field.name}" for field in dataclasses.fields(ModelConfig().entropy)}
+    wanted |= {f"model.backbone.{field.name}" for field in dataclasses.fields(ModelConfig().backbone)}
+    assert not [name for name in wanted if not actions.get(name)]
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_config_files_are_valid_and_keep_to_their_size(path: Path) -> None:
+    options = build_parser().parse_args(["--config", str(path)])
+    TrainingConfig(**vars(options.training), lmbda=options["lambda"])
+    config = ModelConfig.from_dict(options.model.as_dict())
+    model = HvqModel(config)
+    networks = (model, HyperLatentPriors(model.z_channels), PatchDiscriminator())
+    numbers = sum(weight.numel() for network in networks for weight in network.parameters())
+    assert numbers + model.quantiser.codebook.numel() <= LARGEST[config.name]
+
+
+def test_the_defaults_are_tinys() -> None:
+    path = str(next(path for path in CONFIGS if path.stem == "tiny"))
+    options = build_parser().parse_args(["--config", path])
+    assert ModelConfig.from_dict(options.model.as_dict()) == ModelConfig()

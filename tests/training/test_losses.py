@@ -1,0 +1,58 @@
+"""Terms of the loss against what they should be by hand."""
+
+import math
+
+import pytest
+import torch
+
+from hvqcgic.training.config import TrainingConfig
+from hvqcgic.training.losses import (
+    adaptive_weight,
+    discriminator_loss,
+    distortion,
+    soft_bits,
+    straight_through_bits,
+)
+
+
+def test_distortion_is_the_weighted_sum_of_its_parts() -> None:
+    picture, decoded = torch.zeros(2, 3, 4, 4), torch.full((2, 3, 4, 4), 0.5)
+    config = TrainingConfig(mse_weight=4.0, l1_weight=0.5, lpips_weight=0.1)
+    found = distortion(picture, decoded, config, lambda x, y: torch.tensor([1.0, 3.0]))
+    assert [float(part) for part in (found.mse, found.l1, found.lpips)] == [0.25, 0.5, 2.0]
+    assert float(found.total) == pytest.approx(4 * 0.25 + 0.5 * 0.5 + 0.1 * 2)
+    assert float(distortion(picture, decoded, config, None).lpips) == 0
+
+
+def test_the_soft_choice_of_a_far_code_costs_that_codes_bits_and_pulls_towards_cheap_ones() -> None:
+    codebook = torch.tensor([[0.0], [1.0]])
+    logits = torch.log2(torch.tensor([[0.9, 0.1]]))
+    assert float(soft_bits(torch.tensor([[0.0]]), codebook, logits, tau=1e-3)) == pytest.approx(
+        -math.log2(0.9), abs=1e-3
+    )
+    y = torch.tensor([[0.6]], requires_grad=True)
+    soft_bits(y, codebook, logits, tau=1.0).sum().backward()
+    assert y.grad is not None
+    assert float(y.grad) > 0  # down the gradient lies the likely code
+
+
+def test_straight_through_bits_are_half_the_mahalanobis_distance_in_bits() -> None:
+    y = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    precision = torch.tensor([[[2.0, 0.5], [0.5, 1.0]]])
+    bits = straight_through_bits(y, torch.zeros(1, 2), precision)
+    assert bits.item() == pytest.approx(0.5 * (2 + 2 * 0.5 * 2 + 4) / math.log(2))
+    bits.sum().backward()
+    assert y.grad is not None
+    assert y.grad[0].tolist() == pytest.approx([3 / math.log(2), 2.5 / math.log(2)])
+
+
+def test_hinge_loss_is_zero_only_beyond_the_margin() -> None:
+    assert float(discriminator_loss(torch.tensor([1.5]), torch.tensor([-1.5]))) == 0
+    assert float(discriminator_loss(torch.tensor([0.0]), torch.tensor([0.0]))) == 1
+
+
+def test_the_adversarial_gradient_is_held_at_its_share_of_the_distortions() -> None:
+    layer = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+    distortion_loss, adversarial_loss = (layer * 0.03).sum(), (layer * 4).sum()
+    weight = adaptive_weight(distortion_loss, adversarial_loss, layer, 0.5)
+    assert weight.item() * 4 == pytest.approx(0.5 * 0.03)

@@ -1,0 +1,124 @@
+"""The estimated rate: its parts, what static coding costs, and how it reaches features and choices."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from hvqcgic.models.granularity import GranularityMap, granularity_map
+from hvqcgic.models.picture_model import Codes
+from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.training.config import RateGradient
+from hvqcgic.training.rate import (
+    arithmetic_lengths,
+    choose_by_rate,
+    estimate_rate,
+    huffman_lengths,
+    pass_features,
+    static_bits,
+)
+from tests.random_model import RandomModel, random_model, random_picture, small_config
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A picture on its way through a model, up to its codes."""
+
+    source: RandomModel
+    features: dict[str, Tensor]
+    masks: GranularityMap
+    codes: Codes
+
+
+def analyse(form: str) -> Batch:
+    source = random_model(small_config(form=form))
+    picture = torch.from_numpy(random_picture(64, 64, seed=3)).permute(2, 0, 1)[None].float() / 255
+    masks = granularity_map(picture, [(0.5, 0.3, 0.2)], source.model.config.entropy_sigma)
+    features = source.model.encoder(picture)
+    return Batch(source, features, masks, source.model.quantise(features, masks))
+
+
+@pytest.fixture(scope="module")
+def batch() -> Batch:
+    return analyse("learned")
+
+
+def estimate(batch: Batch, gradient: RateGradient, tau: float = 1.0):
+    source = batch.source
+    return estimate_rate(
+        source.model, source.priors, batch.features, batch.masks, batch.codes, gradient=gradient, tau=tau
+    )
+
+
+def test_bits_of_cells_sum_to_those_of_all_indices(batch: Batch) -> None:
+    rate = estimate(batch, "none")
+    cells = sum(float(bits.sum()) for bits in rate.cell_bits.values())
+    assert cells == pytest.approx(rate.index_bits.item(), rel=1e-5)
+    assert rate.pull_bits.item() == 0
+    assert rate.z_bits.item() > 0
+
+
+@pytest.mark.parametrize(
+    ("form", "gradient"), [("learned", "soft"), ("diagonal", "soft"), ("quadratic", "straight_through")]
+)
+def test_the_pull_reaches_the_encoder_and_leaves_the_prior_alone(form: str, gradient: RateGradient) -> None:
+    batch = analyse(form)
+    model = batch.source.model
+    model.zero_grad()
+    estimate(batch, gradient).pull_bits.backward()
+    assert sum(float(w.grad.abs().sum()) for w in model.encoder.parameters() if w.grad is not None) > 0
+    assert all(w.grad is None or not w.grad.any() for w in [*model.context.parameters(), *model.prior.parameters()])
+
+
+def test_a_hard_soft_choice_costs_what_the_indices_cost(batch: Batch) -> None:
+    rate = estimate(batch, "soft", tau=1e-5)
+    assert rate.pull_bits.item() == pytest.approx(rate.index_bits.item(), rel=1e-3)
+
+
+def test_static_bits_are_the_lengths_of_the_chosen_codes(batch: Batch) -> None:
+    usage = batch.source.model.quantiser.usage
+    arithmetic, huffman = arithmetic_lengths(usage), huffman_lengths(usage)
+    assert torch.exp2(-arithmetic).sum(1).tolist() == pytest.approx([1, 1, 1], rel=1e-5)
+    assert torch.exp2(-huffman).sum(1).tolist() == [1, 1, 1]
+    parts = batch.codes.quantised.indices.split(batch.codes.counts)
+    by_hand = sum(float(huffman[place, row]) for place, rows in enumerate(parts) for row in rows.tolist())
+    assert float(static_bits(huffman, batch.codes)) == by_hand
+
+
+def bits_of(batch: Batch, index_maps: dict[str, Tensor]) -> float:
+    """Bits of indices under the prior that the nearest codes give."""
+    model, total = batch.source.model, 0.0
+    z = {g: v.round() for g, v in model.hyper_latents(batch.features, batch.masks).items()}
+    sent = {g: torch.nn.functional.max_pool2d(batch.masks[g].float(), 4, ceil_mode=True) for g in z}
+    hints = model.hints({g: z[g] * sent[g] for g in z}, batch.masks)
+    parameters = model.pass_parameters(batch.masks, batch.codes.maps, hints)
+    for step in model.passes:
+        logits = model.prior(parameters[step.name], GRANULARITIES.index(step.granularity), model.quantiser.codebook)
+        chosen = index_maps[step.granularity][model.cells(step, batch.masks)]
+        shares = torch.log_softmax(logits * np.log(2), 1) / np.log(2)
+        total -= shares.gather(1, chosen[:, None]).sum().item()
+    return total
+
+
+def test_choice_by_rate_goes_from_the_nearest_to_the_cheapest_codes(batch: Batch) -> None:
+    model = batch.source.model
+    by_eta = {eta: choose_by_rate(model, batch.features, batch.masks, batch.codes, eta) for eta in (1e-9, 0.3, 1e9)}
+    assert torch.equal(by_eta[1e-9].quantised.indices, batch.codes.quantised.indices)
+    bits = [bits_of(batch, codes.index_maps) for codes in (batch.codes, by_eta[0.3], by_eta[1e9])]
+    assert bits[0] > bits[1] > bits[2]
+    distances = [codes.quantised.commitment.sum().item() for codes in (batch.codes, by_eta[0.3], by_eta[1e9])]
+    assert distances[0] < distances[1] < distances[2]
+    chosen = by_eta[0.3]
+    assert torch.allclose(chosen.quantised.y_hat, model.quantiser.codebook[chosen.quantised.indices], atol=1e-6)
+    assert chosen.quantised.y_hat.requires_grad
+
+
+def test_pass_features_stand_in_the_order_of_the_indices(batch: Batch) -> None:
+    model = batch.source.model
+    rows = pass_features(model, batch.features, batch.masks)
+    indices = model.pass_indices(batch.masks, batch.codes.index_maps)
+    for name, y in rows.items():
+        nearest = torch.cdist(y, model.quantiser.codebook).argmin(1)
+        assert torch.equal(nearest, indices[name])

@@ -1,0 +1,241 @@
+"""Stages on a very small model: they run, learn, start from one another, and a resumed one goes on bit for bit."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.training.config import Stage, TrainingConfig
+from hvqcgic.training.data import PictureDataModule
+from hvqcgic.training.module import HvqModule
+from hvqcgic.training.stages import Machine, load_weights, make_trainer, run_stage
+from tests.random_model import random_model, small_config
+
+
+def settings(**changes: Any) -> TrainingConfig:
+    quick: dict[str, Any] = {
+        "steps": 6,
+        "codebook_start": 2,
+        "warmup_steps": 2,
+        "lmbda_warmup": 2,
+        "validate_every": 100,
+        "validation_pictures": 1,
+        "file_pictures": 0,
+    }
+    return TrainingConfig(**quick | changes)
+
+
+def squared(x: Tensor, y: Tensor) -> Tensor:
+    """Stands in for LPIPS."""
+    return (x - y).square().mean((1, 2, 3))
+
+
+def module(stage: Stage, options: TrainingConfig, **entropy: Any) -> HvqModule:
+    """With the networks of a random model, whose codebook has started."""
+    made = HvqModule(small_config(**entropy), options, stage, squared)
+    source = random_model(small_config(**entropy))
+    made.model.load_state_dict(source.model.state_dict())
+    made.priors.load_state_dict(source.priors.state_dict())
+    return made
+
+
+class Pictures(PictureDataModule):
+    """Presses Ctrl-C while a given batch is on its way."""
+
+    def __init__(self, folder: Path, *, interrupt_at: int = -1, **changes: Any) -> None:
+        super().__init__(str(folder), **{"crop_px": 64, "batch_size": 2, "val_pictures": 1} | changes)
+        self.interrupt_at = interrupt_at
+
+    def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
+        if self.batches_used == self.interrupt_at:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().on_after_batch_transfer(batch, dataloader_idx)
+
+
+def saved(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)
+
+
+def assert_equal(a: dict[str, Any], b: dict[str, Any]) -> None:
+    assert a["step_index"] == b["step_index"]
+    assert a["state_dict"].keys() == b["state_dict"].keys()
+    for name, value in a["state_dict"].items():
+        assert torch.equal(value, b["state_dict"][name]), name
+    moments = [[state["exp_avg"] for state in x["optimizer_states"][0]["state"].values()] for x in (a, b)]
+    assert moments[0]
+    assert all(torch.equal(x, y) for x, y in zip(*moments, strict=True))
+
+
+@pytest.mark.parametrize("stage", ["backbone", "joint"])
+def test_runs_of_one_seed_agree_and_an_interrupted_one_goes_on_as_if_it_had_not_been(
+    picture_folder: Path, tmp_path: Path, stage: Stage
+) -> None:
+    options = settings(adversarial_weight=0.5 if stage == "joint" else 0.0)
+    start = [tmp_path / "start.ckpt"]
+    write_checkpoint(start[0], module("joint", options), "joint")
+    for name in ("straight", "again"):
+        run_stage(module(stage, options), Pictures(picture_folder), Machine(tmp_path / name, "cpu"), start=start)
+    straight, again = (saved(tmp_path / name / f"{stage}.ckpt") for name in ("straight", "again"))
+    assert straight["step_index"] == 6
+    assert_equal(straight, again)
+
+    cut, checkpoint = Machine(tmp_path / "cut", "cpu", resume=True), tmp_path / "cut" / f"{stage}.ckpt"
+    with pytest.raises(SystemExit):
+        run_stage(module(stage, options), Pictures(picture_folder, interrupt_at=2), cut, start=start)
+    assert saved(checkpoint)["step_index"] == 3
+    assert run_stage(module(stage, options), Pictures(picture_folder), cut) is not None
+    assert_equal(saved(checkpoint), straight)
+    assert run_stage(module(stage, options), Pictures(picture_folder), cut) is None
+
+
+class Recorder(HvqModule):
+    """Keeps the loss of every step."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.losses: list[float] = []
+
+    def loss(self, *arguments: Any) -> Tensor:
+        found = super().loss(*arguments)
+        self.losses.append(found.item())
+        return found
+
+
+def test_the_loss_falls_on_one_picture(picture_folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    ramp = np.linspace(0, 255, 64).astype(np.uint8)
+    only = np.stack(
+        [np.broadcast_to(ramp, (64, 64)), np.broadcast_to(ramp[:, None], (64, 64)), np.full((64, 64), 40)], 2
+    )
+    (tmp_path / "one").mkdir()
+    Image.fromarray(only.astype(np.uint8)).save(tmp_path / "one" / "ramp.png")
+    options = settings(steps=60, learning_rate=1e-2, codebook_start=20, favoured_share=1.0)
+    recorder = Recorder(small_config(), options, "backbone", None)
+    pictures = Pictures(tmp_path / "one", val=str(picture_folder), downscale=1.0)
+    run_stage(recorder, pictures, Machine(tmp_path, "cpu"))
+    assert len(recorder.losses) == 60
+    assert bool(recorder.model.quantiser.initialised)
+    assert sum(recorder.losses[-5:]) < 0.5 * sum(recorder.losses[:5])
+
+
+def test_the_rate_falls_when_the_entropy_networks_are_fitted(picture_folder: Path, tmp_path: Path) -> None:
+    source = random_model()
+    start = tmp_path / "backbone.ckpt"
+    write_checkpoint(start, module("joint", settings()), "backbone")
+    recorder = Recorder(source.model.config, settings(steps=30, entropy_learning_rate=5e-3), "hyperprior", None)
+    run_stage(recorder, Pictures(picture_folder, downscale=1.0), Machine(tmp_path / "out", "cpu"), start=[start])
+    assert sum(recorder.losses[-5:]) < 0.97 * sum(recorder.losses[:5])
+    after = recorder.model.state_dict()
+    unchanged = [name for name in after if name.startswith(("encoder", "decoder", "quantiser.codebook"))]
+    assert all(torch.equal(after[name], source.model.state_dict()[name]) for name in unchanged)
+
+
+@pytest.mark.parametrize(
+    ("changes", "form"),
+    [
+        ({"rate_gradient": "straight_through", "lpips_weight": 0.0}, "diagonal"),
+        ({"rate_gradient": "straight_through"}, "quadratic"),
+        ({"rate_gradient": "none", "rdo_choice": 0.2}, "learned"),
+        ({"adversarial_weight": 0.5, "adversarial_start": 100}, "learned"),
+        ({"precision": "bf16-mixed"}, "learned"),
+    ],
+)
+def test_settings_of_stage_joint_change_the_encoder(
+    picture_folder: Path, tmp_path: Path, changes: dict[str, Any], form: str
+) -> None:
+    machine = Machine(tmp_path, "cpu", changes.get("precision", "32-true"))
+    options = settings(steps=2, **{name: value for name, value in changes.items() if name != "precision"})
+    trained = module("joint", options, form=form)
+    before = {name: value.clone() for name, value in trained.state_dict().items()}
+    write_checkpoint(tmp_path / "start.ckpt", trained, "joint")
+    result = run_stage(trained, Pictures(picture_folder), machine, start=[tmp_path / "start.ckpt"])
+    assert result is not None
+    changed = {name for name, value in trained.state_dict().items() if not torch.equal(value, before[name])}
+    assert {"model.encoder.stem.weight", "model.prior.log_prior", "model.quantiser.codebook"} <= changed
+    if "adversarial_weight" in changes:  # it starts at once in stage joint
+        assert any(name.startswith("discriminator") for name in changed)
+        assert 0 < result.metrics["loss/adversarial_weight"] <= 1
+
+
+def write_checkpoint(path: Path, source: HvqModule, stage: Stage) -> None:
+    parameters = {"stage": stage, "model": source.model.config.to_dict(), "training": {}}
+    torch.save({"state_dict": source.state_dict(), "hyper_parameters": parameters, "step_index": 1}, path)
+
+
+def test_of_a_backbone_checkpoint_only_the_backbone_is_taken(tmp_path: Path) -> None:
+    fitted, newer = module("joint", settings()), module("joint", settings())
+    with torch.no_grad():
+        for weight in newer.parameters():
+            weight += 1.0
+        newer.model.quantiser.codebook += 1.0
+    write_checkpoint(tmp_path / "hyperprior.ckpt", fitted, "hyperprior")
+    write_checkpoint(tmp_path / "backbone.ckpt", newer, "backbone")
+    found = module("joint", settings())
+    load_weights(found, [tmp_path / "hyperprior.ckpt", tmp_path / "backbone.ckpt"])
+    for name, value in found.state_dict().items():
+        backbone = name.startswith(("model.encoder", "model.decoder", "model.quantiser"))
+        assert torch.equal(value, (newer if backbone else fitted).state_dict()[name]), name
+
+
+@pytest.mark.parametrize("stage", ["hyperprior", "joint"])
+def test_without_trained_entropy_networks_the_prior_starts_from_usage(tmp_path: Path, stage: Stage) -> None:
+    source = module("joint", settings())
+    write_checkpoint(tmp_path / "backbone.ckpt", source, "backbone")
+    found = HvqModule(source.model.config, settings(), stage, None)
+    load_weights(found, [tmp_path / "backbone.ckpt"])
+    usage = source.model.quantiser.usage + 0.5
+    assert torch.allclose(found.model.prior.log_prior, torch.log2(usage / usage.sum(1, keepdim=True)))
+
+
+def test_what_cannot_be_started_from_is_named(picture_folder: Path, tmp_path: Path) -> None:
+    joint = module("joint", settings())
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    torch.save({"weights": 1}, tmp_path / "other.ckpt")
+    write_checkpoint(tmp_path / "wide.ckpt", HvqModule(small_config(), settings(), "joint", None), "joint")
+    for name in ("missing.ckpt", "text.ckpt", "other.ckpt"):
+        with pytest.raises(ConfigError, match=f"{name}: not a checkpoint of hvqcgic") as caught:
+            load_weights(joint, [tmp_path / name])
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="stage joint needs a trained backbone"):
+        load_weights(HvqModule(small_config(), settings(), "joint", None), [])
+    wider = small_config().to_dict() | {"code_width": 6}
+    with pytest.raises(ConfigError, match="another shape; train with the model options of that run"):
+        load_weights(
+            HvqModule(type(small_config()).from_dict(wider), settings(), "joint", None), [tmp_path / "wide.ckpt"]
+        )
+
+
+def test_a_training_is_not_replaced_unasked(picture_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "backbone.ckpt").write_text("a day's work")
+    with pytest.raises(ConfigError, match="there is a training already"):
+        run_stage(module("backbone", settings()), Pictures(picture_folder), Machine(tmp_path, "cpu"))
+    assert (tmp_path / "backbone.ckpt").read_text() == "a day's work"
+
+
+def test_other_networks_are_not_resumed(picture_folder: Path, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "joint.ckpt", module("joint", settings()), "joint")
+    machine = Machine(tmp_path, "cpu", resume=True)
+    with pytest.raises(ConfigError, match="resume with the options of that run"):
+        run_stage(module("joint", settings(), form="diagonal"), Pictures(picture_folder), machine)
+
+
+@pytest.mark.parametrize(("accelerator", "precision"), [("abacus", "32-true"), ("cpu", "7-bit")])
+def test_an_unknown_machine_is_one_line(tmp_path: Path, accelerator: str, precision: str) -> None:
+    with pytest.raises(ConfigError, match=f"{accelerator} --precision {precision}: not to be had") as caught:
+        make_trainer("joint", settings(), Machine(tmp_path, accelerator, precision))
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    with pytest.raises(ConfigError, match="straight_through needs a prior"):
+        HvqModule(small_config(), settings(rate_gradient="straight_through"), "joint", None)
+    ratios = type(small_config()).from_dict(small_config().to_dict() | {"default_ratios": (0.5, 0.4, 0.4)})
+    with pytest.raises(ConfigError, match="default_ratios"):
+        HvqModule(ratios, settings(), "joint", None)

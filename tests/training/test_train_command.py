@@ -1,0 +1,146 @@
+"""`python -m hvqcgic.train`: all stages from one command, what it writes, and its refusals in one line."""
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from hvqcgic.codec import Codec
+from hvqcgic.training import cli, perceptual
+from hvqcgic.training.export import freeze_model, load_module
+from hvqcgic.training.validation import measure
+from tests.random_model import random_picture, small_config
+
+CONTAINER_BITS = 28 * 8
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path) -> Path:
+    """The folder of a training through all stages."""
+    out = tmp_path_factory.mktemp("run")
+    config = {
+        "model": small_config().to_dict(),
+        "training": {
+            "steps": 3,
+            "codebook_start": 2,
+            "validate_every": 2,
+            "validation_pictures": 2,
+            "file_pictures": 1,
+        },
+        "pictures": {"crop_px": 64, "batch_size": 2, "val_pictures": 2},
+        "perceptual": "none",
+        "backbone_steps": 4,
+        "hyperprior_steps": 3,
+        "accelerator": "cpu",
+        "data": str(picture_folder),
+    }
+    # As YAML knows no tuples.
+    (out / "small.yaml").write_text(yaml.safe_dump(yaml.safe_load(yaml.dump(config, Dumper=Lists))))
+    assert cli.main(["--config", str(out / "small.yaml"), "--lambda", "0.02", "--out", str(out)]) == 0
+    return out
+
+
+class Lists(yaml.SafeDumper):
+    """Writes tuples as lists."""
+
+
+Lists.add_representer(tuple, lambda dumper, values: dumper.represent_list(values))
+
+
+@pytest.mark.parametrize(("stage", "steps"), [("backbone", 4), ("hyperprior", 3), ("joint", 3)])
+def test_every_stage_leaves_a_checkpoint_that_loads(trained: Path, stage: str, steps: int) -> None:
+    module = load_module(trained / f"{stage}.ckpt")
+    assert (module.stage, module.options.steps, module.options.lmbda) == (stage, steps, 0.02)
+
+
+def test_the_result_codes_real_files_of_the_estimated_size(trained: Path) -> None:
+    module = load_module(trained / "joint.ckpt")
+    pixels = random_picture(176, 144, seed=5)
+    picture = torch.from_numpy(pixels).permute(2, 0, 1).float() / 255
+    found = measure(module.model, module.priors, picture, module.model.config.default_ratios, perceptual=None)
+    assert found.rate is not None
+    codec = Codec(freeze_model(module.model, module.priors), torch.device("cpu"))
+    written = codec.write(codec.encode(pixels))
+    estimate = float(found.rate.index_bits + found.rate.z_bits) + written.parts["map"]
+    assert abs(8 * len(written.data) - estimate) <= 0.005 * estimate + CONTAINER_BITS
+    assert codec.decompress(written.data).size == (176, 144)
+
+
+def test_tensorboard_holds_charts_files_and_pictures(trained: Path) -> None:
+    events = EventAccumulator(str(trained / "joint"), size_guidance={"images": 0}).Reload()
+    scalars = set(events.Tags()["scalars"])
+    for group, modes in (
+        ("rate", ("adaptive", "static_arithmetic", "static_huffman")),
+        ("file", ("adaptive", "estimate")),
+    ):
+        assert {f"{group}/{mode}_bpp" for mode in modes} <= scalars
+    assert {"file/saving_percent", "val/saving_percent", "val/psnr_db", "codebook/perplexity_fine"} <= scalars
+    files, estimates = (events.Scalars(f"file/{name}_bpp") for name in ("adaptive", "estimate"))
+    assert [event.step for event in files] == [event.step for event in estimates]
+    pixels = 72 * 64
+    for file, estimate in zip(files, estimates, strict=True):
+        assert abs(file.value - estimate.value) <= 0.005 * estimate.value + CONTAINER_BITS / pixels
+    image = Image.open(io.BytesIO(events.Images("pictures/0")[-1].encoded_image_string))
+    assert image.size == (4 * 72 + 3 * 8, 64)
+    assert "custom_scalars__config__" in events.Tags()["tensors"]
+
+
+def test_the_closing_table_tells_files_time_checkpoint_and_what_to_type_next(
+    trained: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    options = ["--config", str(trained / "small.yaml"), "--stage", "joint", "--out", str(tmp_path)]
+    assert cli.main([*options, "--init", str(trained / "hyperprior.ckpt"), str(trained / "backbone.ckpt")]) == 0
+    printed = capsys.readouterr()
+    checkpoint = tmp_path / "joint.ckpt"
+    assert printed.out == f"{checkpoint}\n"
+    for part in ("stage joint", "files: adaptive", "files: static Huffman", "the same, estimated", f"is {checkpoint}"):
+        assert part in printed.err
+    assert f"next: python -m hvqcgic.export {checkpoint}" in printed.err
+    assert "nan" not in printed.err
+    for noise in ("Tip", "GPU available", "workers", "LeafSpec"):
+        assert noise not in printed.err
+    assert cli.main([*options, "--resume", "true"]) == 0
+    assert capsys.readouterr().out == f"{checkpoint}\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--training.steps", "many"], "training.steps"),
+        (["--training.stepz", "3"], "--training.stepz"),
+        (["--stage", "joint", "--perceptual", "none"], "--init"),
+        (["--init", "nothing.ckpt", "--perceptual", "none"], "nothing.ckpt"),
+        (["--lambda", "-1", "--perceptual", "none"], "--lambda is -1"),
+        (["--config", "nothing.yaml"], "nothing.yaml"),
+        (["--model.entropy.schedule", "[fine]", "--perceptual", "none"], "schedule"),
+        (["--stage", "joint", "--training.steps", "0"], "--training.steps"),
+        (["--data", "nowhere", "--perceptual", "none"], "nowhere"),
+    ],
+)
+def test_refusals_are_one_line(
+    options: list[str], said: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, picture_folder: Path
+) -> None:
+    places = ["--out", str(tmp_path), *([] if "--data" in options else ["--data", str(picture_folder)])]
+    assert cli.main([*places, *options]) == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert said in message
+    assert not list(tmp_path.iterdir())
+
+
+def test_missing_weights_of_lpips_are_one_line_that_says_how_to_get_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, picture_folder: Path
+) -> None:
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    assert cli.main(["--data", str(picture_folder), "--out", str(tmp_path / "run")]) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert perceptual.WEIGHT_FILES["alex"] in message
+    assert "--perceptual none" in message

@@ -194,12 +194,19 @@ def load(name_or_path: str | Path = "tiny", device: str = "auto") -> Codec:
         ModelError: there is no such model, or its file is damaged.
         ConfigError: there is no such device.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return Codec(read_model(name_or_path), _find_device(device))
+
+
+def _find_device(name: str) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        place = torch.device(device)
-        torch.zeros(1, device=place)
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(f"device {name!r} is unknown; use auto, cpu, cuda, cuda:1, mps ...") from error
+    try:
+        torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         why = str(error).splitlines()[0]
-        raise ConfigError(f"device {device!r} cannot be used ({why}); use cpu or auto") from error
-    return Codec(read_model(name_or_path), place)
+        raise ConfigError(f"device {name!r} cannot be used ({why}); use cpu or auto") from error
+    return device

@@ -11,9 +11,6 @@ from typing import Any
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, reason
 
-PICTURES_CHECKED = 8
-"""On how many pictures the cost of float16 weights is measured."""
-
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done, 2 refused in one line."""
@@ -45,14 +42,11 @@ def export(options: argparse.Namespace) -> str:
     check_output(source, path, force=options.force)
     card = read_card(Path(options.card)) if options.card else {}
     from hvqcgic.frozen_model import write_model
-    from hvqcgic.training.data import PictureDataModule
-    from hvqcgic.training.export import check_half_precision, freeze_model, load_module
+    from hvqcgic.training.export import check_half_precision, freeze_model, load_module, pictures_to_check
 
     module = load_module(source)
     frozen = freeze_model(module.model, module.priors, card=card, name=options.name or path.stem)
-    pictures = PictureDataModule(None, options.val)
-    pictures.setup()
-    cost = check_half_precision(module.model, module.priors, frozen, pictures.validation[:PICTURES_CHECKED])
+    cost = check_half_precision(module.model, module.priors, frozen, pictures_to_check(options.val))
     write_model(frozen, path, force=options.force)
     size = path.stat().st_size
     return f"{path}: {size} bytes, fingerprint {frozen.fingerprint.hex()}, float16 costs {cost:.4f} dB"

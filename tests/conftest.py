@@ -1,11 +1,18 @@
-"""What all tests share: few threads, reproducible property tests, and the folder of reference data."""
+"""What all tests share: few threads, reproducible property tests, small models, commands, and reference data."""
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from hypothesis import settings
+
+from hvqcgic.cli import main
+from tests.command_calls import Call, Result, save_picture
+
+if TYPE_CHECKING:
+    from hvqcgic.codec import Codec
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -22,3 +29,57 @@ def shared() -> Path:
     if not SHARED.is_dir():
         pytest.skip("no folder ../shared beside the checkout: the reference data that this test needs")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def tiny_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model file of random weights, some thousand of them, with 64 codes."""
+    # Imported here, as it brings all of training along.
+    from hvqcgic.frozen_model import write_model
+    from tests.random_model import random_model
+
+    path = tmp_path_factory.mktemp("model") / "random.safetensors"
+    write_model(random_model().freeze(), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def codec(tiny_model_path: Path) -> "Codec":
+    """The codec of `tiny_model_path`."""
+    from hvqcgic.codec import load
+
+    return load(tiny_model_path, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def prior_reading_codec(tmp_path_factory: pytest.TempPathFactory) -> "Codec":
+    """Another codec of random weights, whose picture decoder reads the index prior's parameters."""
+    from hvqcgic.codec import load
+    from hvqcgic.frozen_model import write_model
+    from tests.random_model import random_model, small_config
+
+    path = tmp_path_factory.mktemp("model") / "reads-prior.safetensors"
+    write_model(random_model(small_config(decoder_prior=True), seed=7).freeze(), path)
+    return load(path, device="cpu")
+
+
+@pytest.fixture
+def call(capsys: pytest.CaptureFixture[str]) -> Call:
+    """Calls a command; what it printed and its exit code come back."""
+
+    def run(*arguments: object) -> Result:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as error:
+            code = int(error.code or 0)
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> Path:
+    """A small picture file."""
+    return save_picture(tmp_path / "in/x.png", seed=1)

@@ -1,4 +1,4 @@
-"""The commands, in this process except where the process itself is what is tested."""
+"""The commands without a model, in this process except where the process itself is what is tested."""
 
 import io
 import json
@@ -6,73 +6,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 import hvqcgic
 from hvqcgic import model_file
-from hvqcgic.bitstream import MODES, Header, pack, unpack
-from hvqcgic.cli import main
+from hvqcgic.bitstream import Header, pack
 from hvqcgic.commands import info
 from hvqcgic.commands.terminal import progress_bar
+from tests.command_calls import Call, Result, bad_pictures, save_picture
 
 STREAM = pack(Header(bytes(8), "adaptive", 64, 48, 6, 10), [b"indices"])
-
-Call = Callable[..., "Result"]
-
-
-class Result:
-    """What one call of the command left behind."""
-
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def complaint(self) -> str:
-        """The one line on stderr."""
-        lines = self.err.splitlines()
-        assert len(lines) == 1, self.err
-        assert lines[0].startswith("hvqcgic: ")
-        return lines[0]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: object) -> Result:
-        capsys.readouterr()
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as error:
-            code = int(error.code or 0)
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    return run
-
-
-@pytest.fixture
-def model(request: pytest.FixtureRequest) -> Path:
-    """A small model of random weights: the shared fixture `tiny_model_path`, where there is one yet."""
-    try:
-        return request.getfixturevalue("tiny_model_path")
-    except pytest.FixtureLookupError:
-        pytest.skip("no fixture tiny_model_path, which exports a model of random weights")
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> Path:
-    return save_picture(tmp_path / "in/x.png", seed=1)
-
-
-def save_picture(path: Path, *, seed: int, size: tuple[int, int] = (52, 37)) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)
-    Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC).save(path)
-    return path
 
 
 @pytest.mark.parametrize("command", [[], ["compress"], ["decompress"], ["compare"], ["info"], ["models"]])
@@ -131,31 +76,6 @@ def test_an_unknown_model_is_named_once(call: Call, tmp_path: Path, picture: Pat
     result = call(command, picture.parent, "--model", "enormous", *output)
     assert result.code == 2
     assert "unknown model 'enormous'" in result.complaint
-
-
-def test_a_damaged_model_is_named_once(call: Call, tmp_path: Path, model: Path) -> None:
-    save_picture(tmp_path / "in/x.png", seed=1)
-    save_picture(tmp_path / "in/y.png", seed=2)
-    content = model.read_bytes()
-    changed = bytearray(content)
-    changed[-100] ^= 1
-    damaged = tmp_path / "damaged.safetensors"
-    for data in (b"", content[: len(content) // 2], bytes(changed), b"not a model at all"):
-        damaged.write_bytes(data)
-        result = call("compress", tmp_path / "in", "-o", tmp_path / "out", "--model", damaged)
-        assert result.code == 2
-        assert "damaged.safetensors" in result.complaint
-        assert not (tmp_path / "out").exists()
-
-
-def bad_pictures(folder: Path) -> dict[str, Path]:
-    folder.mkdir()
-    whole = save_picture(folder / "whole.jpg", seed=3, size=(200, 200)).read_bytes()
-    (folder / "whole.jpg").unlink()
-    contents = {"empty.png": b"", "text.jpg": b"This is a text file.\n", "cut.jpg": whole[: len(whole) // 2]}
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    return {name: folder / name for name in (*contents, "missing.png")}
 
 
 @pytest.mark.parametrize("name", ["empty.png", "text.jpg", "cut.jpg", "missing.png"])
@@ -270,7 +190,12 @@ def test_an_interruption_is_one_line(
 ) -> None:
     monkeypatch.setattr(info, "run", lambda arguments: os.kill(os.getpid(), number))
     before = signal.getsignal(signal.SIGTERM)
-    result = call("info", "x.hvq")
+    # A shell starts what it puts in the background with interruptions ignored.
+    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = call("info", "x.hvq")
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     assert result.code == code
     assert "complete" in result.complaint
     assert signal.getsignal(signal.SIGTERM) is before
@@ -324,124 +249,3 @@ def test_the_bar_is_for_terminals_and_batches(
             advance("mean 0.3 bpp")
     assert ("mean 0.3 bpp" in stderr.getvalue()) == shown
     assert bool(stderr.getvalue()) == shown
-
-
-def test_a_picture_there_and_back(call: Call, tmp_path: Path, picture: Path, model: Path) -> None:
-    result = call("compress", picture, "-o", tmp_path / "out", "--model", model, "--ratios", "0.3,0.4,0.3")
-    assert (result.code, result.err) == (0, "")
-    stream = tmp_path / "out/x.hvq"
-    [line] = result.out.splitlines()
-    for words in (str(picture), str(stream), f"{stream.stat().st_size} bytes", "bpp", "indices", "side information"):
-        assert words in line
-    result = call("decompress", stream, "-o", tmp_path / "again.png", "--model", model, "--json")
-    assert (result.code, result.err) == (0, "")
-    [entry] = json.loads(result.out)["pictures"]
-    assert (entry["width"], entry["height"], entry["bytes"]) == (52, 37, stream.stat().st_size)
-    with Image.open(tmp_path / "again.png") as again:
-        assert (again.size, again.mode) == ((52, 37), "RGB")
-
-
-@pytest.mark.parametrize("coding", MODES)
-def test_every_coding_decodes_to_the_same_picture(
-    call: Call, tmp_path: Path, picture: Path, model: Path, coding: str
-) -> None:
-    codec = hvqcgic.load(model, device="cpu")
-    expected = np.asarray(codec.reconstruct(codec.encode(picture)))
-    assert call("compress", picture, "-o", tmp_path, "--model", model, "--coding", coding).code == 0
-    assert unpack((tmp_path / "x.hvq").read_bytes()).header.mode == coding
-    assert call("decompress", tmp_path / "x.hvq", "-o", tmp_path, "--model", model).code == 0
-    with Image.open(tmp_path / "x.png") as again:
-        assert np.array_equal(np.asarray(again), expected)
-
-
-def test_in_a_batch_the_bad_are_named_and_the_others_done(call: Call, tmp_path: Path, model: Path) -> None:
-    bad = bad_pictures(tmp_path / "in")
-    good = [save_picture(tmp_path / f"in/{name}.png", seed=3) for name in "ab"]
-    result = call("compress", tmp_path / "in", bad["missing.png"], "-o", tmp_path / "out", "--model", model, "--json")
-    assert result.code == 1
-    assert len(result.err.splitlines()) == len(bad)
-    assert all(name in result.err for name in bad)
-    summary = json.loads(result.out)
-    assert [entry["name"] for entry in summary["pictures"]] == [path.name for path in good]
-    assert summary["coding"] == "adaptive"
-    streams = sorted((tmp_path / "out").iterdir())
-    assert [path.name for path in streams] == ["a.hvq", "b.hvq"]
-    (tmp_path / "out/c.hvq").write_bytes(streams[0].read_bytes()[:-1])
-    result = call("decompress", tmp_path / "out", "-o", tmp_path / "again", "--model", model)
-    assert result.code == 1
-    assert "c.hvq" in result.complaint
-    assert sorted(path.name for path in (tmp_path / "again").iterdir()) == ["a.png", "b.png"]
-
-
-def test_nothing_is_overwritten_unless_forced(call: Call, tmp_path: Path, picture: Path, model: Path) -> None:
-    target = tmp_path / "x.hvq"
-    target.write_bytes(b"precious")
-    result = call("compress", picture, "-o", target, "--model", model)
-    assert result.code == 2
-    assert result.complaint == f"hvqcgic: {target}: exists already; --force overwrites it"
-    assert target.read_bytes() == b"precious"
-    assert call("compress", picture, "-o", target, "--model", model, "--force").code == 0
-    assert target.read_bytes()[:3] == b"HVQ"
-
-
-def test_a_full_disk_ends_the_batch(call: Call, tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(descriptor: int) -> None:
-        raise OSError(28, os.strerror(28))
-
-    for name in "ab":
-        save_picture(tmp_path / f"in/{name}.png", seed=3)
-    monkeypatch.setattr(os, "fsync", full)
-    result = call("compress", tmp_path / "in", "-o", tmp_path / "out", "--model", model)
-    assert result.code == 2
-    assert "no space left" in result.complaint
-    assert list((tmp_path / "out").iterdir()) == []
-
-
-def test_compare_prints_what_other_programs_read(call: Call, tmp_path: Path, picture: Path, model: Path) -> None:
-    save_picture(tmp_path / "in/y.png", seed=2, size=(16, 16))
-    result = call("compare", picture.parent, "--model", model, "--ratios", "0.5,0.4,0.1", "--json")
-    assert (result.code, result.err) == (0, "")
-    summary = json.loads(result.out)
-    assert set(summary) == {"model", "ratios", "pictures"}
-    assert summary["ratios"] == [0.5, 0.4, 0.1]
-    assert [(entry["name"], entry["width"], entry["height"]) for entry in summary["pictures"]] == [
-        ("x.png", 52, 37),
-        ("y.png", 16, 16),
-    ]
-    codec = hvqcgic.load(model, device="cpu")
-    for entry in summary["pictures"]:
-        assert set(entry) == {"name", "width", "height", "bytes", "estimated_bits", "parts"}
-        path = picture.parent / entry["name"]
-        assert entry["bytes"] == {
-            coding: len(codec.compress(path, ratios=(0.5, 0.4, 0.1), coding=coding)) for coding in MODES
-        }
-        assert entry["estimated_bits"] == pytest.approx(8 * entry["bytes"]["adaptive"], abs=28 * 8 + 200)
-
-
-def test_compare_shows_a_table_a_picture_and_the_mean(call: Call, tmp_path: Path, picture: Path, model: Path) -> None:
-    save_picture(tmp_path / "in/y.png", seed=2)
-    result = call("compare", picture.parent, "--model", model)
-    assert (result.code, result.err) == (0, "")
-    for coding in MODES:
-        assert result.out.count(f"  {coding} ") == 3
-    assert "mean of 2 pictures" in result.out
-
-
-def test_another_models_stream_names_both_fingerprints(call: Call, tmp_path: Path, picture: Path, model: Path) -> None:
-    assert call("compress", picture, "-o", tmp_path, "--model", model).code == 0
-    container = unpack((tmp_path / "x.hvq").read_bytes())
-    own = container.header.fingerprint
-    foreign = Header(bytes(8), "adaptive", 52, 37, container.header.n_coarse, container.header.n_medium)
-    (tmp_path / "x.hvq").write_bytes(pack(foreign, container.sections))
-    result = call("decompress", tmp_path / "x.hvq", "-o", tmp_path, "--model", model)
-    assert result.code == 2
-    assert own.hex() in result.complaint
-    assert "00" * 8 in result.complaint
-
-
-def test_transparency_is_one_line_of_warning(call: Call, tmp_path: Path, model: Path) -> None:
-    path = tmp_path / "x.png"
-    Image.new("RGBA", (20, 20), (0, 100, 200, 128)).save(path)
-    result = call("compress", path, "-o", tmp_path, "--model", model)
-    assert result.code == 0
-    assert result.complaint == f"hvqcgic: warning: {path}: transparency is laid over white"

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hvqcgic.commands.terminal import complain, progress_bar
-from hvqcgic.errors import HvqcgicError, ModelError, OutputError, OutputExists
+from hvqcgic.errors import ConfigError, HvqcgicError, ModelError, OutputError, OutputExists
 from hvqcgic.files import Inputs
 
 DONE, SOME_FAILED, USAGE = 0, 1, 2
@@ -24,6 +24,7 @@ def run_batch(inputs: Inputs, work: Callable[[Path], str], *, label: str) -> int
 
     Raises:
         ModelError: the model cannot be used, so no file can be done.
+        ConfigError: a setting, the device for example, cannot be used.
         OutputError: the disk is full, for example, so that further files cannot be written either.
     """
     for problem in inputs.problems:
@@ -36,7 +37,7 @@ def run_batch(inputs: Inputs, work: Callable[[Path], str], *, label: str) -> int
                 note = work(path)
             except (HvqcgicError, MemoryError, RuntimeError) as error:
                 if _is_final(error):
-                    if done > failures:
+                    if done > failures - len(inputs.problems):
                         complain(f"stopped after {done} of {len(inputs.paths)} files")
                     raise
                 failures += 1
@@ -51,7 +52,7 @@ def _is_final(error: Exception) -> bool:
     if isinstance(error, OutputError):
         return not isinstance(error, OutputExists)
     if isinstance(error, HvqcgicError):
-        return isinstance(error, ModelError)
+        return isinstance(error, ModelError | ConfigError)
     return not _is_out_of_memory(error)
 
 

@@ -1,0 +1,80 @@
+"""Writes the streams that every later version must decode: tests/golden/v<format version>.
+
+    python -m tools.make_golden [--force]
+
+A released format's streams are never made again; --force is for one that has not been released yet. For each model the
+folder holds its file, and for each picture a stream in every coding mode, the integers that all of them hold, and the
+picture that they decode to.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from hvqcgic.bitstream.container import BITSTREAM_VERSION, MODES
+from hvqcgic.codec import Codec, load
+from hvqcgic.files import write_atomically
+from hvqcgic.frozen_model import write_model
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.granularity import Ratios
+from hvqcgic.schedule import GRANULARITIES
+from tests.random_model import random_model, random_picture, small_config
+
+OUTPUT = Path(__file__).parents[1] / "tests" / "golden" / f"v{BITSTREAM_VERSION}"
+
+MODELS: dict[str, ModelConfig] = {
+    "seven-passes": small_config(),
+    # Its streams of the static modes carry hyper-latents too: a third section.
+    "decoder-prior": small_config(
+        decoder_prior=True,
+        z_channels=(0, 1, 2),
+        schedule=("coarse", "medium/0", "medium/1", "fine"),
+        form="diagonal",
+        context_width=4,
+    ),
+}
+
+PICTURES: dict[str, tuple[int, int, Ratios]] = {
+    "mixed": (77, 58, (0.5, 0.4, 0.1)),
+    "dot": (1, 1, (0.0, 0.5, 0.5)),
+}
+"""Width, height and ratios."""
+
+
+def main() -> int:
+    """Exit code: 0 done, 1 refused."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--force", action="store_true", help="replace files that are there")
+    force = parser.parse_args().force
+    if OUTPUT.exists() and not force:
+        print(f"{OUTPUT}: exists already; --force replaces it, which breaks a released format", file=sys.stderr)
+        return 1
+    for number, (name, config) in enumerate(MODELS.items()):
+        path = OUTPUT / name / "model.safetensors"
+        write_model(random_model(config, seed=number).freeze(name), path, force=force)
+        codec = load(path, device="cpu")
+        for picture in PICTURES:
+            write_picture(codec, picture, path.parent, force=force)
+    print(f"{OUTPUT}: {sum(path.stat().st_size for path in OUTPUT.rglob('*.*'))} bytes")
+    return 0
+
+
+def write_picture(codec: Codec, name: str, folder: Path, *, force: bool) -> None:
+    """Writes the streams of one picture, their integers and the picture that they decode to."""
+    width, height, ratios = PICTURES[name]
+    encoded = codec.encode(random_picture(width, height, seed=len(name)), ratios=ratios)
+    for mode in MODES:
+        write_atomically(folder / f"{name}.{mode}.hvq", codec.write(encoded, coding=mode).data, force=force)
+    integers = {f"mask.{g}": encoded.masks[g] for g in GRANULARITIES}
+    integers |= {f"indices.{g}": encoded.indices[g].astype(np.int16) for g in GRANULARITIES}
+    integers |= {f"z.{g}": values.astype(np.int16) for g, values in (encoded.z or {}).items()}
+    np.savez_compressed(folder / f"{name}.npz", **integers)
+    codec.reconstruct(encoded).save(folder / f"{name}.png")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from hvqcgic.bitstream.container import MAGIC, check_start
 from hvqcgic.errors import BitstreamError, ConfigError, OutputError, OutputExists, PictureError
@@ -158,20 +159,54 @@ def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".hvqcgic-", suffix=".part", dir=path.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.chmod(name, 0o666 & ~_umask())
-            if not force and os.path.lexists(path):
-                raise OutputExists(f"{path}: exists already; --force overwrites it")
-            os.replace(name, path)
-        finally:
-            Path(name).unlink(missing_ok=True)
+        if not _write_unnamed(path, data, force=force):
+            _write_renamed(path, data, force=force)
+    except FileExistsError as error:
+        raise OutputExists(f"{path}: exists already; --force overwrites it") from error
     except OSError as error:
         raise OutputError(f"{path}: cannot be written ({len(data)} bytes): {reason(error)}") from error
+
+
+def _write_unnamed(path: Path, data: bytes, *, force: bool) -> bool:
+    """Write a file that gets its name only once it is whole: a kill leaves nothing. False where that cannot be done."""
+    unnamed = getattr(os, "O_TMPFILE", None)
+    if unnamed is None or (force and os.path.lexists(path)):
+        return False
+    try:
+        handle = os.open(path.parent, unnamed | os.O_WRONLY, 0o666)
+    except OSError:
+        # Some file systems have no unnamed files.
+        return False
+    with os.fdopen(handle, "wb") as file:
+        _fill(file, data)
+        try:
+            os.link(f"/proc/self/fd/{file.fileno()}", path, follow_symlinks=True)
+        except FileExistsError:
+            raise
+        except OSError:
+            return False
+    return True
+
+
+def _write_renamed(path: Path, data: bytes, *, force: bool) -> None:
+    """Write a file under another name and rename it."""
+    handle, name = tempfile.mkstemp(prefix=".hvqcgic-", suffix=".part", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            _fill(file, data)
+        os.chmod(name, 0o666 & ~_umask())
+        if not force and os.path.lexists(path):
+            raise FileExistsError(path)
+        os.replace(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _fill(file: BinaryIO, data: bytes) -> None:
+    """Write and wait until it is on the disk."""
+    file.write(data)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _umask() -> int:

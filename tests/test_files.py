@@ -165,7 +165,19 @@ def test_a_write_that_breaks_off_leaves_no_half_file(tmp_path: Path, end: str) -
     assert not (tmp_path / "x.hvq").exists()
     if end == "limit":
         assert "larger than the system allows" in run.stderr
+    if end == "limit" or hasattr(os, "O_TMPFILE"):
         assert names(tmp_path) == []
+
+
+def test_a_file_system_without_unnamed_files_is_written_to_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "O_TMPFILE", os.O_CREAT | os.O_EXCL, raising=False)
+    write_atomically(tmp_path / "x.hvq", b"whole")
+    with pytest.raises(OutputExists, match="--force"):
+        write_atomically(tmp_path / "x.hvq", b"again")
+    assert (tmp_path / "x.hvq").read_bytes() == b"whole"
+    assert names(tmp_path) == ["x.hvq"]
 
 
 def test_an_input_is_never_its_own_output(tmp_path: Path) -> None:

@@ -1,11 +1,12 @@
-"""Every coding mode on the same indices of many pictures: real bytes, parts, PSNR and LPIPS, decoded in another process.
+"""Every coding mode on the same indices of many pictures, decoded in another process: bytes, parts, PSNR and LPIPS.
 
     python experiments/coding_modes.py PICTURES... --models tiny tiny-frozen --out FOLDER [--checkpoint runs/joint.ckpt]
 
-For each model and each ratio triple, the mean over pictures of: bits per pixel of the file in each mode, the share of each part in the
-adaptive file, PSNR and LPIPS (alex) of what the file decodes to. Each adaptive file is decoded by `hvqcgic decompress` in a process of
-its own and must give the encoder's reconstruction to the last bit. With --checkpoint, real bytes are held against the float model's
-cross-entropy of the first model. Rows of every picture go to FOLDER/rows.json.
+For each model and each ratio triple, the mean over pictures of: bits per pixel of the file in each mode, the share of
+each part in the adaptive file, PSNR and LPIPS (alex) of what the file decodes to. Each adaptive file is decoded by
+`hvqcgic decompress` in a process of its own and must give the encoder's reconstruction to the last bit. With
+--checkpoint, real bytes are held against the float model's cross-entropy of the first model. Rows of every picture go
+to FOLDER/rows.json.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="+", help="pictures or folders")
     parser.add_argument("--models", nargs="+", default=["tiny", "tiny-frozen"])
-    parser.add_argument("--checkpoint", type=Path, help="the first model's checkpoint, for the float model's cross-entropy")
+    parser.add_argument(
+        "--checkpoint", type=Path, help="the first model's checkpoint, for the float model's cross-entropy"
+    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--without-lpips", action="store_true")
     options = parser.parse_args()
@@ -125,7 +128,16 @@ def as_tensor(pixels: np.ndarray) -> torch.Tensor:
 def summary(name: str, rows: list[Row]) -> Table:
     """Means over pictures, a line for each ratio triple."""
     table = Table(title=f"{name}: mean of {len({row['picture'] for row in rows})} pictures, bpp of whole files")
-    for heading in ("ratios", *MODES, "saved %", "parts of adaptive %: " + " ".join(PARTS), "PSNR", "LPIPS", "exact", "real/float %"):
+    for heading in (
+        "ratios",
+        *MODES,
+        "saved %",
+        "parts of adaptive %: " + " ".join(PARTS),
+        "PSNR",
+        "LPIPS",
+        "exact",
+        "real/float %",
+    ):
         table.add_column(heading)
     for ratios in RATIOS:
         chosen = [row for row in rows if tuple(row["ratios"]) == ratios]
@@ -147,7 +159,7 @@ def summary(name: str, rows: list[Row]) -> Table:
 
 
 def float_gap(rows: list[Row]) -> str:
-    """Largest excess of real index and hyper-latent bits over the float model's cross-entropy, less 28 bytes, in per cent."""
+    """Largest excess of real bits (less map and 28 bytes) over the float model's cross-entropy, in per cent."""
     if "float_bits" not in rows[0]:
         return "-"
     without_map = [8 * row["bytes"]["adaptive"] - row["parts"]["map"] for row in rows]

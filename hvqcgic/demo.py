@@ -64,7 +64,7 @@ def run_demo(out: Path, steps: int) -> None:
 
 
 def save_unseen_picture(out: Path) -> Path:
-    """A photograph of scikit-image's wheel that the embedded training pictures do not hold."""
+    """A photograph of scikit-image's wheel that is no training picture."""
     from importlib import resources
 
     path = out / "unseen.png"
@@ -75,7 +75,7 @@ def save_unseen_picture(out: Path) -> Path:
 
 
 def train(out: Path, steps: int) -> None:
-    """A joint run at lambda 0.01 and a low learning rate; without LPIPS where its weights cannot be had, and says so."""
+    """A joint run at lambda 0.01 and a low learning rate; where LPIPS cannot be had, it is left out, and it says so."""
     from hvqcgic.training.perceptual import PerceptualWeightsMissing, load_lpips
 
     perceptual = "alex"
@@ -84,7 +84,10 @@ def train(out: Path, steps: int) -> None:
     except PerceptualWeightsMissing as error:
         perceptual = "none"
         line = "!" * 100
-        print(f"{line}\n!! {error}\n!! GOING ON WITHOUT THE PERCEPTUAL LOSS: pictures will be smoother.\n{line}", flush=True)
+        print(
+            f"{line}\n!! {error}\n!! GOING ON WITHOUT THE PERCEPTUAL LOSS: pictures will be smoother.\n{line}",
+            flush=True,
+        )
     say(f"Train the bundled model for {steps} steps on the embedded photographs, rate and distortion together.")
     settings = {
         "--config": "configs/demo.yaml",

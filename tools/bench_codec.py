@@ -2,8 +2,8 @@
 
     python tools/bench_codec.py [PICTURE] [--model tiny] [--repeats 5] [--threads 2]
 
-Stages are timed from inside by wrapping the functions that do them; medians over repeats. Without a picture, procedural noise of
-768 x 512 is coded, whose indices cost more than a photograph's.
+Stages are timed from inside by wrapping the functions that do them; medians over repeats. Without a picture, procedural
+noise of 768 x 512 is coded, whose indices cost more than a photograph's.
 """
 
 from __future__ import annotations

@@ -61,8 +61,8 @@ def freeze(
         decoder_prior: the picture decoder reads the prior's numbers, so that z is sent in every coding mode.
 
     Raises:
-        ModelError: a network or the prior could leave the exact range (names the layer), or parts do not fit together.
-        ConfigError: the schedule is none.
+        ModelError: a network or the prior could leave the exact range (names the layer), the schedule is none, or parts
+            do not fit together.
     """
     precision = precision or Precision()
     prior_spec, arrays = freeze_prior(form, codebook=codebook, log_prior=log_prior, features=features)

@@ -265,7 +265,7 @@ def _quadratic_terms(factor: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Keeps torch to the calling thread: chunks are small, and waking others for each takes seconds on a busy machine."""
+    """Keeps torch to the calling thread: chunks are small, waking others for each takes seconds on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,7 +1,7 @@
 """Thawing: from a frozen model file back to weights that training can go on from.
 
-Integer weights divided by their scale are the float weights to 2^-14. Only the factorised priors of the hyper-latents, frozen as tables,
-have no weights left: theirs are fitted to the tables anew.
+Integer weights divided by their scale are the float weights to 2^-14. Only the factorised priors of the hyper-latents,
+frozen as tables, have no weights left: theirs are fitted to the tables anew.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def thaw_model(frozen: FrozenModel, *, prior_steps: int = 400) -> tuple[HvqModel
     named = {f"context.{step.name}": model.context_of(step) for step in model.passes}
     named |= {f"synthesis.{g}": network for g, network in model.synthesis.items()}
     for name, network in named.items():
-        _thaw_network(name, network, frozen.arrays, frozen.config.entropy.weight_bits, frozen.config.entropy.activation_bits)
+        _thaw_network(
+            name, network, frozen.arrays, frozen.config.entropy.weight_bits, frozen.config.entropy.activation_bits
+        )
     with torch.no_grad():
         model.prior.log_prior.copy_(_scaled(frozen.arrays["prior.bias"], BIAS_BITS))
         if frozen.config.entropy.form == "learned":
@@ -57,7 +59,11 @@ def thawed_checkpoint(name_or_path: str | Path) -> dict[str, Any]:
     model, priors = thaw_model(read_model(name_or_path))
     state = {f"model.{name}": value for name, value in model.state_dict().items()}
     state |= {f"priors.{name}": value for name, value in priors.state_dict().items()}
-    return {"state_dict": state, "hyper_parameters": {"model": model.config.to_dict(), "stage": "joint"}, "step_index": 0}
+    return {
+        "state_dict": state,
+        "hyper_parameters": {"model": model.config.to_dict(), "stage": "joint"},
+        "step_index": 0,
+    }
 
 
 def _thaw_network(

@@ -226,7 +226,7 @@ def test_what_does_not_fit_the_map_is_refused_before_coding(model: EntropyModel,
     with pytest.raises(ValueError, match="coding mode 'lzma' is unknown; choose adaptive"):
         model.encode(masks, indices, z, mode="lzma")
     with pytest.raises(ValueError, match="coding mode 'lzma' is unknown"):
-        model.decode(*picture.grid, (b"",), mode="lzma")
+        decode(model, picture, (b"",), "lzma")
     with pytest.raises(ValueError, match=r"fine indices have shape \(3,\), the map has \d+ cells"):
         model.encode(masks, indices | {"fine": np.zeros(3, np.int64)}, z, mode="adaptive")
     with pytest.raises(ValueError, match=r"fine indices lie in \[99, 99\], this model has 13 codes"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hvqcgic.entropy import EntropyModel, fit_map_coder, freeze
-from hvqcgic.errors import ConfigError, ModelError
+from hvqcgic.errors import ModelError
 
 
 def arguments(**changes: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_a_network_that_could_overflow_is_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"schedule": ("fine", "coarse", "medium")}, (ConfigError, ModelError), "schedule"),
+        ({"schedule": ("fine", "coarse", "medium")}, ModelError, "schedule"),
         ({"context": {}}, ModelError, "context.coarse"),
         ({"codebook": np.full((5, 2), np.nan)}, ModelError, "not finite"),
         ({"usage": np.ones((3, 6))}, ModelError, "do not belong together"),

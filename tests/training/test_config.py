@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ LARGEST = {"tiny": 3_000_000, "base": 8_000_000}
         ("validate_every", 0, "at least 1"),
     ],
 )
-def test_numbers_out_of_their_range_are_named_as_the_option_is(field: str, value: float, allowed: str) -> None:
+def test_numbers_out_of_their_range_are_named_as_the_option_is(field: str, value: Any, allowed: str) -> None:
     with pytest.raises(ConfigError) as caught:
         TrainingConfig(**{field: value})
     option = "--lambda" if field == "lmbda" else f"--training.{field}"

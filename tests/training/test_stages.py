@@ -12,6 +12,8 @@ from PIL import Image
 from torch import Tensor
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.models.granularity import GranularityMap
+from hvqcgic.models.picture_model import Codes
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
@@ -50,7 +52,8 @@ class Pictures(PictureDataModule):
     """Presses Ctrl-C while a given batch is on its way."""
 
     def __init__(self, folder: Path, *, interrupt_at: int = -1, **changes: Any) -> None:
-        super().__init__(str(folder), **{"crop_px": 64, "batch_size": 2, "val_pictures": 1} | changes)
+        quick: dict[str, Any] = {"crop_px": 64, "batch_size": 2, "val_pictures": 1}
+        super().__init__(str(folder), **quick | changes)
         self.interrupt_at = interrupt_at
 
     def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
@@ -102,8 +105,8 @@ class Recorder(HvqModule):
         super().__init__(*arguments)
         self.losses: list[float] = []
 
-    def loss(self, *arguments: Any) -> Tensor:
-        found = super().loss(*arguments)
+    def loss(self, batch: Tensor, masks: GranularityMap, codes: Codes, features: dict[str, Tensor]) -> Tensor:
+        found = super().loss(batch, masks, codes, features)
         self.losses.append(found.item())
         return found
 

@@ -137,8 +137,8 @@ def closing_table(rows: Sequence[ClosingRow], title: str) -> Table:
         title: of the table.
     """
     table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for heading in ("bpp", "measured on", "saving, %", "PSNR, dB", "LPIPS"):
+    table.add_column("", no_wrap=True)
+    for heading in ("bpp", "from", "saving, %", "PSNR, dB", "LPIPS"):
         table.add_column(heading, justify="right")
     for row in rows:
         measured = "" if row.bpp is None else "files" if row.is_file else "estimate"

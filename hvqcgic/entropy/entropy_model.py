@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hvqcgic.bitstream.container import MODES
 from hvqcgic.entropy.exact_layers import Precision
 from hvqcgic.entropy.factorised_prior import FactorisedPrior, sent_positions
 from hvqcgic.entropy.index_coding import IndexWalk, PassCells
@@ -23,7 +24,6 @@ from hvqcgic.entropy.static_coding import CodedIndices, StaticCoder
 from hvqcgic.errors import BitstreamError, ConfigError, ModelError
 from hvqcgic.schedule import parse_schedule
 
-MODES = ("adaptive", "static-arithmetic", "static-huffman", "fixed-length", "zip")
 RANGE_CODED = MODES[:2]
 
 Arrays = Mapping[str, NDArray[Any]]

@@ -49,6 +49,11 @@ def nearest_codes(y: Tensor, codebook: Tensor, chunk: int = 8192) -> Tensor:
     return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64, device=y.device)
 
 
+def straight_through(y: Tensor, codes: Tensor, indices: Tensor) -> Quantised:
+    """Features (N, d) with the codes (N, d) that stand for them; the gradient passes straight through."""
+    return Quantised(y + (codes - y).detach(), indices, ((y - codes) ** 2).mean(1))
+
+
 class VectorQuantiser(nn.Module):
     """Codebook of K x d numbers with moving-average updates and revival of dead codes.
 
@@ -79,9 +84,7 @@ class VectorQuantiser(nn.Module):
             y: features, (N, d), float32.
         """
         indices = nearest_codes(y.detach(), self.codebook)
-        codes = self.codebook[indices]
-        commitment = ((y - codes) ** 2).mean(1)
-        return Quantised(y + (codes - y).detach(), indices, commitment)
+        return straight_through(y, self.codebook[indices], indices)
 
     @torch.no_grad()
     def start(self, y: Tensor, generator: torch.Generator, *, iterations: int = 10) -> None:

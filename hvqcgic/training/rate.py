@@ -14,7 +14,7 @@ from hvqcgic.models.hyperprior import sent_positions
 from hvqcgic.models.index_prior import index_bits
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.picture_model import Codes
-from hvqcgic.models.quantiser import Quantised, squared_distances
+from hvqcgic.models.quantiser import squared_distances, straight_through
 from hvqcgic.schedule import GRANULARITIES
 from hvqcgic.training.config import RateGradient
 from hvqcgic.training.losses import soft_bits, straight_through_bits
@@ -154,11 +154,6 @@ def choose_by_rate(
     indices = torch.cat([chosen[g][masks[g]] for g in GRANULARITIES])
     with torch.enable_grad():
         return model.lay_out(codes.y, straight_through(codes.y, codebook[indices], indices), masks)
-
-
-def straight_through(y: Tensor, codes: Tensor, indices: Tensor) -> Quantised:
-    """Features (N, d) with the codes (N, d) that stand for them, as `VectorQuantiser` gives them."""
-    return Quantised(y + (codes - y).detach(), indices, ((y - codes) ** 2).mean(1))
 
 
 def pass_features(model: HvqModel, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:

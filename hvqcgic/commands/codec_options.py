@@ -1,7 +1,10 @@
 """The options that say which codec to use, shared by the commands that code pictures."""
 
 import argparse
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hvqcgic.errors import ConfigError
 
@@ -27,8 +30,14 @@ def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | N
     )
 
 
-def add_ratios(parser: argparse.ArgumentParser) -> None:
-    """Add `--ratios`."""
+def add_encoder_options(parser: argparse.ArgumentParser) -> None:
+    """Add the pictures, the options of `add_codec_options`, and `--ratios`."""
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures")
+    add_codec_options(
+        parser,
+        default_model=DEFAULT_MODEL,
+        model_help=f"a bundled model (see hvqcgic models) or a model file (default: {DEFAULT_MODEL})",
+    )
     parser.add_argument(
         "--ratios",
         type=_ratios,
@@ -90,10 +99,37 @@ def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
     return load(model, device=arguments.device)
 
 
-def allow_large_pictures() -> None:
-    """Let Pillow open what this project accepts: the process is ours, so its global limit is ours to set."""
+@dataclass
+class EncoderJob:
+    """One call of a command that encodes pictures: its settings, the codec, and the results so far."""
+
+    arguments: argparse.Namespace
+    results: list[dict[str, Any]] = field(default_factory=list)
+
+    @cached_property
+    def codec(self) -> "Codec":
+        """The codec, loaded for the first picture that can be read."""
+        return load_codec(self.arguments, self.arguments.model)
+
+    def summary(self) -> dict[str, Any]:
+        """Everything done, for machines."""
+        ratios = list(self.arguments.ratios or self.codec.config.default_ratios)
+        return {"model": self.codec.name, "ratios": ratios, "pictures": self.results}
+
+
+def find_pictures(arguments: argparse.Namespace) -> list[Path]:
+    """The pictures that were named, once the options that hold for all of them are known to be good.
+
+    Raises:
+        HvqcgicError: there are none, or as `check_options`.
+    """
     from PIL import Image
 
     from hvqcgic.bitstream import MAX_PIXELS
+    from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
 
+    inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
+    check_options(arguments)
+    # Pillow is to open what this project accepts: the process is ours, so its global limit is ours to set.
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    return inputs

@@ -1,36 +1,18 @@
 """`hvqcgic compare`: what every coding mode costs for the same indices of the same pictures."""
 
 import argparse
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hvqcgic.bitstream import MODES
-from hvqcgic.commands.codec_options import (
-    DEFAULT_MODEL,
-    add_codec_options,
-    add_ratios,
-    allow_large_pictures,
-    check_options,
-    load_codec,
-)
-
-if TYPE_CHECKING:
-    from hvqcgic.codec import Codec
+from hvqcgic.commands.codec_options import EncoderJob, add_encoder_options, find_pictures
 
 SUMMARY = "compare the coding modes on the same indices"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures")
-    add_codec_options(
-        parser,
-        default_model=DEFAULT_MODEL,
-        model_help=f"a bundled model (see hvqcgic models) or a model file (default: {DEFAULT_MODEL})",
-    )
-    add_ratios(parser)
+    add_encoder_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
 
@@ -38,11 +20,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Compare the modes on each picture; return the exit code."""
     from hvqcgic.commands.batch import run_batch
     from hvqcgic.commands.terminal import say, say_json
-    from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
 
-    inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
-    check_options(arguments)
-    allow_large_pictures()
+    inputs = find_pictures(arguments)
     job = _Job(arguments)
     code = run_batch(inputs, job.compare, label="compare")
     if arguments.json and job.results:
@@ -52,17 +31,8 @@ def run(arguments: argparse.Namespace) -> int:
     return code
 
 
-@dataclass
-class _Job:
-    """One call of the command: its settings, the codec, and the results so far."""
-
-    arguments: argparse.Namespace
-    results: list[dict[str, Any]] = field(default_factory=list)
-
-    @cached_property
-    def codec(self) -> "Codec":
-        """The codec, loaded for the first picture that can be read."""
-        return load_codec(self.arguments, self.arguments.model)
+class _Job(EncoderJob):
+    """One call of the command."""
 
     def compare(self, path: Path) -> str:
         """Code one picture in every mode; return the mean saving so far."""
@@ -86,14 +56,6 @@ class _Job:
             say(format_picture(self.results[-1]))
         saved = saving_percent(_mean_bytes(self.results), "static-arithmetic")
         return f"adaptive saves {saved:.1f} % of static arithmetic"
-
-    def summary(self) -> dict[str, Any]:
-        """Everything compared, for machines."""
-        return {
-            "model": self.codec.name,
-            "ratios": list(self.arguments.ratios or self.codec.config.default_ratios),
-            "pictures": self.results,
-        }
 
 
 def saving_percent(sizes: dict[str, float], coding: str) -> float:

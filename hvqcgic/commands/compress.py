@@ -2,29 +2,18 @@
 
 import argparse
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hvqcgic.bitstream import MODES
-from hvqcgic.commands.codec_options import (
-    DEFAULT_MODEL,
-    add_codec_options,
-    add_ratios,
-    allow_large_pictures,
-    check_options,
-    load_codec,
-)
-
-if TYPE_CHECKING:
-    from hvqcgic.codec import Codec
+from hvqcgic.commands.codec_options import EncoderJob, add_encoder_options, find_pictures
 
 SUMMARY = "compress pictures to .hvq files"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what the command takes."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures")
+    add_encoder_options(parser)
     parser.add_argument(
         "-o",
         "--output",
@@ -32,12 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR_OR_FILE",
         help="a folder (made if need be), where each picture becomes NAME.hvq; or, for one picture, a .hvq file",
     )
-    add_codec_options(
-        parser,
-        default_model=DEFAULT_MODEL,
-        model_help=f"a bundled model (see hvqcgic models) or a model file (default: {DEFAULT_MODEL})",
-    )
-    add_ratios(parser)
     parser.add_argument(
         "--coding", choices=MODES, default="adaptive", help="how the indices are coded (default: adaptive)"
     )
@@ -49,31 +32,21 @@ def run(arguments: argparse.Namespace) -> int:
     """Compress each picture; return the exit code."""
     from hvqcgic.commands.batch import run_batch
     from hvqcgic.commands.terminal import say_json
-    from hvqcgic.files import PICTURE_SUFFIXES, STREAM_SUFFIX, find_inputs, plan_outputs
+    from hvqcgic.files import STREAM_SUFFIX, plan_outputs
 
-    inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
-    plan = plan_outputs(inputs, arguments.output, (STREAM_SUFFIX,))
-    check_options(arguments)
-    allow_large_pictures()
-    job = _Job(arguments, plan)
+    inputs = find_pictures(arguments)
+    job = _Job(arguments, plan=plan_outputs(inputs, arguments.output, (STREAM_SUFFIX,)))
     code = run_batch(inputs, job.compress, label="compress")
     if arguments.json and job.results:
-        say_json(job.summary())
+        say_json(job.summary() | {"coding": arguments.coding})
     return code
 
 
 @dataclass
-class _Job:
-    """One call of the command: its settings, the codec, and the results so far."""
+class _Job(EncoderJob):
+    """One call of the command, and where each picture's file goes."""
 
-    arguments: argparse.Namespace
-    plan: dict[Path, Path]
-    results: list[dict[str, Any]] = field(default_factory=list)
-
-    @cached_property
-    def codec(self) -> "Codec":
-        """The codec, loaded for the first picture that can be read."""
-        return load_codec(self.arguments, self.arguments.model)
+    plan: dict[Path, Path] = field(default_factory=dict)
 
     def compress(self, path: Path) -> str:
         """Compress one picture; return the mean rate so far."""
@@ -101,15 +74,6 @@ class _Job:
         if not self.arguments.json:
             say(_summary_line(path, result))
         return f"mean {sum(result['bpp'] for result in self.results) / len(self.results):.3f} bpp"
-
-    def summary(self) -> dict[str, Any]:
-        """Everything done, for machines."""
-        return {
-            "model": self.codec.name,
-            "ratios": list(self.arguments.ratios or self.codec.config.default_ratios),
-            "coding": self.arguments.coding,
-            "pictures": self.results,
-        }
 
 
 def _summary_line(path: Path, result: dict[str, Any]) -> str:

@@ -53,13 +53,14 @@ def format_summary(summary: "ModelSummary") -> str:
     size = f"{summary.size_bytes / 1e6:.1f} MB"
     codebook = f"codebook of {summary.config.get('codebook_size', '?')}"
     lines = [f"{summary.name}: {size}, {codebook}, fingerprint {summary.fingerprint.hex()}"]
-    lines += [f"  {name:<12}{_flat(value)}" for name, value in summary.card.items()]
+    for name, value in summary.card.items():
+        entries = _entries(value)
+        lines += [f"  {label:<12}{entry}" for label, entry in zip([name, *[""] * len(entries)], entries, strict=False)]
     return "\n".join(lines)
 
 
-def _flat(value: Any) -> str:
+def _entries(value: Any) -> list[str]:
+    """The lines of one field of a card."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_flat(item)}" for key, item in value.items())
-    if isinstance(value, list):
-        return ", ".join(map(_flat, value))
-    return str(value)
+        return [f"{key} {item}" for key, item in value.items()]
+    return [", ".join(map(str, value)) if isinstance(value, list) else str(value)]

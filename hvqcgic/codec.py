@@ -16,14 +16,15 @@ from PIL import Image
 from torch import Tensor
 
 from hvqcgic.bitstream.container import MAX_PIXELS, MODES, Header, pack, unpack
-from hvqcgic.entropy import Masks
+from hvqcgic.entropy import Masks, cell_bits
 from hvqcgic.errors import ConfigError, ModelMismatch
 from hvqcgic.frozen_model import FrozenModel, read_model
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.decoder import assemble
-from hvqcgic.models.granularity import GranularityMap, Ratios, check_ratios, granularity_map, pad_to_cells
+from hvqcgic.models.granularity import GranularityMap, Ratios, check_ratios, pad_to_cells
 from hvqcgic.models.hyperprior import sent_positions
 from hvqcgic.models.picture_model import scatter_rows
+from hvqcgic.models.selection import select_cells
 from hvqcgic.picture import PictureSource, read_picture
 from hvqcgic.schedule import GRANULARITIES
 
@@ -99,7 +100,7 @@ class Codec:
         pixels = read_picture(image)
         picture = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
         padded = pad_to_cells(picture)
-        masks = granularity_map(padded, [shares], self.config.entropy_sigma)
+        masks = select_cells(self.config, padded, [shares])
         on_device = _map_to(masks, self.device)
         features = self._networks.encoder(padded.to(self.device))
         codes = self._networks.quantise(features, on_device)
@@ -129,6 +130,13 @@ class Codec:
         data = pack(header, found.sections)
         container = 8 * len(data) - sum(found.parts.values())
         return Written(data, found.estimated_bits, {**found.parts, "container": container})
+
+    def cell_bits(self, encoded: Encoded, *, coding: str = "adaptive") -> dict[str, NDArray[np.float64]]:
+        """Bits that each index takes in a coding mode, (N_g,) per granularity; arguments and errors as of `write`."""
+        _check_coding(coding)
+        if encoded.z is None:
+            raise ValueError("a picture read from a file has no hyper-latents left; take what `encode` gave")
+        return cell_bits(self._entropy, encoded.masks, encoded.indices, encoded.z, mode=coding)
 
     def decompress(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         """The picture in the bytes of a `.hvq` file.

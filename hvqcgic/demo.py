@@ -76,12 +76,13 @@ def save_unseen_picture(out: Path) -> Path:
 
 def train(out: Path, steps: int) -> None:
     """A joint run at lambda 0.01 and a low learning rate; where LPIPS cannot be had, it is left out, and it says so."""
-    from hvqcgic.training.perceptual import PerceptualWeightsMissing, load_lpips
+    from hvqcgic.perceptual import load_lpips
+    from hvqcgic.torch_cache import WeightsMissing
 
     perceptual = "alex"
     try:
         load_lpips(perceptual)
-    except PerceptualWeightsMissing as error:
+    except WeightsMissing as error:
         perceptual = "none"
         line = "!" * 100
         print(

@@ -49,7 +49,8 @@ def export(options: argparse.Namespace) -> str:
     cost = check_half_precision(module.model, module.priors, frozen, pictures_to_check(options.val))
     write_model(frozen, path, force=options.force)
     size = path.stat().st_size
-    return f"{path}: {size} bytes, fingerprint {frozen.fingerprint.hex()}, float16 costs {cost:.4f} dB"
+    weights = f"float16 costs {cost:.4f} dB" if frozen.is_half else "weights in float32"
+    return f"{path}: {size} bytes, fingerprint {frozen.fingerprint.hex()}, {weights}"
 
 
 def read_card(path: Path) -> dict[str, Any]:

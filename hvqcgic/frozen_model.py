@@ -1,8 +1,9 @@
 """A frozen model: what a codec needs to code and decode, as one safetensors file.
 
-Network weights are stored as float16 and cast to float32 at load; what shapes probabilities is stored as integers. The
-metadata hold `config`, `entropy` (the spec of the integer part), `card` and `fingerprint`, all text. What a header says
-of itself without torch is read by `hvqcgic.model_file`.
+Network weights are stored as float16 and cast to float32 at load, those of Control-GIC as float32, so that its indices
+stay the published ones; what shapes probabilities is stored as integers. The metadata hold `config`, `entropy` (the
+spec of the integer part), `card` and `fingerprint`, all text. What a header says of itself without torch is read by
+`hvqcgic.model_file`.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class FrozenModel:
 
     Attributes:
         config: its configuration.
-        networks: float16 weights by name, of the parts of a `PictureModel` in PARTS.
+        networks: float16 or float32 weights by name, of the parts of a `PictureModel` in PARTS.
         spec: of the integer part, for `EntropyModel`.
         arrays: integer tables, for `EntropyModel`.
         card: data, steps, hardware, figures; no part of the fingerprint.
@@ -46,7 +47,7 @@ class FrozenModel:
     """
 
     config: ModelConfig
-    networks: dict[str, NDArray[np.float16]]
+    networks: dict[str, NDArray[np.floating[Any]]]
     spec: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
     card: dict[str, Any]
@@ -65,6 +66,11 @@ class FrozenModel:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.digest()[:8]
 
+    @property
+    def is_half(self) -> bool:
+        """Whether network weights are float16."""
+        return any(array.dtype == np.float16 for array in self.networks.values())
+
     def tensors(self) -> dict[str, NDArray[Any]]:
         """All numbers under the names they have in a file."""
         networks = {NETWORK + name: array for name, array in self.networks.items()}
@@ -76,7 +82,7 @@ class FrozenModel:
         Raises:
             ModelError: weights are missing, unknown or of another shape.
         """
-        state = {name: torch.from_numpy(array.astype(np.float32)) for name, array in self.networks.items()}
+        state = {name: torch.from_numpy(array.astype(np.float32, copy=False)) for name, array in self.networks.items()}
         try:
             # Without storage: fresh weights would cost time, only to be replaced.
             with torch.device("meta"):
@@ -109,18 +115,23 @@ class FrozenModel:
         return str(self.source or f"model {self.config.name}")
 
 
-def network_weights(state: dict[str, Tensor]) -> dict[str, NDArray[np.float16]]:
-    """The weights that a file holds, of the state of a `PictureModel` (or of what inherits from it), as float16.
+def network_weights(state: dict[str, Tensor], *, half: bool = True) -> dict[str, NDArray[np.floating[Any]]]:
+    """The weights that a file holds, of the state of a `PictureModel` (or of what inherits from it).
+
+    Args:
+        state: by name.
+        half: as float16, else as float32.
 
     Raises:
-        ModelError: a weight is not finite, or too large for float16.
+        ModelError: a weight is not finite, or too large for its type.
     """
     kept = {name: value.detach().cpu().numpy() for name, value in state.items() if name.startswith(PARTS)}
+    kind = "float16" if half else "float32"
     for name, value in kept.items():
         largest = float(np.abs(value).max(initial=0))
-        if not largest < np.finfo(np.float16).max:
-            raise ModelError(f"weights {name} reach {largest:g}: no float16; train with a smaller learning rate")
-    return {name: value.astype(np.float16) for name, value in kept.items()}
+        if not largest < np.finfo(kind).max:
+            raise ModelError(f"weights {name} reach {largest:g}: no {kind}; train with a smaller learning rate")
+    return {name: value.astype(kind) for name, value in kept.items()}
 
 
 def write_model(model: FrozenModel, path: Path, *, force: bool = False) -> None:

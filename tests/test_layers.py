@@ -23,10 +23,13 @@ ORDER = (
     {"models", "entropy"},
     {"frozen_model"},
     {"codec"},
+    {"rate_control"},
     {"__init__"},
     {"commands"},
     {"cli"},
     {"__main__"},
+    {"torchvision_shim", "torch_cache", "drawing"},
+    {"perceptual"},
     {"training", "evaluation"},
     {"train", "evaluate", "sweep", "export", "demo"},
 )

@@ -14,7 +14,7 @@ import resource
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -33,8 +33,11 @@ from hvqcgic.models.backbone import Encoder
 from hvqcgic.models.decoder import ConditionalDecoder
 from hvqcgic.models.picture_model import PictureModel
 
-STAGES: tuple[tuple[str, Any, str], ...] = (
-    ("granularity map", codec_module, "granularity_map"),
+Stage = tuple[str, Any, str]
+"""A stage, and the function that it times: its owner and its name there."""
+
+STAGES: tuple[Stage, ...] = (
+    ("granularity map", codec_module, "select_cells"),
     ("features", Encoder, "forward"),
     ("nearest codes", PictureModel, "quantise"),
     ("hyper-analysis", PictureModel, "hyper_latents"),
@@ -51,12 +54,20 @@ Seconds = defaultdict[str, float]
 
 
 @contextmanager
-def timed_stages(seconds: Seconds) -> Iterator[None]:
-    """Adds the time that each stage takes to `seconds`; a stage inside another counts once, for the inner one."""
-    kept = [(owner, name, getattr(owner, name)) for _, owner, name in STAGES]
+def timed_stages(
+    seconds: Seconds, stages: Sequence[Stage] = STAGES, *, now: Callable[[], float] = time.perf_counter
+) -> Iterator[None]:
+    """Adds the time that each stage takes to `seconds`; a stage inside another counts once, for the inner one.
+
+    Args:
+        seconds: by stage.
+        stages: what is timed.
+        now: the clock.
+    """
+    kept = [(owner, name, getattr(owner, name)) for _, owner, name in stages]
     open_stages: list[float] = []
-    for (stage, owner, name), (_, _, function) in zip(STAGES, kept, strict=True):
-        setattr(owner, name, timed(function, stage, seconds, open_stages))
+    for (stage, owner, name), (_, _, function) in zip(stages, kept, strict=True):
+        setattr(owner, name, timed(function, stage, seconds, inner=open_stages, now=now))
     try:
         yield
     finally:
@@ -64,17 +75,19 @@ def timed_stages(seconds: Seconds) -> Iterator[None]:
             setattr(owner, name, function)
 
 
-def timed(function: Callable[..., Any], stage: str, seconds: Seconds, inner: list[float]) -> Callable[..., Any]:
+def timed(
+    function: Callable[..., Any], stage: str, seconds: Seconds, *, inner: list[float], now: Callable[[], float]
+) -> Callable[..., Any]:
     """A function, or a generator function, that adds its own time, less what stages inside it took, to its stage."""
 
     @contextmanager
     def clock() -> Iterator[None]:
         inner.append(0.0)
-        start = time.perf_counter()
+        start = now()
         try:
             yield
         finally:
-            spent = time.perf_counter() - start
+            spent = now() - start
             seconds[stage] += spent - inner.pop()
             if inner:
                 inner[-1] += spent

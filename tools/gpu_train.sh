@@ -7,9 +7,10 @@
 # FOLDER is what tools/pack_gpu_training.py made. OUT gets run.tar.00, run.tar.01, ... of at most 15 MB each, which hold
 # checkpoints, log and TensorBoard files (`cat OUT/run.tar.* | tar x`). To go on, pack OUT with --resume and give the same
 # options; the training continues at its step. KEEP_OPTIMISER=0 leaves the optimiser's state out, two thirds of the size.
+# Where the time is up before the first step, OUT stays as it is and the code is 124.
 set -euo pipefail
 
-[ $# -ge 3 ] || { sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+[ $# -ge 3 ] || { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 folder=$(realpath "$1") minutes=$2 out=$(realpath -m "$3")
 shift 3
 python=${PYTHON:-python3}
@@ -37,10 +38,16 @@ elif [ -f "$folder/start.ckpt" ]; then
 fi
 
 # SIGTERM at the end of the time: the training finishes its step, saves, and ends.
+touch "$work/began"
 code=0
 timeout --kill-after=120 "${minutes}m" "$python" -u -m hvqcgic.train \
     --data "$folder/pictures/train" --val "$folder/pictures/val" --out "$work/run" "${start[@]}" "$@" \
     2>&1 | tee -a "$work/run/train.log" || code=${PIPESTATUS[0]}
+
+if [ "$code" = 124 ] && [ -z "$(find "$work/run" -name '*.ckpt' -newer "$work/began")" ]; then
+    echo "gpu_train: $minutes minutes were up before the first step was taken, $out is as it was; give more minutes" >&2
+    exit 124
+fi
 
 if [ "${KEEP_OPTIMISER:-1}" = 0 ]; then
     "$python" - "$work/run" <<'PYTHON'

@@ -22,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hvqcgic.errors import ConfigError, HvqcgicError
-from hvqcgic.training.perceptual import weights_path
+from hvqcgic.perceptual import weights_path
 from hvqcgic.training.sources import PICTURE_SUFFIXES
 
 ROOT = Path(__file__).resolve().parents[1]

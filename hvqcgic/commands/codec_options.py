@@ -3,13 +3,13 @@
 import argparse
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hvqcgic.errors import ConfigError
 
 if TYPE_CHECKING:
     from hvqcgic.codec import Codec
+    from hvqcgic.files import Inputs
 
 DEFAULT_MODEL = "tiny"
 
@@ -117,7 +117,7 @@ class EncoderJob:
         return {"model": self.codec.name, "ratios": ratios, "pictures": self.results}
 
 
-def find_pictures(arguments: argparse.Namespace) -> list[Path]:
+def find_pictures(arguments: argparse.Namespace) -> "Inputs":
     """The pictures that were named, once the options that hold for all of them are known to be good.
 
     Raises:

@@ -1,5 +1,6 @@
 """Everything between hyper-latents, granularity map, indices and bytes; exact integers throughout."""
 
+from hvqcgic.entropy.cell_bits import cell_bits
 from hvqcgic.entropy.entropy_model import MODES, DecodedPicture, EncodedPicture, EntropyModel, PassFrequencies
 from hvqcgic.entropy.freezing import FrozenEntropy, freeze
 from hvqcgic.entropy.map_fitting import fit_map_coder
@@ -14,6 +15,7 @@ __all__ = [
     "FrozenEntropy",
     "Masks",
     "PassFrequencies",
+    "cell_bits",
     "fit_map_coder",
     "freeze",
 ]

@@ -103,7 +103,7 @@ class EntropyModel:
         """
         self._check_mode(mode)
         indices = self._checked(indices, masks)
-        z = self._sent(masks, z) if mode == "adaptive" or self.decoder_prior else {}
+        z = self.sent(masks, z) if mode == "adaptive" or self.decoder_prior else {}
         if mode not in RANGE_CODED:
             return self._encode_plain(masks, indices, z, mode)
         encoder = RangeEncoder()
@@ -168,7 +168,7 @@ class EntropyModel:
         def resolve(cells: PassCells) -> NDArray[Any]:
             return indices[cells.step.granularity][cells.ranks]
 
-        return self.walk.run(masks, self._sent(masks, z), resolve).parameters
+        return self.walk.run(masks, self.sent(masks, z), resolve).parameters
 
     def frequencies(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]]
@@ -182,7 +182,7 @@ class EntropyModel:
                 told.append(PassFrequencies(cells.step.name, ranks, chunk.frequencies.copy()))
             return indices[cells.step.granularity][cells.ranks]
 
-        self.walk.run(masks, self._sent(masks, z), resolve)
+        self.walk.run(masks, self.sent(masks, z), resolve)
         return told
 
     def _build(self, spec: Mapping[str, Any], arrays: Arrays) -> None:
@@ -255,7 +255,7 @@ class EntropyModel:
     def _decode_z(self, decoder: RangeDecoder, masks: Masks) -> dict[str, NDArray[np.int64]]:
         return {g: prior.decode(decoder, sent_positions(masks[g])) for g, prior in self.z_priors.items()}
 
-    def _sent(self, masks: Masks, z: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
+    def sent(self, masks: Masks, z: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
         """The hyper-latents as a decoder will know them: 0 where they are not sent."""
         missing = [g for g in self.z_priors if g not in z]
         if missing:

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hvqcgic.entropy.frequency_chunks import BilinearCosts, FrequencyChunk
 from hvqcgic.entropy.integers import shrink, smallest_integers
 from hvqcgic.entropy.masks import GRANULARITIES
 from hvqcgic.errors import ModelError
@@ -43,24 +43,6 @@ FACTOR_BITS = 10
 LARGEST_COST = 2.0**52
 LARGEST_STEPS = 2.0**29
 """Costs in steps of 1/64 bit are cast to int32, differences of two such included."""
-CHUNK_ELEMENTS = 2**18
-"""Costs computed at a time: as many as fit a processor's cache."""
-CHUNK_ROWS = 256
-
-
-@dataclass(frozen=True)
-class FrequencyChunk:
-    """Frequencies of some consecutive cells.
-
-    Attributes:
-        start: first cell.
-        stop: one past the last.
-        frequencies: (stop - start, K) integers, float64; the memory is used again for the next chunk.
-    """
-
-    start: int
-    stop: int
-    frequencies: NDArray[np.float64]
 
 
 def parameter_count(form: str, code_width: int, rank: int) -> int:
@@ -171,20 +153,9 @@ class IndexPrior:
             parameters: (N, P) integers, float64, |r| at most 2^(activation_bits + 5).
             granularity: whose log-prior applies.
         """
-        terms = self._cell_terms(parameters)
+        # The tables carry a power of two that turns costs into steps of 1/64 bit; it moves no digit.
         table = self._tables[GRANULARITIES.index(granularity)]
-        rows = max(1, min(CHUNK_ROWS, CHUNK_ELEMENTS // self.codes))
-        cost = torch.empty(rows, self.codes, dtype=torch.float64)
-        steps = torch.empty(rows, self.codes, dtype=torch.int32)
-        for start in range(0, len(terms), rows):
-            n = min(rows, len(terms) - start)
-            with _one_thread():
-                # The tables carry a power of two that turns costs into steps of 1/64 bit; it moves no digit.
-                torch.mm(terms[start : start + n], table, out=cost[:n])
-                cost[:n].sub_(cost[:n].amin(1, keepdim=True))
-                steps[:n].copy_(cost[:n]).clamp_(max=len(self.table) - 1)
-                torch.index_select(self.table, 0, steps[:n].view(-1), out=cost[:n].view(-1))
-            yield FrequencyChunk(start, start + n, cost[:n].numpy())
+        return BilinearCosts(self._cell_terms(parameters), table, self.table).chunks()
 
     def _code_terms(self, codes: Tensor) -> Tensor:
         """A without the log-prior: (R, K)."""
@@ -261,17 +232,6 @@ def _quadratic_terms(factor: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
     weight = 1.0 + (i != j).double()
     linear = torch.bmm(precision, mean[:, :, None])[:, :, 0].mul_(-2)
     return precision[:, i, j] * weight, linear
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keeps torch to the calling thread: chunks are small, waking others for each takes seconds on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _round_to(values: Tensor, bits: int) -> Tensor:

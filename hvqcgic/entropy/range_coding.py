@@ -12,10 +12,14 @@ is one division and one product, which IEEE 754 rounds the same way everywhere, 
 evaluate the same expression; the decoder's search first skips symbols below a bound that is two units in the last place
 on the safe side. float32 would not do: its sums stop being exact at 2^24. Every symbol gets at least 2^-24, and the
 last interval ends at 2^24 by definition.
+
+Where every symbol has a row of its own, `constriction` adds up each row one frequency after the other. Where rows are
+long the encoder evaluates the same expression itself, from sums of blocks, and hands over the one interval it needs.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import constriction
@@ -26,6 +30,10 @@ from hvqcgic.errors import BitstreamError
 
 PRECISION_BITS = 24
 WORD_BITS = 32
+LONG_ROW = 2048
+"""Codes from which on sums of blocks are the faster way to encode."""
+BLOCK = 64
+"""Frequencies of a block."""
 
 Frequencies = NDArray[np.float64]
 
@@ -44,10 +52,16 @@ class RangeEncoder:
         """
         if len(symbols) == 0:
             return 0.0
-        symbols = np.ascontiguousarray(symbols, np.int32)
-        self._coder.encode(symbols, _FAMILY, frequencies)
-        chosen = frequencies[np.arange(len(symbols)), symbols]
-        return float(symbol_bits(chosen, frequencies.sum(1), frequencies.shape[1]).sum())
+        codes = frequencies.shape[1]
+        if codes < LONG_ROW:
+            symbols = np.ascontiguousarray(symbols, np.int32)
+            self._coder.encode(symbols, _FAMILY, frequencies)
+            chosen, totals = frequencies[np.arange(len(symbols)), symbols], frequencies.sum(1)
+        else:
+            sums = _sums(np.asarray(symbols, np.int64), frequencies)
+            self._coder.encode(*_as_one_of_three(sums))
+            chosen, totals = sums.chosen, sums.totals
+        return float(symbol_bits(chosen, totals, codes).sum())
 
     def encode_all(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
         """Codes symbols (N,) that share one row of frequencies (K,); returns their bits."""
@@ -108,6 +122,56 @@ def symbol_bits(chosen: Frequencies, totals: Frequencies | np.float64, codes: in
     """Bits of symbols whose frequencies were `chosen` of `totals`, with the coder's own floor of 2^-24 a symbol."""
     share = (chosen * ((2**PRECISION_BITS - codes) / totals) + 1) / 2**PRECISION_BITS
     return -np.log2(share)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """What the intervals of N symbols follow from.
+
+    Attributes:
+        symbols: (N,) int64.
+        below: (N,) sums of the frequencies before each symbol's.
+        chosen: (N,) the symbols' frequencies.
+        totals: (N,) sums of whole rows.
+        codes: K.
+    """
+
+    symbols: NDArray[np.int64]
+    below: Frequencies
+    chosen: Frequencies
+    totals: Frequencies
+    codes: int
+
+
+def _sums(symbols: NDArray[np.int64], frequencies: Frequencies) -> _Sums:
+    """One pass over all frequencies, whose sums are exact in any order; then the block of each symbol."""
+    count, codes = frequencies.shape
+    rows, whole = np.arange(count), codes // BLOCK * BLOCK
+    blocks = np.zeros((count, whole // BLOCK + 2))
+    np.einsum("nbi->nb", frequencies[:, :whole].reshape(count, whole // BLOCK, BLOCK), out=blocks[:, 1:-1])
+    frequencies[:, whole:].sum(1, out=blocks[:, -1])
+    cumulative = np.cumsum(blocks, 1)
+    block = symbols // BLOCK
+    columns = block[:, None] * BLOCK + np.arange(BLOCK)
+    own = frequencies[rows[:, None], np.minimum(columns, codes - 1)]
+    below = cumulative[rows, block] + (own * (columns < symbols[:, None])).sum(1)
+    return _Sums(symbols, below, frequencies[rows, symbols], cumulative[:, -1], codes)
+
+
+def _as_one_of_three(sums: _Sums) -> tuple[NDArray[np.int32], Any, Frequencies]:
+    """The symbols as first, middle or last of three whose intervals are the same: what `encode` takes.
+
+    Three frequencies that add up to 2^24 - 3 have scale 1, so each is the size of an interval, less one. With more than
+    three codes there is room for all three.
+    """
+    scale = (2**PRECISION_BITS - sums.codes) / sums.totals
+    left = np.floor(sums.below * scale) + sums.symbols
+    right = np.floor((sums.below + sums.chosen) * scale) + sums.symbols + 1
+    first, last = sums.symbols == 0, sums.symbols == sums.codes - 1
+    lower = np.where(first, right, np.where(last, left - 1, left))
+    upper = np.where(first, right + 1, np.where(last, left, right))
+    places = 1 + last.astype(np.int32) - first.astype(np.int32)
+    return places, _FAMILY, np.stack([lower, upper - lower, 2**PRECISION_BITS - upper], 1) - 1.0
 
 
 _STREAM: Any = constriction.stream  # pyright: ignore[reportAttributeAccessIssue]

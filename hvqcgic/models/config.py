@@ -11,6 +11,8 @@ from hvqcgic.errors import ConfigError
 SEVEN_PASSES = ("coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3")
 
 PriorForm = Literal["diagonal", "quadratic", "learned"]
+Selection = Literal["ordered", "published"]
+InputRange = Literal["unit", "signed"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,46 @@ class BackboneConfig:
     condition_medium: bool = True
     condition_fine: bool = True
     decoder_prior: bool = False
+
+
+@dataclass(frozen=True)
+class ControlGicConfig:
+    """Widths of Control-GIC's picture networks, as published where nothing else is said.
+
+    Attributes:
+        width: channels at full resolution before multiplication; a multiple of `norm_groups`.
+        multipliers: channels at H, H/2, H/4, H/8 and H/16, in units of `width`; the last two are equal.
+        blocks: residual blocks of an encoder level; a decoder level has one more.
+        attention_levels: levels (0 is H, 4 is H/16) with attention after every residual block.
+        norm_groups: groups of every normalisation.
+        input_range: values that the networks see: `unit`, [0, 1], as the published inference script feeds them, or
+            `signed`, [-1, 1], as the published training does.
+    """
+
+    width: int = 128
+    multipliers: tuple[int, int, int, int, int] = (1, 2, 2, 4, 4)
+    blocks: int = 2
+    attention_levels: tuple[int, ...] = (3,)
+    norm_groups: int = 32
+    input_range: InputRange = "unit"
+
+    def __post_init__(self) -> None:
+        """Refuses widths that no such network can have.
+
+        Raises:
+            ConfigError: naming the field.
+        """
+        if len(self.multipliers) != 5 or self.multipliers[3] != self.multipliers[4]:
+            raise ConfigError(f"multipliers {self.multipliers}: give five, the last two equal")
+        if any(width < 1 or width % self.norm_groups for width in self.widths):
+            raise ConfigError(f"widths {self.widths}: each must be a multiple of norm_groups, {self.norm_groups}")
+        if self.blocks < 1 or not set(self.attention_levels) <= set(range(5)):
+            raise ConfigError(f"blocks {self.blocks}, attention_levels {self.attention_levels}: use 1 or more; 0 to 4")
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels at H, H/2, H/4, H/8 and H/16."""
+        return tuple(self.width * multiplier for multiplier in self.multipliers)
 
 
 @dataclass(frozen=True)
@@ -79,6 +121,11 @@ class ModelConfig:
         entropy_sigma: width of the smoothing kernel of the patch entropy, on grey values in [-1, 1]; at about one bin
             (0.065) the entropy of a flat patch does not depend on its grey level.
         default_ratios: (fine, medium, coarse) shares of the picture's area where the user names none.
+        backbone: the picture networks.
+        entropy: the entropy model.
+        selection: how cells are chosen: `ordered` (exact counts, flat areas coarse) or `published` (Control-GIC's
+            strict thresholds, see `hvqcgic.models.published_selection`).
+        control_gic: Control-GIC's picture networks in place of `backbone`; none for those of `backbone`.
     """
 
     name: str = "tiny"
@@ -88,10 +135,34 @@ class ModelConfig:
     default_ratios: tuple[float, float, float] = (0.5, 0.4, 0.1)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
+    selection: Selection = "ordered"
+    control_gic: ControlGicConfig | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what does not go together.
+
+        Raises:
+            ConfigError: Control-GIC's decoder is asked to read the index prior.
+        """
+        if self.control_gic is not None and self.backbone.decoder_prior:
+            raise ConfigError("backbone.decoder_prior: Control-GIC's decoder does not read the index prior; use false")
+
+    @property
+    def input_range(self) -> InputRange:
+        """Values that the picture networks see."""
+        return "signed" if self.control_gic is None else self.control_gic.input_range
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as plain, JSON-able values."""
-        return dataclasses.asdict(self)
+        """The configuration as plain, JSON-able values.
+
+        Fields of Control-GIC are left out where they are not used: the fingerprints of models hash this form, and those
+        of models without them must stay what they were.
+        """
+        values = dataclasses.asdict(self)
+        for name, unused in (("selection", "ordered"), ("control_gic", None)):
+            if values[name] == unused:
+                del values[name]
+        return values
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> ModelConfig:
@@ -103,7 +174,10 @@ class ModelConfig:
         parts = dict(values)
         backbone = _build(BackboneConfig, parts.pop("backbone", {}))
         entropy = _build(EntropyConfig, parts.pop("entropy", {}))
-        return _build(ModelConfig, parts | {"backbone": backbone, "entropy": entropy})
+        control_gic = parts.pop("control_gic", None)
+        if control_gic is not None:
+            control_gic = _build(ControlGicConfig, control_gic)
+        return _build(ModelConfig, parts | {"backbone": backbone, "entropy": entropy, "control_gic": control_gic})
 
 
 def _build(kind: type[Any], values: dict[str, Any]) -> Any:

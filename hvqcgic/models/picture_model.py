@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from hvqcgic.models.backbone import Encoder
 from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.control_gic_decoder import ControlGicDecoder
+from hvqcgic.models.control_gic_encoder import ControlGicEncoder
 from hvqcgic.models.decoder import ConditionalDecoder, assemble
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import HyperAnalysis
@@ -49,9 +51,8 @@ class PictureModel(nn.Module):
         super().__init__()
         self.config = config
         entropy, d = config.entropy, config.code_width
-        self.encoder = Encoder(config.backbone, d)
+        self.encoder, self.decoder = make_backbone(config)
         self.quantiser = VectorQuantiser(config.codebook_size, d)
-        self.decoder = ConditionalDecoder(config.backbone, d, parameter_count(entropy, d))
         self.z_channels = {g: count for g, count in zip(GRANULARITIES, entropy.z_channels, strict=True) if count}
         self.analysis = nn.ModuleDict({g: HyperAnalysis(entropy, d, count) for g, count in self.z_channels.items()})
 
@@ -105,6 +106,16 @@ class PictureModel(nn.Module):
         """
         limit = self.config.entropy.z_limit
         return {g: self.analysis[g](features[g], masks[g]).clamp(-limit, limit) for g in self.analysis}
+
+
+def make_backbone(
+    config: ModelConfig,
+) -> tuple[Encoder, ConditionalDecoder] | tuple[ControlGicEncoder, ControlGicDecoder]:
+    """The picture networks that a configuration names, with fresh weights; both kinds are called in the same way."""
+    d = config.code_width
+    if config.control_gic is not None:
+        return ControlGicEncoder(config.control_gic, d), ControlGicDecoder(config.control_gic, d)
+    return Encoder(config.backbone, d), ConditionalDecoder(config.backbone, d, parameter_count(config.entropy, d))
 
 
 def scatter_rows(rows: Tensor, mask: Tensor) -> Tensor:

@@ -35,17 +35,18 @@ def squared_distances(y: Tensor, codebook: Tensor) -> Tensor:
     return torch.addmm((codebook * codebook).sum(1), y, codebook.t(), alpha=-2)
 
 
-def nearest_codes(y: Tensor, codebook: Tensor, chunk: int = 8192) -> Tensor:
+def nearest_codes(y: Tensor, codebook: Tensor, chunk: int = 1 << 23) -> Tensor:
     """Index of the nearest code, lowest index on a tie.
 
     Args:
         y: features, (N, d).
         codebook: (K, d).
-        chunk: rows compared at once, which bounds memory to chunk x K numbers.
+        chunk: distances held at once, a row of K at least.
     Returns:
         int64, (N,).
     """
-    parts = [squared_distances(rows, codebook).argmin(1) for rows in y.split(chunk)]
+    rows_at_once = max(1, chunk // len(codebook))
+    parts = [squared_distances(rows, codebook).argmin(1) for rows in y.split(rows_at_once)]
     return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64, device=y.device)
 
 

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from hvqcgic.training.torchvision_shim import import_torchvision
+from hvqcgic.torchvision_shim import import_torchvision
 
 # Lightning, lpips and compressai import torchvision, each in its own way: it must be importable before any of them is.
 with suppress(ImportError):

@@ -15,8 +15,9 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[repo
 from torch import Tensor
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from hvqcgic.drawing import granularity_overlay
 from hvqcgic.schedule import GRANULARITIES
-from hvqcgic.training.dashboard import charts_layout, dashboard_strip, granularity_overlay, strip
+from hvqcgic.training.dashboard import charts_layout, dashboard_strip, strip
 from hvqcgic.training.validation import Measured
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,12 +17,14 @@ from rich.console import Console
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
 from hvqcgic.models.config import ModelConfig
+from hvqcgic.perceptual import Lpips, load_lpips
+from hvqcgic.torch_cache import WeightsMissing
+from hvqcgic.training.cached_pictures import CachedPictures
 from hvqcgic.training.closing import print_closing
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
-from hvqcgic.training.perceptual import load_lpips
-from hvqcgic.training.stages import STAGES, Machine, check_free, run_stage
+from hvqcgic.training.stages import STAGES, Machine, check_free, model_options, run_stage
 
 
 def build_parser() -> ArgumentParser:
@@ -71,7 +75,18 @@ def add_input_and_output(parser: ArgumentParser) -> None:
         nargs="+",
         metavar="CKPT",
         help="checkpoints, model files or bundled models that the first stage starts from, later ones over earlier "
-        "ones; of a checkpoint of stage backbone the entropy networks are left out, as they are untrained there",
+        "ones; of a checkpoint of stage backbone the entropy networks are left out, as they are untrained there. Model "
+        "options that are not given are those of the last one",
+    )
+    parser.add_argument(
+        "--cache",
+        type=str | None,
+        default=None,
+        metavar="DIR",
+        help="stage hyperprior: run the frozen picture networks over each training picture once, keep the features in "
+        "this folder (about 4.3 bytes a pixel), and train on windows of them at multiples of 16 px, without flips and "
+        "downscaled crops; later runs on the same backbone and pictures read them. Entries of other backbones are left "
+        "alone; delete the folder to free the space",
     )
     parser.add_argument("--out", type=str, default="runs/train", help="folder for checkpoints and TensorBoard files")
     parser.add_argument(
@@ -95,6 +110,19 @@ def add_machine(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
 
 
+def parse(arguments: Sequence[str]) -> Namespace:
+    """The options; those of the model that are not given are those of what the training starts from.
+
+    Raises:
+        ArgumentError: an option is unknown, or its value is none that it can have.
+        HvqcgicError: what the training starts from cannot be read.
+    """
+    options = build_parser().parse_args(arguments)
+    if not options.init:
+        return options
+    return build_parser().parse_args(["--model", json.dumps(model_options(Path(options.init[-1]))), *arguments])
+
+
 def run(options: Namespace) -> Path:
     """Trains what the options name and says what it reached; returns the last checkpoint.
 
@@ -110,29 +138,47 @@ def run(options: Namespace) -> Path:
     stages: list[Stage] = [stage for stage in STAGES if steps.get(stage)]
     if not stages:
         raise ConfigError("no stage has any steps; give --training.steps (with --stage all also --backbone_steps)")
+    if options.cache and "hyperprior" not in stages:
+        raise ConfigError(
+            f"--cache {options.cache}: stage {options.stage} changes the networks whose features a cache keeps; "
+            "use it with --stage hyperprior or all, or leave it out"
+        )
     machine = Machine(Path(options.out), options.accelerator, options.precision, options.resume, options.force)
     for stage in stages:
         check_free(machine, stage)
     start, results = [Path(path) for path in options.init or ()], []
-    pictures = PictureDataModule(options.data, options.val, seed=base.seed, **vars(options.pictures))
+    chosen = {"data": options.data, "val": options.val, "seed": base.seed, **vars(options.pictures)}
+    pictures = PictureDataModule(**chosen)
+    cached = CachedPictures(Path(options.cache), **chosen) if options.cache else pictures
     for stage in stages:
         training = dataclasses.replace(base, steps=steps[stage])
-        perceptual = load_lpips(options.perceptual) if options.perceptual != "none" and stage != "hyperprior" else None
+        perceptual = load_perceptual(options.perceptual) if stage != "hyperprior" else None
         lightning.seed_everything(training.seed, verbose=False)
         module = HvqModule(ModelConfig.from_dict(options.model.as_dict()), training, stage, perceptual)
         pictures.batches_used = 0
-        results.append(run_stage(module, pictures, machine, start=start))
+        results.append(run_stage(module, cached if stage == "hyperprior" else pictures, machine, start=start))
         start.append(machine.folder / f"{stage}.ckpt")
     if done := [result for result in results if result is not None]:
         print_closing(done, Console(stderr=True))
     return start[-1]
 
 
+def load_perceptual(net: str) -> Lpips | None:
+    """LPIPS with this feature network, nothing for "none".
+
+    Raises:
+        WeightsMissing: no weights for it, with how to do without.
+    """
+    try:
+        return None if net == "none" else load_lpips(net)
+    except WeightsMissing as error:
+        raise WeightsMissing(f"{error}, or train with --perceptual none") from error
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done, 2 refused in one line."""
     try:
-        options = build_parser().parse_args(arguments)
-        print(run(options))
+        print(run(parse(sys.argv[1:] if arguments is None else arguments)))
     except ArgumentError as error:
         complain(f"{error} (see python -m hvqcgic.train --help)")
         return 2

@@ -16,6 +16,27 @@ _UNSCALED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
+class CachedCrops:
+    """Crops whose features are known already, see `hvqcgic.training.feature_cache`.
+
+    Attributes:
+        picture: (B, 3, crop_px, crop_px), float32 in [0, 1].
+        features: of the encoder, (B, d, h_g, w_g) each, float32.
+    """
+
+    picture: Tensor
+    features: dict[str, Tensor]
+
+    def to(self, device: torch.device | str) -> CachedCrops:
+        """The same on `device`; Lightning moves batches by it."""
+        return CachedCrops(self.picture.to(device), {g: y.to(device) for g, y in self.features.items()})
+
+
+Batch = Tensor | CachedCrops
+"""What a training step takes: pictures (B, 3, H, W), float32 in [0, 1], or crops whose features are known."""
+
+
+@dataclass(frozen=True)
 class PicturePool:
     """Pictures of any size in one tensor.
 

@@ -7,7 +7,7 @@ read once; else windows follow one another in a shuffled order of the shards, th
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import lightning
@@ -16,12 +16,27 @@ import torch
 from torch import Tensor
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.training.crops import PicturePool
+from hvqcgic.training.crops import Batch, PicturePool
 from hvqcgic.training.sources import Shard, Split, embedded_split, find_shards, hold_out
 
 # A streamed picture is worth its decoding only if several crops are cut from it.
 CROPS_A_PICTURE_READ = 8
 _SAMPLED_PICTURES = 32
+
+
+def in_random_order(samples: np.ndarray, count: int, seed: Sequence[int]) -> np.ndarray:
+    """What each sample is of: every one of `count` things once, in random order, before any comes again.
+
+    Args:
+        samples: their numbers, counted from 0, (N,), int64.
+        count: of the things, at least 1.
+        seed: numbers that tell what the order is for.
+    Returns:
+        (N,), int64 in [0, count).
+    """
+    rounds, places = np.divmod(samples, count)
+    orders = {turn: np.random.default_rng([*seed, turn]).permutation(count) for turn in np.unique(rounds).tolist()}
+    return np.array([orders[turn][place] for turn, place in zip(rounds.tolist(), places, strict=True)], np.int64)
 
 
 class CropStream:
@@ -79,18 +94,9 @@ class CropStream:
         return self._pool.crops(chosen, self._crop_px, self._downscale, generator)
 
     def _chosen(self, window: int, within: int) -> np.ndarray:
-        """Pictures of a batch: every picture of the window once, in random order, before any comes again."""
+        """Pictures of a batch of a window."""
         samples = within * self._batch_size + np.arange(self._batch_size)
-        rounds, places = np.divmod(samples, len(self._pool))
-        orders = self._orders(rounds, len(self._pool), 2, window)
-        return np.array([orders[turn][place] for turn, place in zip(rounds.tolist(), places, strict=True)], np.int64)
-
-    def _orders(self, turns: np.ndarray, count: int, *purpose: int) -> dict[int, np.ndarray]:
-        """A random order of `count` things for each turn, told apart by what it is for."""
-        return {
-            turn: np.random.default_rng([self._seed, *purpose, turn]).permutation(count)
-            for turn in np.unique(turns).tolist()
-        }
+        return in_random_order(samples, len(self._pool), (self._seed, 2, window))
 
     def _plan(self, memory_mb: int) -> None:
         """Decide how many shards make a window, from the decoded size of some pictures."""
@@ -127,9 +133,7 @@ class CropStream:
         if not self.streamed:
             return self._decode(self._shards)
         places = window * self._window_shards + np.arange(self._window_shards)
-        epochs, within = np.divmod(places, len(self._shards))
-        orders = self._orders(epochs, len(self._shards), 3)
-        return self._decode([self._shards[orders[e][i]] for e, i in zip(epochs.tolist(), within, strict=True)])
+        return self._decode([self._shards[i] for i in in_random_order(places, len(self._shards), (self._seed, 3))])
 
     @staticmethod
     def _decode(shards: Sequence[Shard]) -> list[np.ndarray]:
@@ -192,15 +196,19 @@ class PictureDataModule(lightning.LightningDataModule):
         Raises:
             ConfigError: no pictures, a broken tar file, or too few pictures for a split.
         """
-        if self.stream is not None:
+        if self.validation:
             return
         split = self._split()
         pictures = [picture for shard in split.val for picture in shard.read()]
         if not pictures:
             raise ConfigError(f"{self.val or self.data}: no validation picture can be read; give others with --val")
+        self._open(split.train)
         self.validation = tuple(_to_float(picture) for picture in pictures)
+
+    def _open(self, shards: Sequence[Shard]) -> None:
+        """Make the training pictures of some shards ready to cut crops from."""
         self.stream = CropStream(
-            split.train,
+            shards,
             self.crop_px,
             self.batch_size,
             seed=self.seed,
@@ -214,14 +222,14 @@ class PictureDataModule(lightning.LightningDataModule):
         assert self.stream is not None
         if self.trainer is not None:
             self.stream.to(self.trainer.strategy.root_device)
-        return TrainBatches(self)
+        return TrainBatches(self, self.stream.batch)
 
     def val_dataloader(self) -> ValPictures:
         """Whole pictures, one at a time: (3, H, W), float32 in [0, 1]."""
         self.setup()
         return ValPictures(self.validation)
 
-    def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Count the training batches that were used: a loader may have been asked for more than that."""
         if self.trainer is not None and self.trainer.training:
             self.batches_used += 1
@@ -247,16 +255,15 @@ class PictureDataModule(lightning.LightningDataModule):
 class TrainBatches:
     """Batches that go on where the data module's count stands."""
 
-    def __init__(self, module: PictureDataModule) -> None:
-        """Iterate over the stream of `module`, which must be set up."""
-        self._module = module
+    def __init__(self, module: PictureDataModule, batch: Callable[[int], Batch]) -> None:
+        """Args: module: whose count it is; batch: gives the batch of a number."""
+        self._module, self._batch = module, batch
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def __iter__(self) -> Iterator[Batch]:
         """Yield batches without end."""
-        assert self._module.stream is not None
         number = self._module.batches_used
         while True:
-            yield self._module.stream.batch(number)
+            yield self._batch(number)
             number += 1
 
 

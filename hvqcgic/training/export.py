@@ -57,7 +57,12 @@ def load_module(path: str | Path) -> HvqModule:
 
 
 def freeze_model(
-    model: HvqModel, priors: HyperLatentPriors, *, card: dict[str, Any] | None = None, name: str | None = None
+    model: HvqModel,
+    priors: HyperLatentPriors,
+    *,
+    card: dict[str, Any] | None = None,
+    name: str | None = None,
+    half: bool | None = None,
 ) -> FrozenModel:
     """The frozen form of a model as it stands.
 
@@ -66,6 +71,7 @@ def freeze_model(
         priors: of its hyper-latents.
         card: data, steps, hardware, figures, for the file.
         name: of the model, where it is not its configuration's.
+        half: network weights as float16, or else float32; where None, float32 for Control-GIC's networks alone.
 
     Raises:
         ModelError: the codebook was never started, a weight is not finite, or an integer network could leave the exact
@@ -74,7 +80,7 @@ def freeze_model(
     if not bool(model.quantiser.initialised):
         raise ModelError(f"model {model.config.name}: its codebook was never started; train stage backbone first")
     config = model.config if name is None else ModelConfig.from_dict(model.config.to_dict() | {"name": name})
-    networks = network_weights(model.state_dict())
+    networks = network_weights(model.state_dict(), half=config.control_gic is None if half is None else half)
     entropy, prior = config.entropy, model.prior
     frozen = freeze(
         codebook=networks["quantiser.codebook"].astype(np.float64),
@@ -96,13 +102,13 @@ def freeze_model(
 @torch.no_grad()
 def hyper_latent_pmf(priors: HyperLatentPriors, granularity: str, channels: int, limit: int) -> NDArray[np.float64]:
     """Probabilities of the integers -limit ... limit under a factorised prior, (C_z, 2 limit + 1); rows of sum 1."""
-    values = torch.arange(-limit, limit + 1, dtype=torch.float32)
+    values = torch.arange(-limit, limit + 1, dtype=torch.float32, device=next(priors.parameters()).device)
     z = values.expand(1, channels, 1, -1)
     was_training = priors.training
     bits = priors.eval().bits(granularity, z)[0, :, 0]
     priors.train(was_training)
     pmf = torch.exp2(-bits.double())
-    return (pmf / pmf.sum(1, keepdim=True)).numpy()
+    return (pmf / pmf.sum(1, keepdim=True)).cpu().numpy()
 
 
 def map_coder() -> dict[str, NDArray[Any]]:
@@ -143,12 +149,12 @@ def pictures_to_check(source: str | None, count: int = 8) -> list[Tensor]:
 def check_half_precision(
     model: HvqModel, priors: HyperLatentPriors, frozen: FrozenModel, pictures: Sequence[Tensor]
 ) -> float:
-    """What float16 weights cost in PSNR, in decibels, as `half_precision_cost_db` says.
+    """What float16 weights cost in PSNR, in decibels, as `half_precision_cost_db` says; 0 where they are float32.
 
     Raises:
         ModelError: more than HALF_PRECISION_LIMIT_DB.
     """
-    cost = half_precision_cost_db(model, priors, frozen, pictures)
+    cost = half_precision_cost_db(model, priors, frozen, pictures) if frozen.is_half else 0.0
     if not cost <= HALF_PRECISION_LIMIT_DB:
         raise ModelError(
             f"model {frozen.config.name}: float16 weights cost {cost:.3f} dB, over the limit of "

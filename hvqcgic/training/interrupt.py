@@ -63,7 +63,7 @@ class SaveOnInterrupt(lightning.Callback):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             trainer.save_checkpoint(self._path)
             self._say(f"interrupted; the checkpoint is {self._path}; go on with {self._resume}")
-        elif isinstance(exception, KeyboardInterrupt):
+        elif self._before and isinstance(exception, KeyboardInterrupt):
             self._say(f"interrupted within a step: not saved; {self._path} is as it was, if it was there")
         self._give_back()
 

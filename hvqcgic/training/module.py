@@ -16,12 +16,14 @@ from torch import Tensor, nn
 
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.discriminator import PatchDiscriminator
-from hvqcgic.models.granularity import GranularityMap, granularity_map
+from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.picture_model import Codes
 from hvqcgic.models.quantiser import Quantised, perplexity
+from hvqcgic.models.selection import select_cells
 from hvqcgic.schedule import GRANULARITIES
 from hvqcgic.training.config import Stage, TrainingConfig, check_settings
+from hvqcgic.training.crops import Batch, CachedCrops
 from hvqcgic.training.losses import Distortion, Perceptual, adaptive_weight, discriminator_loss, distortion
 from hvqcgic.training.rate import (
     HyperLatentPriors,
@@ -121,40 +123,44 @@ class HvqModule(lightning.LightningModule):
         """Granularity maps at ratios drawn for each picture."""
         config = self.model.config
         ratios = draw_ratios(len(picture), config.default_ratios, self.options.favoured_share, generator=generator)
-        return granularity_map(picture, ratios, config.entropy_sigma)
+        return select_cells(config, picture, ratios)
 
-    def training_step(self, batch: Tensor, batch_index: int) -> None:
-        """One optimiser step on pictures (B, 3, H, W) in [0, 1]."""
+    def training_step(self, batch: Batch, batch_index: int) -> None:
+        """One optimiser step on pictures (B, 3, H, W) in [0, 1], or on crops whose features are known already."""
         generator = self.generator()
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
-        masks = self.masks(batch, generator)
+        known = isinstance(batch, CachedCrops)
+        picture = batch.picture if known else batch
+        masks = self.masks(picture, generator)
         started = bool(self.model.quantiser.initialised)
-        codes, features = self.quantise(batch, masks, generator)
-        self.take_step(self.loss(batch, masks, codes, features))
+        features = batch.features if known else self.features(picture)
+        codes = self.quantise(features, masks, generator)
+        self.take_step(self.loss(picture, masks, codes, features))
         if started:
             self.update_codebook(codes, generator)
         if (self.step_index + 1) % LOG_EVERY == 0 or self.step_index + 1 == self.options.steps:
             self.log_perplexity()
         self.step_index += 1
 
-    def quantise(
-        self, batch: Tensor, masks: GranularityMap, generator: torch.Generator
-    ) -> tuple[Codes, dict[str, Tensor]]:
-        """Codes and features; k-means starts the codebook at its step; till then they pass unquantised."""
+    def features(self, picture: Tensor) -> dict[str, Tensor]:
+        """Features of pictures (B, 3, H, W) in float32, (B, d, h_g, w_g) each; fixed in stage hyperprior."""
         with torch.set_grad_enabled(self.stage != "hyperprior"):
-            features = {g: y.float() for g, y in self.model.encoder(batch).items()}
+            return {g: y.float() for g, y in self.model.encoder(picture).items()}
+
+    def quantise(self, features: dict[str, Tensor], masks: GranularityMap, generator: torch.Generator) -> Codes:
+        """Codes of features; k-means starts the codebook at its step; till then they pass unquantised."""
         # Distances between codes are too fine for the half precision that the picture networks may run in.
-        with torch.set_grad_enabled(self.stage != "hyperprior"), torch.autocast(batch.device.type, enabled=False):
+        with torch.set_grad_enabled(self.stage != "hyperprior"), torch.autocast(self.device.type, enabled=False):
             if bool(self.model.quantiser.initialised):
                 codes = self.model.quantise(features, masks)
                 if self.stage == "joint" and self.options.rdo_choice > 0:
                     codes = choose_by_rate(self.model, features, masks, codes, self.options.rdo_choice)
-                return codes, features
+                return codes
             y = torch.cat([features[g].permute(0, 2, 3, 1)[masks[g][:, 0]] for g in GRANULARITIES])
             if self.step_index + 1 >= self.options.codebook_start:
                 self.model.quantiser.start(y.detach(), generator)
             blank = torch.zeros(len(y), dtype=torch.int64, device=y.device)
-            return self.model.lay_out(y, Quantised(y, blank, y.new_zeros(len(y))), masks), features
+            return self.model.lay_out(y, Quantised(y, blank, y.new_zeros(len(y))), masks)
 
     def update_codebook(self, codes: Codes, generator: torch.Generator) -> None:
         """Moves the codebook and counts its use."""

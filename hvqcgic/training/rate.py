@@ -45,7 +45,7 @@ class HyperLatentPriors(nn.Module):
     def __init__(self, channels: dict[str, int]) -> None:
         """Args: channels: of z for each granularity that has one."""
         super().__init__()
-        from hvqcgic.training.torchvision_shim import import_torchvision
+        from hvqcgic.torchvision_shim import import_torchvision
 
         import_torchvision()
         from compressai.entropy_models import EntropyBottleneck

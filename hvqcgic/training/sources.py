@@ -40,7 +40,7 @@ _LEAVES_TRAIN, _LEAVES_VAL, _LEAVES_SIDE_PX = 10, 2, 256
 
 
 class Shard(Protocol):
-    """Pictures that are read together. `names` can be told without decoding; `read` may find fewer pictures."""
+    """Pictures that are read together. `names` can be told without decoding; fewer pictures may be found."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -49,6 +49,10 @@ class Shard(Protocol):
 
     def read(self) -> list[np.ndarray]:
         """Decode the pictures: arrays (H, W, 3), uint8, sRGB, in the order of `names`."""
+        ...
+
+    def stream(self) -> Iterator[np.ndarray]:
+        """The same one by one, so that no more than one is held at a time."""
         ...
 
     def keep(self, names: Collection[str]) -> Shard:
@@ -65,6 +69,10 @@ class FolderShard:
 
     def read(self) -> list[np.ndarray]:
         """Decode the files; unreadable ones are left out with one warning."""
+        return list(self.stream())
+
+    def stream(self) -> Iterator[np.ndarray]:
+        """Decode file after file, likewise."""
         return _decode_all(str(self.folder), ((name, self.folder / name) for name in self.names))
 
     def keep(self, names: Collection[str]) -> FolderShard:
@@ -85,6 +93,10 @@ class TarShard:
         Raises:
             ConfigError: the file is no tar or is cut off.
         """
+        return list(self.stream())
+
+    def stream(self) -> Iterator[np.ndarray]:
+        """Decode member after member, likewise."""
         return _decode_all(str(self.path), ((name, io.BytesIO(data)) for name, data in self._members()))
 
     def keep(self, names: Collection[str]) -> TarShard:
@@ -108,7 +120,11 @@ class LeavesShard:
 
     def read(self) -> list[np.ndarray]:
         """Paint the pictures."""
-        return [dead_leaves(_LEAVES_SIDE_PX, np.random.default_rng([int(name)])) for name in self.names]
+        return list(self.stream())
+
+    def stream(self) -> Iterator[np.ndarray]:
+        """Paint picture after picture."""
+        return (dead_leaves(_LEAVES_SIDE_PX, np.random.default_rng([int(name)])) for name in self.names)
 
     def keep(self, names: Collection[str]) -> LeavesShard:
         """The same pictures, limited to the given names."""
@@ -222,18 +238,18 @@ def _expand(pattern: str) -> list[str]:
     return sorted(found)
 
 
-def _decode_all(place: str, items: Iterator[tuple[str, Path | io.BytesIO]]) -> list[np.ndarray]:
-    """Decode every picture that can be; one warning counts the others and names the first."""
-    pictures: list[np.ndarray] = []
+def _decode_all(place: str, items: Iterator[tuple[str, Path | io.BytesIO]]) -> Iterator[np.ndarray]:
+    """Decode every picture that can be; at the end one warning counts the others and names the first."""
     bad: list[str] = []
     for name, file in items:
         try:
-            pictures.append(_decode(file))
+            picture = _decode(file)
         except (PictureError, OSError):
             bad.append(name)
+        else:
+            yield picture
     if bad:
         warnings.warn(f"{place}: {len(bad)} unreadable pictures left out, the first is {bad[0]}", stacklevel=3)
-    return pictures
 
 
 def _decode(file: Path | io.BytesIO) -> np.ndarray:

@@ -19,7 +19,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import one_line, reason
-from hvqcgic.model_file import MODEL_SUFFIX, bundled_models
+from hvqcgic.model_file import MODEL_SUFFIX, bundled_models, find_model, read_summary
 from hvqcgic.training.callbacks import SaveEvery, ShowPictures, StopAtStep
 from hvqcgic.training.closing import StageResult
 from hvqcgic.training.config import Stage, TrainingConfig
@@ -76,6 +76,18 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def is_model(path: Path) -> bool:
     """Whether a start is a frozen model: one of the bundled ones by its name, or a model file."""
     return str(path) in bundled_models() or path.suffix == MODEL_SUFFIX
+
+
+def model_options(path: Path) -> dict[str, Any]:
+    """The model options of what a training starts from, in the form of `ModelConfig.to_dict`.
+
+    Raises:
+        ConfigError: the file is no checkpoint.
+        ModelError: there is no such model, or its file is damaged.
+    """
+    if is_model(path):
+        return read_summary(find_model(path)).config
+    return read_checkpoint(path)["hyper_parameters"]["model"]
 
 
 def load_weights(module: HvqModule, paths: Sequence[Path]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hvqcgic.models.granularity import GranularityMap, Ratios, granularity_map, pad_to_cells
+from hvqcgic.models.granularity import GranularityMap, Ratios, pad_to_cells
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.picture_model import Codes
+from hvqcgic.models.selection import select_cells
 from hvqcgic.training.losses import Perceptual
 from hvqcgic.training.rate import HyperLatentPriors, Rate, arithmetic_lengths, estimate_rate, static_bits
 
@@ -53,7 +54,7 @@ def measure(
     with torch.autocast(picture.device.type, enabled=False):
         height, width = picture.shape[-2:]
         padded = pad_to_cells(picture[None])
-        masks = granularity_map(padded, [ratios], model.config.entropy_sigma)
+        masks = select_cells(model.config, padded, [ratios])
         features = model.encoder(padded)
         codes = model.quantise(features, masks)
         rate = estimate_rate(model, priors, features, masks, codes) if priors is not None else None

@@ -50,6 +50,23 @@ def cached_model(make_model: Callable[..., Any], form: str, decoder_prior: bool,
     return MODELS[key]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_sixteen_thousand_codes_round_trip_on_one_thread_and_more(
+    form: str, make_model: Callable[..., Any], make_picture: Callable[..., Any]
+) -> None:
+    frozen = make_model(form=form, codes=16384, spread=3.0)
+    model, picture = load(frozen), make_picture(frozen, 4, 5, (0.2, 0.4))
+    encoded = model.encode(picture.masks, picture.indices, picture.z, mode="adaptive")
+    assert same(decode(model, picture, encoded.sections, "adaptive"), picture)
+    torch.set_num_threads(2)
+    try:
+        assert model.encode(picture.masks, picture.indices, picture.z, mode="adaptive") == encoded
+        assert same(decode(model, picture, encoded.sections, "adaptive"), picture)
+    finally:
+        torch.set_num_threads(1)
+    assert -16 < 8 * len(encoded.sections[0]) - encoded.estimated_bits < 0.001 * encoded.estimated_bits + 16
+
+
 @settings(max_examples=25)
 @given(
     st.integers(0, 2**20),

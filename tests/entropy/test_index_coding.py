@@ -40,7 +40,7 @@ def naive_input(model: EntropyModel, picture: Any, step: Any, done: dict[str, ND
                         known[0, row, column] = 4096
     hints = []
     if granularity in model.walk.synthesis:
-        sent = model._sent(picture.masks, picture.z)[granularity]
+        sent = model.sent(picture.masks, picture.z)[granularity]
         plane = model.walk.synthesis[granularity].forward(torch.from_numpy(sent * 4096.0)[None])[0]
         hints = [plane.numpy()[:, :h, :w]]
     masks = np.stack([regrid(picture.masks[g], g, granularity) for g in GRANULARITIES]) * 4096.0
@@ -70,7 +70,7 @@ def test_every_pass_sees_what_the_format_says(
         names.append(step.name)
         return picture.indices[step.granularity][cells.ranks]
 
-    result = model.walk.run(picture.masks, model._sent(picture.masks, picture.z), resolve)
+    result = model.walk.run(picture.masks, model.sent(picture.masks, picture.z), resolve)
     assert names == list(schedule)
     for granularity in GRANULARITIES:
         assert done[granularity].all()

@@ -20,7 +20,9 @@ def codes_like(masks: GranularityMap, width: int = 3, seed: int = 0) -> dict[str
 
 
 def decoder(**backbone: bool) -> ConditionalDecoder:
-    return build(variant(backbone=backbone)).decoder
+    found = build(variant(backbone=backbone)).decoder
+    assert isinstance(found, ConditionalDecoder)
+    return found
 
 
 def centred(step: int, side: int) -> Tensor:

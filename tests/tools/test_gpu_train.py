@@ -51,10 +51,7 @@ def pictures(tmp_path: Path) -> Path:
         for i in range(4):
             buffer = io.BytesIO()
             Image.fromarray(generator.integers(0, 256, (48, 64, 3), np.uint8)).save(buffer, "PNG")
-            info = tarfile.TarInfo(f"{i}.png")
-            info.size = buffer.tell()
-            buffer.seek(0)
-            tar.addfile(info, buffer)
+            add_member(tar, f"{i}.png", buffer.getvalue())
     Image.fromarray(generator.integers(0, 256, (48, 64, 3), np.uint8)).save(folder / "val.png")
     return folder
 
@@ -96,6 +93,27 @@ def test_a_training_that_is_refused_fails_with_its_own_code(pictures: Path, tmp_
     assert done.returncode == 2
     assert "crop_px is 20" in done.stdout
     assert "the training failed with code 2" in done.stderr
+
+
+@pytest.mark.parametrize("resumed", [False, True], ids=["fresh", "resumed"])
+def test_a_time_too_short_for_one_step_fails_and_leaves_earlier_pieces(
+    pictures: Path, tmp_path: Path, resumed: bool
+) -> None:
+    (tmp_path / "out").mkdir()
+    with tarfile.open(tmp_path / "out" / "run.tar.00", "w") as tar:
+        add_member(tar, "run/backbone.ckpt", b"an earlier training")
+    before = (tmp_path / "out" / "run.tar.00").read_bytes()
+    assert pack(tmp_path / "gpu", pictures, *(["--resume", tmp_path / "out"] if resumed else [])) == 0
+    done = run(ROOT / "tools" / "gpu_train.sh", tmp_path / "gpu", 0.005, tmp_path / "out", *OPTIONS)
+    assert done.returncode == 124
+    assert done.stderr.splitlines()[-1].startswith("gpu_train: 0.005 minutes were up before the first step was taken")
+    assert (tmp_path / "out" / "run.tar.00").read_bytes() == before
+
+
+def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
 
 
 def test_a_folder_that_was_not_packed_is_refused(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.rate import HyperLatentPriors
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
-LARGEST = {"tiny": 3_000_000, "base": 8_000_000}
+LARGEST = {"tiny": 3_000_000, "base": 8_000_000, "control-gic": 132_000_000}
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.picture_model import Codes
 from hvqcgic.training.config import Stage, TrainingConfig
+from hvqcgic.training.crops import Batch
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.stages import Machine, load_weights, make_trainer, run_stage
@@ -56,7 +57,7 @@ class Pictures(PictureDataModule):
         super().__init__(str(folder), **quick | changes)
         self.interrupt_at = interrupt_at
 
-    def on_after_batch_transfer(self, batch: Tensor, dataloader_idx: int) -> Tensor:
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         if self.batches_used == self.interrupt_at:
             os.kill(os.getpid(), signal.SIGINT)
         return super().on_after_batch_transfer(batch, dataloader_idx)

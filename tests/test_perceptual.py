@@ -1,4 +1,4 @@
-"""LPIPS as a loss: published values, silence, and one clear line where weights are missing."""
+"""LPIPS: published values, silence, and one clear line where weights are missing."""
 
 import urllib.error
 from pathlib import Path
@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from hvqcgic import perceptual
 from hvqcgic.errors import ConfigError
-from hvqcgic.training import perceptual
-from hvqcgic.training.perceptual import WEIGHT_FILES, PerceptualWeightsMissing, load_lpips, weights_path
+from hvqcgic.perceptual import WEIGHT_FILES, load_lpips, weights_path
+from hvqcgic.torch_cache import WeightsMissing
 
 
 @pytest.fixture
@@ -71,11 +72,11 @@ def test_missing_weights_are_one_line_with_the_way_out(tmp_path: Path, monkeypat
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    with pytest.raises(PerceptualWeightsMissing) as caught:
+    with pytest.raises(WeightsMissing) as caught:
         load_lpips("alex")
     text = str(caught.value)
     assert "\n" not in text
-    for part in (str(tmp_path), WEIGHT_FILES["alex"], "TORCH_HOME", "--perceptual none", "no net here"):
+    for part in (str(tmp_path), WEIGHT_FILES["alex"], "TORCH_HOME", "no net here"):
         assert part in text
 
 
@@ -85,7 +86,7 @@ def test_damaged_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     path = weights_path("squeeze")
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
-    with pytest.raises(PerceptualWeightsMissing, match="not usable as LPIPS backbone") as caught:
+    with pytest.raises(WeightsMissing, match="not usable as LPIPS backbone") as caught:
         load_lpips("squeeze")
     assert "\n" not in str(caught.value)
 

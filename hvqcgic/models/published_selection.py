@@ -1,0 +1,117 @@
+"""Control-GIC's published selection of cells, quirks included: for models that are to repeat its masks.
+
+Differences from `hvqcgic.models.granularity`, which is what this project uses otherwise:
+
+    threshold   coarse is what lies strictly below the k-th lowest entropy, so one cell fewer than asked for, and with
+                ties at the threshold fewer still: a flat picture gets no coarse cell at all and costs the most
+    medium      the threshold counts coarse cells in, so normally three cells more than asked for
+    entropy     sigma 0.01 against bins 0.065 apart in [-1, 1]: that of a flat patch depends on its grey level
+    mode        decided by exact comparison of shares with zero, in double arithmetic: 1 - 0.7 - 0.3 is not zero
+
+The published code shares thresholds over a batch; here each picture has its own, which is the same for the batches of
+one picture that it codes.
+
+Source: Control-GIC, eq. 1-3, as its published code computes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hvqcgic.models.granularity import GranularityMap, Ratios, repeat
+
+SIGMA = 0.01
+BINS = 32
+GREY = (0.2989, 0.5870, 0.1140)
+BAND_PIXELS = 1 << 18
+"""Pixels whose kernels, 32 numbers each, are held at once."""
+
+
+@dataclass(frozen=True)
+class PatchEntropies:
+    """Entropies of a batch of pictures, float32, in nats: of 16 px patches, (B, H/16, W/16), and of 8 px patches."""
+
+    of_16: Tensor
+    of_8: Tensor
+
+
+def published_map(values: Tensor, ratios: list[Ratios]) -> GranularityMap:
+    """The granularity map of each picture.
+
+    Args:
+        values: (B, 3, H, W), in the range that the network sees; H and W multiples of 16.
+        ratios: one (fine, medium, coarse) for each picture.
+    """
+    entropies = patch_entropies(values)
+    maps = [
+        select(of_16, of_8, medium=medium, coarse=coarse)
+        for of_16, of_8, (_, medium, coarse) in zip(entropies.of_16, entropies.of_8, ratios, strict=True)
+    ]
+    coarse, medium, fine = (torch.cat([getattr(found, g) for found in maps]) for g in ("coarse", "medium", "fine"))
+    return GranularityMap(coarse, medium, fine)
+
+
+def patch_entropies(values: Tensor) -> PatchEntropies:
+    """Entropy of the smoothed grey histogram of every patch.
+
+    Kernels and sums are float64, so that patches of equal content have equal entropies wherever they lie; 0 log 0 is 0,
+    where the published code adds 1e-40, which is lost where processors flush subnormal numbers.
+
+    Args:
+        values: (B, 3, H, W); H and W multiples of 16.
+    """
+    weights = values.new_tensor(GREY).view(1, 3, 1, 1)
+    grey = (values * weights).sum(1)
+    batch, height, width = grey.shape
+    rows = max(16, BAND_PIXELS // (batch * width) // 16 * 16)
+    density = torch.cat([_densities(band) for band in grey.split(rows, 1)], 1)
+    of_16 = density.view(batch, height // 16, 2, width // 16, 2, BINS).mean((2, 4))
+    return PatchEntropies(_entropy(of_16), _entropy(density))
+
+
+def _densities(grey: Tensor) -> Tensor:
+    """Mean kernel of every 8 px patch and bin, (B, h / 8, w / 8, 32), float64, of grey values (B, h, w)."""
+    batch, height, width = grey.shape
+    bins = torch.linspace(-1, 1, BINS, device=grey.device)
+    distance = (grey[..., None] - bins).double() / SIGMA
+    kernel = distance.square_().mul_(-0.5).exp_()
+    return kernel.view(batch, height // 8, 8, width // 8, 8, BINS).mean((2, 4))
+
+
+def _entropy(density: Tensor) -> Tensor:
+    share = density / density.sum(-1, keepdim=True)
+    return -torch.xlogy(share, share).sum(-1).float()
+
+
+def select(of_16: Tensor, of_8: Tensor, *, medium: float, coarse: float) -> GranularityMap:
+    """The granularity map of one picture.
+
+    Args:
+        of_16: entropies of its 16 px patches, (h, w).
+        of_8: entropies of its 8 px patches, (2 h, 2 w).
+        medium: share of medium cells; all that is neither medium nor coarse is fine.
+        coarse: share of coarse cells.
+    """
+    fine = 1 - coarse - medium
+    mask_c, mask_m = torch.zeros_like(of_16, dtype=torch.bool), torch.zeros_like(of_8, dtype=torch.bool)
+    if coarse != 0 and (medium != 0 or fine != 0):
+        mask_c = of_16 < _threshold(of_16, round(of_16.numel() * coarse))
+    elif coarse != 0:
+        mask_c = ~mask_c
+    covered = repeat(mask_c, 2)
+    if medium != 0 and fine != 0:
+        # Coarse cells count as the lowest ones; with none asked for, this is the plain count of medium cells.
+        wanted = round(4 * of_16.numel() * coarse + of_8.numel() * medium)
+        mask_m = (of_8 < _threshold(of_8 * ~covered, wanted)) & ~covered
+    elif medium != 0:
+        mask_m = ~covered
+    mask_f = ~(repeat(covered, 2) | repeat(mask_m, 2))
+    return GranularityMap(mask_c[None, None], mask_m[None, None], mask_f[None, None])
+
+
+def _threshold(entropies: Tensor, count: int) -> Tensor:
+    """The `count`-th lowest entropy; the lowest where none is asked for."""
+    return entropies.flatten().sort().values[max(count - 1, 0)]

@@ -1,0 +1,129 @@
+"""Training batches of stage hyperprior from cached features (see `feature_cache.py`): no encoder runs in a step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import numpy as np
+import torch
+from rich.console import Console
+
+from hvqcgic.commands.terminal import progress_bar
+from hvqcgic.errors import ConfigError
+from hvqcgic.training.crops import CachedCrops
+from hvqcgic.training.data import PictureDataModule, TrainBatches, in_random_order
+from hvqcgic.training.feature_cache import CELL_PX, Entry, FeatureCache, check_folder, parts_of
+from hvqcgic.training.module import HvqModule
+from hvqcgic.training.sources import Shard
+
+
+class CachedStream:
+    """Endless training batches, windows of the features of whole pictures at multiples of 16 px.
+
+    They differ from crops that an encoder sees (`CropStream`): features near a window's edge have seen what is beyond
+    it, as those of a file do, where those of a crop have seen padding; attention and normalisation have seen the whole
+    picture; and there are no flips and no downscaled crops, as an encoder does not commute with either. The granularity
+    map is drawn from the window, as it is from a crop.
+    """
+
+    def __init__(
+        self, entries: Sequence[Entry], crop_px: int, batch_size: int, *, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        """Cut windows from entries.
+
+        Args:
+            entries: of the training pictures, at least one; none smaller than a window.
+            crop_px: side of the windows in pixels, a multiple of 16.
+            batch_size: windows a batch.
+            seed: seeds order and places.
+            device: where batches go.
+        """
+        self._entries, self._cells, self._batch_size = tuple(entries), crop_px // CELL_PX, batch_size
+        self._seed, self._device = seed, torch.device(device)
+
+    def batch(self, number: int) -> CachedCrops:
+        """Batch `number`, counted from 0.
+
+        Determinism: a pure function of the seed and the number for given entries; same-device.
+        """
+        generator = np.random.default_rng([self._seed, 1, number])
+        samples = number * self._batch_size + np.arange(self._batch_size)
+        windows = []
+        for place in in_random_order(samples, len(self._entries), (self._seed, 2)):
+            entry = self._entries[place]
+            row, column = generator.integers(0, [entry.rows - self._cells + 1, entry.columns - self._cells + 1])
+            windows.append(entry.window(int(row), int(column), self._cells))
+        stacked = {
+            name: torch.from_numpy(np.stack([window[name] for window in windows])).to(self._device)
+            for name in windows[0]
+        }
+        picture = stacked.pop("picture").to(torch.float32) / 255
+        return CachedCrops(picture, stacked)
+
+
+class CachedPictures(PictureDataModule):
+    """As `PictureDataModule`, but training batches come from a cache, which is filled before the first of them."""
+
+    def __init__(self, folder: Path, data: str | None, val: str | None, **settings: Any) -> None:
+        """Check the settings, and whether the cache can be written to.
+
+        Args:
+            folder: of the cache.
+            data: training pictures, see `PictureDataModule`.
+            val: validation pictures, likewise.
+            **settings: of `PictureDataModule`; `downscale` and `memory_mb` have no effect.
+        Raises:
+            ConfigError: as `PictureDataModule`.
+            OutputError: the cache cannot be written to.
+        """
+        super().__init__(data, val, **settings)
+        check_folder(folder)
+        self._folder, self._shards = folder, ()
+        self._console = Console(stderr=True)
+
+    def train_dataloader(self) -> TrainBatches:
+        """Endless `CachedCrops` on the trainer's device.
+
+        Raises:
+            ConfigError: no training picture can be read.
+            OutputError: the cache cannot be written to, or is full.
+        """
+        self.setup()
+        assert self.trainer is not None
+        module = self.trainer.lightning_module
+        assert isinstance(module, HvqModule)
+        entries = self._fill(FeatureCache(self._folder, module.model), self.trainer)
+        stream = CachedStream(entries, self.crop_px, self.batch_size, seed=self.seed, device=module.device)
+        return TrainBatches(self, stream.batch)
+
+    def _open(self, shards: Sequence[Shard]) -> None:
+        """Keep the shards for `train_dataloader`: only then the backbone has its weights and its device."""
+        self._shards = tuple(shards)
+
+    def _fill(self, cache: FeatureCache, trainer: lightning.Trainer) -> list[Entry]:
+        """Entries of all training pictures; one picture is held at a time, and what is done stays on the disk."""
+        entries: list[Entry] = []
+        total = sum(len(shard.names) for shard in self._shards)
+        try:
+            with progress_bar("features", total) as advance:
+                for shard in self._shards:
+                    for picture in shard.stream():
+                        entries += [cache.entry(part) for part in parts_of(picture, self.crop_px)]
+                        advance("")
+                        if trainer.received_sigterm:
+                            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            self._say(f"interrupted: features of {len(entries)} pictures are kept; the same command goes on from there")
+            raise
+        if not entries:
+            raise ConfigError(f"{self.data}: no training picture can be read; give others with --data")
+        again = f", {cache.repaired} of them damaged before" if cache.repaired else ""
+        computed = cache.computed + cache.repaired
+        self._say(f"features of {len(entries)} pictures: {cache.read} read, {computed} computed{again}; {cache.folder}")
+        return entries
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True, highlight=False, markup=False)

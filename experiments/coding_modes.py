@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from common import RATIOS
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -31,13 +32,12 @@ from hvqcgic.bitstream.container import MODES
 from hvqcgic.codec import Codec
 from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
 from hvqcgic.models.granularity import Ratios
+from hvqcgic.perceptual import load_lpips
 from hvqcgic.picture import read_picture
 from hvqcgic.training.export import load_module
 from hvqcgic.training.losses import Perceptual
-from hvqcgic.training.perceptual import load_lpips
 from hvqcgic.training.validation import measure
 
-RATIOS: tuple[Ratios, ...] = ((0.5, 0.4, 0.1), (0.1, 0.8, 0.1), (0.0, 0.5, 0.5))
 PARTS = ("map", "z", "coarse", "medium", "fine", "container")
 Row = dict[str, Any]
 

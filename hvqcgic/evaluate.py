@@ -1,0 +1,8 @@
+"""`python -m hvqcgic.evaluate`: see `hvqcgic.evaluation.cli`."""
+
+import sys
+
+from hvqcgic.evaluation.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

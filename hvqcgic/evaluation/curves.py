@@ -1,0 +1,167 @@
+"""From the rows of a run, and published files, to mean curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from hvqcgic.evaluation.published import PublishedCurve, read_published
+from hvqcgic.evaluation.rate_distortion import Array
+from hvqcgic.evaluation.results import Row, Run, SetMetrics, metric_names, read_rows, read_run
+
+LEAST_SHARE = 0.5
+"""Share of the largest point's pictures that a point must have to count: where a run was interrupted it may not."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A codec's mean over pictures at each of its points.
+
+    Attributes:
+        codec: its name.
+        points: labels, by rising bpp.
+        bpp: mean at each point, (points,).
+        metrics: mean at each point by metric name, (points,); NaN where a point has no value.
+        by_picture: values before the mean, (pictures, points), by metric name and "bpp"; empty for published curves.
+        published: where the numbers come from, or None for what this run measured.
+    """
+
+    codec: str
+    points: tuple[str, ...]
+    bpp: Array
+    metrics: dict[str, Array]
+    by_picture: dict[str, Array]
+    published: PublishedCurve | None = None
+
+    def of(self, metric: str) -> tuple[Array, Array]:
+        """Rates, and values of a metric, of the points that have it."""
+        known = ~np.isnan(self.metrics[metric])
+        return self.bpp[known], self.metrics[metric][known]
+
+
+@dataclass(frozen=True)
+class Curves:
+    """All curves of a run.
+
+    Attributes:
+        curves: measured ones in the order of the run, then published ones.
+        pictures: over which the means go: those that every codec has at every point that counts.
+        metrics: names of what this run measured; where it measured nothing, of what is published.
+        notes: on what was left out, a sentence each.
+    """
+
+    curves: tuple[Curve, ...]
+    pictures: tuple[str, ...]
+    metrics: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def drawn_bpp(self) -> float | None:
+        """Rate up to which curves are drawn, a quarter beyond what was measured; None where nothing was."""
+        measured = [float(curve.bpp.max()) for curve in self.curves if curve.published is None]
+        return 1.25 * max(measured) if measured else None
+
+
+def read_curves(folder: Path) -> Curves:
+    """All curves of a run's folder; published files that it names are read again.
+
+    Raises:
+        ConfigError: there are no results in the folder, or a published file cannot be read.
+    """
+    run = read_run(folder)
+    return curves_of(read_rows(folder), run, [read_published(path) for path in run.published])
+
+
+def curves_of(rows: Sequence[Row], run: Run, published: Sequence[PublishedCurve] = ()) -> Curves:
+    """Mean curves of rows and published ones.
+
+    Args:
+        rows: of a run; failed ones are left out of the means.
+        run: for metrics of whole sets.
+        published: beside them.
+    """
+    counted, notes = _counted(rows)
+    pictures = list(dict.fromkeys(row.picture for row in counted))
+    having = {key: {row.picture for row in group} for key, group in _groups(counted).items()}
+    common = [picture for picture in pictures if all(picture in group for group in having.values())]
+    if counted and len(common) < len(pictures):
+        notes.append(
+            f"means are over {len(common)} of {len(pictures)} pictures: those that every codec has at every point"
+        )
+    names = metric_names(counted)
+    chosen = [row for row in counted if row.picture in set(common)]
+    sets = {(item.codec, item.point): item for item in run.set_metrics} if common == list(run.pictures) else {}
+    measured = [_measured(codec, chosen, common, names, sets) for codec in dict.fromkeys(row.codec for row in chosen)]
+    others = _distinct([_published(curve) for curve in published], {curve.codec for curve in measured})
+    all_names = dict.fromkeys(name for curve in measured or others for name in curve.metrics)
+    return Curves((*measured, *others), tuple(common), tuple(all_names), tuple(notes))
+
+
+def _groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.codec, row.point), []).append(row)
+    return groups
+
+
+def _counted(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
+    """Rows that worked, of points that have enough of the pictures, and notes on the others."""
+    working = [row for row in rows if row.ok]
+    notes = [f"{len(rows) - len(working)} of {len(rows)} rows failed"] if len(working) < len(rows) else []
+    groups = _groups(working)
+    needed = LEAST_SHARE * max(map(len, groups.values()), default=0)
+    kept: list[Row] = []
+    for (codec, point), group in groups.items():
+        if len(group) >= needed:
+            kept += group
+        else:
+            notes.append(f"{codec} at {point} has {len(group)} pictures only and is left out of the curves")
+    return kept, notes
+
+
+def _measured(
+    codec: str,
+    rows: Sequence[Row],
+    pictures: Sequence[str],
+    names: Sequence[str],
+    sets: dict[tuple[str, str], SetMetrics],
+) -> Curve:
+    """The curve of one codec over pictures that it has at every point."""
+    groups = {
+        point: {row.picture: row for row in group} for (name, point), group in _groups(rows).items() if name == codec
+    }
+    bpp = {point: float(np.mean([group[p].bpp for p in pictures])) for point, group in groups.items()}
+    points = sorted(groups, key=lambda point: bpp[point])
+    table = [[groups[point][picture] for point in points] for picture in pictures]
+    by_picture = {name: np.array([[row.metrics.get(name, np.nan) for row in line] for line in table]) for name in names}
+    by_picture = {name: values for name, values in by_picture.items() if not np.isnan(values).all()}
+    metrics = {name: values.mean(0) for name, values in by_picture.items()}
+    for name in dict.fromkeys(name for item in sets.values() for name in item.metrics):
+        found = [sets[codec, point].metrics.get(name, np.nan) if (codec, point) in sets else np.nan for point in points]
+        if not np.isnan(found).all():
+            metrics[name] = np.array(found)
+    by_picture["bpp"] = np.array([[row.bpp for row in line] for line in table])
+    return Curve(codec, tuple(points), np.array([bpp[point] for point in points]), metrics, by_picture)
+
+
+def _published(curve: PublishedCurve) -> Curve:
+    names = dict.fromkeys(name for point in curve.points for name in point.metrics)
+    metrics = {name: np.array([point.metrics.get(name, np.nan) for point in curve.points]) for name in names}
+    bpp = np.array([point.bpp for point in curve.points])
+    return Curve(f"{curve.name} (published)", tuple(p.label for p in curve.points), bpp, metrics, {}, curve)
+
+
+def _distinct(curves: Sequence[Curve], taken: set[str]) -> list[Curve]:
+    """The curves under names that differ, where two files or a codec share one."""
+    renamed = []
+    for curve in curves:
+        name, count = curve.codec, 1
+        while name in taken:
+            count += 1
+            name = f"{curve.codec} {count}"
+        taken.add(name)
+        renamed.append(replace(curve, codec=name))
+    return renamed

@@ -1,0 +1,34 @@
+"""The metrics of pictures. A new one is a class derived from `Metric`, in a file of this folder."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from hvqcgic.evaluation.metrics.base import Metric, MetricOptions, MetricUnavailable, NotMeasurable, Picture
+from hvqcgic.evaluation.metrics.learned_quality import ClipIqa, Maniqa
+from hvqcgic.evaluation.metrics.niqe import Niqe
+from hvqcgic.evaluation.metrics.perceptual import (
+    Dists,
+    LpipsAlex,
+    LpipsAlexRescale,
+    LpipsAlexShift,
+    LpipsSqueeze,
+    LpipsVgg,
+)
+from hvqcgic.evaluation.metrics.pixels import MsSsim, Psnr
+from hvqcgic.torchvision_shim import import_torchvision
+
+# torchmetrics, lpips and others import torchvision, each in its own way: it must be importable before any of them is.
+with suppress(ImportError):
+    import_torchvision()
+
+__all__ = ["METRICS", "Metric", "MetricOptions", "MetricUnavailable", "NotMeasurable", "Picture"]
+
+METRICS: dict[str, type[Metric]] = {
+    kind.name: kind
+    for kind in (
+        *(Psnr, MsSsim, LpipsAlex, LpipsSqueeze, LpipsVgg, LpipsAlexShift, LpipsAlexRescale, Dists, Niqe),
+        *(ClipIqa, Maniqa),
+    )
+}
+"""By name, in the order of the columns."""

@@ -1,0 +1,156 @@
+"""LPIPS with three networks, LPIPS of moved pictures, and DISTS.
+
+A metric that a codec was trained on can be fooled. So LPIPS (alex), which trainings use, is also measured where the
+codec cannot have prepared for it: after a shift of both pictures by half a pixel, after scaling both to 0.9, and with
+networks that no training here uses.
+"""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+from functools import cache
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hvqcgic.evaluation.metrics.base import Metric, MetricOptions, MetricUnavailable, Picture
+from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, fetch_backbone, load_lpips
+from hvqcgic.torch_cache import WeightsMissing
+
+_RESCALE = 0.9
+
+
+class _LpipsMetric(Metric):
+    """LPIPS v0.1 (Zhang et al. 2018), lower is better."""
+
+    net: ClassVar[str] = "alex"
+
+    def __init__(self, options: MetricOptions) -> None:
+        """Load the network."""
+        super().__init__(options)
+        try:
+            self._lpips = _load_lpips(self.net, options.device)
+        except WeightsMissing as error:
+            raise MetricUnavailable(str(error)) from error
+
+    @torch.inference_mode()
+    def measure(self, original: Picture, decoded: Picture) -> float:
+        """Distance, 0 for equal pictures."""
+        original.need_side(self._least_side_px())
+        reference = original.remember(self.name, lambda: self._features(original))
+        return float(self._lpips.distance(self._features(decoded), reference))
+
+    def _features(self, picture: Picture) -> list[Tensor]:
+        return self._lpips.features(self._move(picture.tensor))
+
+    def _least_side_px(self) -> int:
+        return SMALLEST_SIDE_PX
+
+    def _move(self, picture: Tensor) -> Tensor:
+        return picture
+
+
+class LpipsAlex(_LpipsMetric):
+    """On AlexNet, which trainings use."""
+
+    name = "lpips_alex"
+
+
+class LpipsVgg(_LpipsMetric):
+    """On VGG-16."""
+
+    name = "lpips_vgg"
+    net = "vgg"
+
+
+class LpipsSqueeze(_LpipsMetric):
+    """On SqueezeNet."""
+
+    name = "lpips_squeeze"
+    net = "squeeze"
+
+
+class LpipsAlexShift(_LpipsMetric):
+    """After a shift of both pictures by half a pixel down and right (bilinear)."""
+
+    name = "lpips_alex_shift"
+
+    def _move(self, picture: Tensor) -> Tensor:
+        return half_pixel_shift(picture)
+
+    def _least_side_px(self) -> int:
+        return SMALLEST_SIDE_PX + 1
+
+
+class LpipsAlexRescale(_LpipsMetric):
+    """After scaling both pictures to 0.9 of their sides (bicubic, antialiased)."""
+
+    name = "lpips_alex_rescale"
+
+    def _move(self, picture: Tensor) -> Tensor:
+        return rescale(picture)
+
+    def _least_side_px(self) -> int:
+        return int(SMALLEST_SIDE_PX / _RESCALE) + 1
+
+
+class Dists(Metric):
+    """DISTS (Ding et al. 2020) on VGG-16, lower is better."""
+
+    name = "dists"
+
+    def __init__(self, options: MetricOptions) -> None:
+        """Load the network."""
+        super().__init__(options)
+        self._dists = _load_dists(options.device)
+
+    @torch.inference_mode()
+    def measure(self, original: Picture, decoded: Picture) -> float:
+        """Distance, 0 for equal pictures."""
+        original.need_side(SMALLEST_SIDE_PX)
+        features = self._dists.forward_once
+        kept = original.remember(self.name, lambda: features(original.tensor))
+        # The package computes both pictures' features at each call; those of the original are given to it instead.
+        self._dists.forward_once = lambda x: kept if x is original.tensor else features(x)
+        try:
+            return float(self._dists(original.tensor, decoded.tensor))
+        finally:
+            self._dists.forward_once = features
+
+
+def half_pixel_shift(picture: Tensor) -> Tensor:
+    """A picture seen half a pixel further down and right, bilinear: (B, C, H, W) to (B, C, H - 1, W - 1)."""
+    return F.avg_pool2d(picture, 2, stride=1)
+
+
+def rescale(picture: Tensor) -> Tensor:
+    """A picture at 0.9 of its sides, rounded down: bicubic, antialiased, within [0, 1]."""
+    size = [int(side * _RESCALE) for side in picture.shape[-2:]]
+    return F.interpolate(picture, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
+
+
+@cache
+def _load_lpips(net: str, device: str) -> Lpips:
+    return load_lpips(net).to(device)
+
+
+@cache
+def _load_dists(device: str) -> Any:
+    """The package's network, in evaluation mode."""
+    try:
+        path = fetch_backbone("vgg", what="DISTS backbone")
+    except WeightsMissing as error:
+        raise MetricUnavailable(str(error)) from error
+    with warnings.catch_warnings():
+        # The package still asks torchvision for `pretrained=True`, which warns.
+        warnings.simplefilter("ignore")
+        from DISTS_pytorch import DISTS
+
+        try:
+            return DISTS().eval().to(device)
+        except (OSError, RuntimeError, KeyError, ValueError, EOFError, pickle.UnpicklingError) as error:
+            reason = str(error).partition("\n")[0]
+            raise MetricUnavailable(f"{path}: not usable for DISTS ({reason}); delete it and start again") from error

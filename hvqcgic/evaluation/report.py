@@ -1,0 +1,146 @@
+"""The report of a run as one HTML file: curves, BD-rates, and a viewer of the pictures.
+
+Script, style and numbers stand in the file itself, and its security policy forbids the network. The pictures lie beside
+it in DIR/pictures, or inside it as data URIs where that is asked for: a Kodak run has hundreds of megabytes of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+import numpy as np
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.evaluation.bd_rates import BdRates, bd_rates
+from hvqcgic.evaluation.curves import Curve, read_curves
+from hvqcgic.evaluation.names import COLOURS, in_order, metric_label
+from hvqcgic.evaluation.rate_distortion import lower_is_better
+from hvqcgic.evaluation.results import Row, Run, bits_path, decoded_path, map_path, original_path, read_rows, read_run
+from hvqcgic.files import write_atomically
+
+Embed = Literal["all"] | Sequence[str]
+"""Pictures to put into the file: all, or those of these names."""
+
+SCRIPTS = ("format.js", "charts.js", "tables.js", "viewer.js", "main.js")
+
+
+def write_report(folder: Path, *, rates: BdRates | None = None, embed: Embed = ()) -> Path:
+    """Write DIR/report.html from the results in DIR.
+
+    Args:
+        folder: DIR, with points.json, run.json and pictures.
+        rates: BD-rates of this run; None to compute them here, with a bootstrap of seed 0.
+        embed: "all", or names of pictures to put into the file; the others lie beside it.
+    Returns:
+        the file written.
+    Raises:
+        ConfigError: there are no results in the folder, no curve, or no such picture.
+        OutputError: the file cannot be written.
+    """
+    run, rows, curves = read_run(folder), read_rows(folder), read_curves(folder)
+    rates = rates or bd_rates(curves, generator=np.random.default_rng(0))
+    pictures = _pictures(folder, run, rows, _placed(folder, embed, {row.picture for row in rows}))
+    data = {
+        "title": folder.resolve().name,
+        "metrics": [
+            {"name": m, "label": metric_label(m), "lower": lower_is_better(m)} for m in in_order(curves.metrics)
+        ],
+        "colours": COLOURS,
+        "curves": [_curve(curve) for curve in curves.curves],
+        "drawn_bpp": curves.drawn_bpp,
+        "averaged": list(curves.pictures),
+        "notes": list(curves.notes),
+        "bd": {"anchor": rates.anchor, "draws": rates.draws, "entries": [entry.to_dict() for entry in rates.entries]},
+        "rows": [_row(row) for row in rows],
+        "run": {"specs": run.specs, "settings": run.settings, "versions": run.versions, "missing": run.metric_notes},
+        "embedded": embed if embed == "all" else list(embed),
+        **pictures,
+    }
+    path = folder / "report.html"
+    write_atomically(path, _page(data).encode(), force=True)
+    return path
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    published = curve.published
+    return {
+        "codec": curve.codec,
+        "points": list(curve.points),
+        "bpp": [_number(value) for value in curve.bpp],
+        "metrics": {name: [_number(value) for value in values] for name, values in curve.metrics.items()},
+        "published": None
+        if published is None
+        else {key: getattr(published, key) for key in ("source", "dataset", "notes", "read_from")},
+    }
+
+
+def _row(row: Row) -> dict[str, Any]:
+    metrics = {name: _number(value) for name, value in row.metrics.items()}
+    return asdict(row) | {"metrics": metrics}
+
+
+def _number(value: float) -> float | None:
+    """A number that JSON can hold, with as many digits as anyone reads."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _placed(folder: Path, embed: Embed, names: set[str]) -> Callable[[str, Path], str | None]:
+    """Gives the address of a picture file for the picture's name: relative, or a data URI; None where it is missing."""
+    chosen = names if embed == "all" else set(embed)
+    if unknown := sorted(chosen - names):
+        raise ConfigError(f"embed: there is no picture {unknown[0]!r} in this run; use {', '.join(sorted(names))}")
+
+    def place(name: str, path: Path) -> str | None:
+        if not path.is_file():
+            return None
+        if name in chosen:
+            return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+        return quote(path.relative_to(folder).as_posix())
+
+    return place
+
+
+def _pictures(folder: Path, run: Run, rows: Sequence[Row], place: Callable[[str, Path], str | None]) -> dict[str, Any]:
+    """Originals, and what lies beside the report for each row: decoded picture, granularity map, bits per cell."""
+    sizes = {row.picture: (row.width, row.height) for row in rows}
+    originals = [
+        {"name": name, "path": run.pictures.get(name, ""), "width": width, "height": height}
+        | {"image": place(name, original_path(folder, name))}
+        for name, (width, height) in sizes.items()
+    ]
+    images = [
+        [place(row.picture, path(folder, row.codec, row.point, row.picture)) if row.ok else None for path in _PATHS]
+        for row in rows
+    ]
+    return {"pictures": originals, "images": images}
+
+
+_PATHS = (decoded_path, map_path, bits_path)
+
+
+def _page(data: dict[str, Any]) -> str:
+    """The template with style, data and scripts in their places."""
+    assets = resources.files("hvqcgic.evaluation").joinpath("report_assets")
+
+    def asset(name: str) -> str:
+        return assets.joinpath(name).read_text(encoding="utf-8")
+
+    # A name that holds "</script>" must not end the element that the data stand in.
+    numbers = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
+    parts = {
+        "TITLE": html.escape(data["title"]),
+        "STYLE": asset("report.css"),
+        "DATA": numbers,
+        "SCRIPT": "\n".join(asset(name) for name in SCRIPTS),
+    }
+    before, *rest = asset("report.html").split("{{")
+    return before + "".join(parts[piece.partition("}}")[0]] + piece.partition("}}")[2] for piece in rest)

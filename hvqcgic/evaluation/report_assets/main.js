@@ -1,0 +1,3 @@
+startCharts();
+startTables();
+startViewer();

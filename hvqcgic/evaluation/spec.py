@@ -1,0 +1,86 @@
+"""Specs of codecs on the command line: NAME[:VARIANT][@POINTS], or published:FILE.json."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.evaluation.codecs import PictureCodec, all_codecs
+
+PUBLISHED = "published"
+
+
+@dataclass(frozen=True)
+class CodecSpec:
+    """A codec and its operating points.
+
+    Attributes:
+        name: of a class in `hvqcgic.evaluation.codecs`.
+        variant: what stands behind the colon, "" without one.
+        points: labels, in the order given.
+    """
+
+    name: str
+    variant: str
+    points: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """Name in rows and reports."""
+        return f"{self.name}:{self.variant}" if self.variant else self.name
+
+    def open(self, point: str, *, device: str) -> PictureCodec:
+        """The codec at one of the points, ready to run; errors as of `PictureCodec`."""
+        return all_codecs()[self.name](self.variant, point, device=device)
+
+
+@dataclass(frozen=True)
+class Specs:
+    """All that one command line names: codecs to run, and files with published curves."""
+
+    codecs: tuple[CodecSpec, ...]
+    published: tuple[Path, ...]
+
+
+def parse_specs(texts: Sequence[str]) -> Specs:
+    """What the specs of a command line stand for; points of one codec that is named twice are joined.
+
+    Raises:
+        ConfigError: a codec or point is unknown, or a file of published curves is not there.
+    """
+    points: dict[tuple[str, str], list[str]] = {}
+    published: list[Path] = []
+    for text in texts:
+        name, _, rest = text.partition(":")
+        if name == PUBLISHED:
+            published.append(_existing(Path(rest)))
+            continue
+        head, at, labels = text.rpartition("@")
+        name, _, variant = (head if at else text).partition(":")
+        points.setdefault((name, variant), []).extend(_find(name).points(labels if at else ""))
+    codecs = (CodecSpec(*key, tuple(dict.fromkeys(labels))) for key, labels in points.items())
+    return Specs(tuple(codecs), tuple(dict.fromkeys(published)))
+
+
+def list_codecs() -> str:
+    """Every codec with what it is and its default points, a line each."""
+    lines = [f"{kind.name}@{kind.default_points}: {kind.summary}" for kind in all_codecs().values()]
+    return "\n".join([*lines, f"{PUBLISHED}:FILE.json: published curves"])
+
+
+def _find(name: str) -> type[PictureCodec]:
+    codecs = all_codecs()
+    if name in codecs:
+        return codecs[name]
+    close = difflib.get_close_matches(name, codecs, n=1)
+    guess = f" (did you mean {close[0]}?)" if close else ""
+    raise ConfigError(f"unknown codec {name!r}{guess}: known are {', '.join(codecs)}, and {PUBLISHED}:FILE.json")
+
+
+def _existing(path: Path) -> Path:
+    if not path.is_file():
+        raise ConfigError(f"{PUBLISHED}:{path}: there is no such file with published curves")
+    return path

@@ -1,0 +1,109 @@
+"""What a run found, for the terminal and for machines: means over pictures of each codec and point."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from hvqcgic.evaluation.results import Row, Run, SetMetrics, metric_names
+
+_DIGITS = {"psnr_db": 2, "niqe": 2, "fid": 2, "inception_score": 2}
+
+
+@dataclass(frozen=True)
+class PointMean:
+    """Means over the pictures that a codec coded at a point.
+
+    Attributes:
+        codec: as in the rows, as is the point.
+        point: see codec.
+        pictures: how many were coded.
+        failed: how many were not.
+        bpp: mean of the pictures' bits per pixel.
+        encode_s: mean seconds, as is decode_s.
+        decode_s: see encode_s.
+        metrics: means over the pictures that have the metric, and metrics of the whole set.
+    """
+
+    codec: str
+    point: str
+    pictures: int
+    failed: int
+    bpp: float
+    encode_s: float
+    decode_s: float
+    metrics: dict[str, float]
+
+
+def group_points(rows: Sequence[Row]) -> list[list[Row]]:
+    """Rows of one codec and point together, in the order of their first appearance."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.codec, row.point), []).append(row)
+    return list(groups.values())
+
+
+def means(rows: Sequence[Row], sets: Sequence[SetMetrics] = ()) -> list[PointMean]:
+    """A line for each codec and point."""
+    of_sets = {(entry.codec, entry.point): entry.metrics for entry in sets}
+    return [_mean(group, of_sets.get((group[0].codec, group[0].point), {})) for group in group_points(rows)]
+
+
+def summary_table(found: Sequence[PointMean]) -> Table:
+    """The means as a table."""
+    names = list(dict.fromkeys(name for point in found for name in point.metrics))
+    counts = {point.pictures for point in found}
+    most = max(counts, default=0)
+    table = Table(title=f"means of {most} picture{'s' if most != 1 else ''}", title_justify="left")
+    table.add_column("codec", overflow="fold")
+    table.add_column("point", overflow="fold")
+    for heading in ("bpp", *names, "enc s", "dec s"):
+        table.add_column(heading.replace("_", " "), justify="right")
+    if len(counts) > 1:
+        table.add_column("pictures", justify="right")
+    previous = ""
+    for point in found:
+        if previous not in ("", point.codec):
+            table.add_section()
+        cells = _cells(point, names, codec="" if point.codec == previous else point.codec)
+        table.add_row(*cells, *([str(point.pictures)] if len(counts) > 1 else []))
+        previous = point.codec
+    return table
+
+
+def as_json(found: Sequence[PointMean], run: Run, missing: int) -> dict[str, Any]:
+    """The same for machines; `missing` rows were not made, because the run was interrupted."""
+    return {
+        "points": [asdict(point) for point in found],
+        "metric_notes": run.metric_notes,
+        "pictures": len(run.pictures),
+        "rows_missing": missing,
+    }
+
+
+def _mean(group: Sequence[Row], of_set: dict[str, float]) -> PointMean:
+    coded = [row for row in group if row.ok]
+    count = max(len(coded), 1)
+    metrics: dict[str, float] = {}
+    for name in metric_names(coded):
+        values = [row.metrics[name] for row in coded if name in row.metrics]
+        metrics[name] = sum(values) / len(values)
+    return PointMean(
+        *(group[0].codec, group[0].point, len(coded), len(group) - len(coded)),
+        bpp=sum(row.bpp for row in coded) / count,
+        encode_s=sum(row.encode_s for row in coded) / count,
+        decode_s=sum(row.decode_s for row in coded) / count,
+        metrics=metrics | of_set,
+    )
+
+
+def _cells(point: PointMean, names: Sequence[str], *, codec: str) -> list[str]:
+    values = [f"{point.bpp:.4f}"] if point.pictures else ["–"]
+    for name in names:
+        value = point.metrics.get(name)
+        values.append("–" if value is None else f"{value:.{_DIGITS.get(name, 4)}f}")
+    values += [f"{point.encode_s:.2f}", f"{point.decode_s:.2f}"]
+    return [codec, point.point, *values]

@@ -1,0 +1,44 @@
+"""A run as TensorBoard scalars against bpp, so that the curves of adaptive and static coding lie over each other.
+
+Each codec is a run of TensorBoard, each metric a chart `rate/METRIC`. Where a training has its step, a point has its
+rate in units of 1/10000 bpp: 0.3391 bpp is step 3391.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from hvqcgic.errors import OutputError
+from hvqcgic.evaluation.curves import read_curves
+from hvqcgic.evaluation.results import slug
+from hvqcgic.files import reason
+
+STEPS_PER_BPP = 10_000
+
+
+def write_tensorboard(folder: Path) -> Path:
+    """Write DIR/tensorboard from the results in DIR, in place of what an earlier call left there.
+
+    Returns:
+        the folder for `tensorboard --logdir`.
+    Raises:
+        ConfigError: there are no results in the folder.
+        OutputError: it cannot be written.
+    """
+    from torch.utils.tensorboard.writer import SummaryWriter
+
+    curves = read_curves(folder)
+    target = folder / "tensorboard"
+    try:
+        for old in target.glob("*/events.out.tfevents.*"):
+            old.unlink()
+        for curve in curves.curves:
+            with SummaryWriter(target / slug(curve.codec)) as writer:
+                for metric, values in curve.metrics.items():
+                    for bpp, value in zip(curve.bpp, values, strict=True):
+                        if math.isfinite(value):
+                            writer.add_scalar(f"rate/{metric}", value, round(STEPS_PER_BPP * bpp))
+    except OSError as error:
+        raise OutputError(f"{target}: cannot be written: {reason(error)}") from error
+    return target

@@ -1,0 +1,28 @@
+"""Versions of all that figures depend on."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from PIL import features
+
+from hvqcgic import __version__
+
+_PACKAGES = (
+    *("torch", "torchvision", "numpy", "scipy", "pillow", "torchmetrics", "lpips", "DISTS-pytorch", "pytorch-msssim"),
+    *("torch-fidelity", "bjontegaard", "compressai", "constriction", "pyiqa", "pillow-jxl-plugin"),
+)
+_PILLOW_FEATURES = ("libjpeg_turbo", "jpg", "jpg_2000", "webp", "avif")
+
+
+def versions() -> dict[str, str]:
+    """Of hvqcgic, Python, the machine, packages that are installed, and the coders in Pillow."""
+    found = {"hvqcgic": __version__, "python": platform.python_version(), "machine": platform.platform()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    coders = {f"pillow {name}": features.version(name) for name in _PILLOW_FEATURES}
+    return found | {name: text for name, text in coders.items() if text}

@@ -1,0 +1,1 @@
+"""Choosing what an encoder may choose: which ratios give which rate."""

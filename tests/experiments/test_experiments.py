@@ -1,0 +1,118 @@
+"""The experiments on a small random model and picture; trainings are left to a person's command."""
+
+import importlib
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import hvqcgic
+from hvqcgic.bitstream.container import MODES
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
+TABLE = {"granularity_ratio_fmc": [0, 0.5, 0.5], "bpp_zip": 0.3, "bpp_huffman_uniform": 0.2}
+
+
+@pytest.fixture(autouse=True)
+def _experiments_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXPERIMENTS))
+
+
+def load(name: str) -> ModuleType:
+    return importlib.import_module(name)
+
+
+def run(name: str, out: Path, *arguments: object) -> dict[str, Any]:
+    """What an experiment wrote as JSON."""
+    load(name).main([*map(str, arguments), "--out", str(out)])
+    return json.loads((out / f"{name}.json").read_text())
+
+
+def sizes(model: Path, picture: Path, ratios: tuple[float, float, float]) -> dict[str, int]:
+    codec = hvqcgic.load(model)
+    return {mode: len(codec.compress(picture, ratios=ratios, coding=mode)) for mode in MODES}
+
+
+def test_bit_saving_counts_files_beside_the_published_table(
+    tmp_path: Path, picture: Path, tiny_model_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = {"table1_entropy_coding": [TABLE | {"bpp_huffman_statistical": 0.19}]}
+    (tmp_path / "control_gic.json").write_text(json.dumps(table))
+    found = run("bit_saving", tmp_path, picture, "--models", tiny_model_path, "--published", tmp_path)
+    first, published = found["rows"][0], found["rows"][-1]
+    expected = sizes(tiny_model_path, picture, (0.5, 0.4, 0.1))
+    assert first["adaptive saves %"] == round(100 * (1 - expected["adaptive"] / expected["fixed-length"]), 1)
+    assert first["adaptive"] / first["zip"] == pytest.approx(expected["adaptive"] / expected["zip"], abs=1e-3)
+    assert published["model"] == "published: Control-GIC (K = 16384)"
+    assert published["static-huffman saves %"] == 5.0
+    assert "published: Control-GIC" in capsys.readouterr().out
+
+
+def test_without_published_numbers_ours_are_printed_with_a_note(
+    tmp_path: Path, picture: Path, tiny_model_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run("entropy_only", tmp_path, picture, "--models", tiny_model_path, "--published", tmp_path / "none")
+    rows = found["rows"]
+    assert [row["ratios f, m, c"] for row in rows] == ["0.5, 0.4, 0.1", "0.1, 0.8, 0.1", "0, 0.5, 0.5", "mean"]
+    saved = [row["indices: adaptive saves %"] for row in rows]
+    assert saved[-1] == pytest.approx(sum(saved[:-1]) / 3, abs=0.06)
+    assert "hvq_cgic_claims.json is not there; the published column is left out" in capsys.readouterr().err
+
+
+def test_equal_quality_is_compared_on_real_files(tmp_path: Path, picture: Path, tiny_model_path: Path) -> None:
+    options = ("--model", tiny_model_path, "--baseline", tiny_model_path, "--points", "path=0..1:4")
+    found = run(
+        "equal_lpips", tmp_path, picture, *options, "--metrics", "psnr_db", "--published", tmp_path, "--jobs", 1
+    )
+    (row,) = found["rows"]
+    assert row["against"] == f"hvqcgic:{tiny_model_path}+static-huffman"
+    assert "bits %" in row or "note" in row
+    rows = json.loads((tmp_path / "evaluation/points.json").read_text())["rows"]
+    assert len(rows) == 8
+
+
+@pytest.mark.parametrize(("mode", "raw_map"), [("static-arithmetic", True), ("adaptive", False)])
+def test_rungs_of_the_ladder_count_the_map_as_they_say(
+    picture: Path, tiny_model_path: Path, mode: str, raw_map: bool
+) -> None:
+    ladder = load("ladder")
+    codec = hvqcgic.load(tiny_model_path)
+    encoded = codec.encode(picture)
+    written = codec.write(encoded, coding=mode)
+    bits = 8 * len(written.data)
+    if raw_map:
+        bits += codec.write(encoded, coding="static-huffman").parts["map"] - written.parts["map"]
+    found = ladder.measure(str(tiny_model_path), ladder.Rung("x", mode=mode, raw_map=raw_map), [picture])
+    assert found["bpp"] == round(bits / (encoded.width * encoded.height), 4)
+
+
+def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
+    from hvqcgic.training.cli import build_parser
+
+    ladder, conditions = load("ladder"), load("decoder_conditions")
+    config = str(EXPERIMENTS.parent / "configs/tiny.yaml")
+    for rung in ladder.RUNGS:
+        found = build_parser().parse_args(["--config", config, *rung.options])
+        assert found.model.entropy.log_prior == ("false" not in rung.options)
+    told = {}
+    for name in conditions.VARIANTS:
+        backbone = build_parser().parse_args(conditions.training(name, 600)).model.backbone
+        told[name] = (backbone.condition_medium, backbone.condition_fine)
+    assert told == {
+        "all": (True, True),
+        "without_fine": (True, False),
+        "without_medium": (False, True),
+        "coarse_only": (False, False),
+    }
+
+
+def test_what_is_refused_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    common, bit_saving = load("common"), load("bit_saving")
+    (tmp_path / "empty").mkdir()
+    assert common.call(bit_saving.main, [str(tmp_path / "empty"), "--out", str(tmp_path / "out")]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.count("\n") == 1
+    assert "no pictures in this folder" in shown.err

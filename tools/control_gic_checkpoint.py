@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections import Counter
 from dataclasses import dataclass
@@ -98,7 +99,9 @@ def load_pickle(path: Path) -> Any:
     try:
         named = torch.serialization.get_unsafe_globals_in_checkpoint(path) if archive else []
         shells: list[Any] = [(Shell, name) for name in named if name.startswith(HARMLESS_GLOBALS)]
-        with torch.serialization.safe_globals(shells):
+        with torch.serialization.safe_globals(shells), warnings.catch_warnings():
+            # What PyTorch finds odd about a foreign file is said better by the errors below.
+            warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
     except pickle.UnpicklingError as error:
         message = str(error)

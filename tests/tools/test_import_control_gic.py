@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import sys
 import types
 from collections.abc import Callable
@@ -207,6 +208,8 @@ def test_damaged_and_foreign_files_are_refused_in_one_line(
     assert "no such file" in complaint(run, tmp_path / "absent.ckpt")
     (tmp_path / "text.ckpt").write_text("state_dict", encoding="utf-8")
     complaint(run, tmp_path / "text.ckpt")
+    (tmp_path / "plain.ckpt").write_bytes(pickle.dumps({"state_dict": 1}, protocol=4))
+    complaint(run, tmp_path / "plain.ckpt")
     assert "holds no state dict" in complaint(run, save([1, 2], tmp_path / "list.ckpt"))
     assert "holds no state dict" in complaint(run, save({"epoch": 3}, tmp_path / "none.ckpt"))
     other = {name: value for name, value in raw.items() if "mid_" not in name}

@@ -1,6 +1,8 @@
 """What all tests share: few threads, reproducible property tests, small models, commands, and reference data."""
 
 import os
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,14 @@ settings.register_profile("hvqcgic", deadline=None, derandomize=True)
 settings.load_profile("hvqcgic")
 
 torch.set_num_threads(min(2, torch.get_num_threads(), os.cpu_count() or 1))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heeds_interruptions() -> Iterator[None]:
+    """A shell starts what it puts in the background with interruptions ignored, and so would all that tests start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

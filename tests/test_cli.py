@@ -190,12 +190,7 @@ def test_an_interruption_is_one_line(
 ) -> None:
     monkeypatch.setattr(info, "run", lambda arguments: os.kill(os.getpid(), number))
     before = signal.getsignal(signal.SIGTERM)
-    # A shell starts what it puts in the background with interruptions ignored.
-    ignored = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        result = call("info", "x.hvq")
-    finally:
-        signal.signal(signal.SIGINT, ignored)
+    result = call("info", "x.hvq")
     assert result.code == code
     assert "complete" in result.complaint
     assert signal.getsignal(signal.SIGTERM) is before

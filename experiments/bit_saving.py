@@ -31,7 +31,7 @@ COLUMNS = {
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints the table."""
     parser = common.parser(__doc__)
-    parser.add_argument("--models", nargs="+", default=["tiny-frozen", "tiny"])
+    common.add_models(parser)
     options = parser.parse_args(arguments)
     pictures = common.pictures_of(options.pictures)
     rows: list[dict[str, Any]] = []

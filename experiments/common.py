@@ -55,6 +55,11 @@ def parser(text: str | None) -> argparse.ArgumentParser:
     return found
 
 
+def add_models(options: argparse.ArgumentParser) -> None:
+    """The option of experiments that code with several models."""
+    options.add_argument("--models", nargs="+", default=["tiny-frozen", "tiny"])
+
+
 def add_training(options: argparse.ArgumentParser, steps: int) -> None:
     """The options of experiments that train."""
     options.add_argument("--steps", type=int, default=steps, help="optimiser steps of each training (%(default)s)")

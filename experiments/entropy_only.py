@@ -27,7 +27,7 @@ REFERENCES = ("fixed-length", "static-huffman", "static-arithmetic")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measures and prints the table."""
     parser = common.parser(__doc__)
-    parser.add_argument("--models", nargs="+", default=["tiny-frozen", "tiny"])
+    common.add_models(parser)
     options = parser.parse_args(arguments)
     pictures = common.pictures_of(options.pictures)
     rows: list[dict[str, Any]] = []

@@ -26,6 +26,11 @@ STILL_FORMATS = ("MPO", "PSD")
 PILLOW_FORMATS = {".png": "PNG", ".bmp": "BMP", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF"}
 
 
+def allow_large_pictures() -> None:
+    """Let Pillow open what this project accepts: for programs, whose process and Pillow's global limit are theirs."""
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+
+
 def read_picture(source: PictureSource) -> np.ndarray:
     """Take a picture as a person sees it.
 

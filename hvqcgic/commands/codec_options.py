@@ -123,13 +123,10 @@ def find_pictures(arguments: argparse.Namespace) -> "Inputs":
     Raises:
         HvqcgicError: there are none, or as `check_options`.
     """
-    from PIL import Image
-
-    from hvqcgic.bitstream import MAX_PIXELS
     from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+    from hvqcgic.picture import allow_large_pictures
 
     inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
     check_options(arguments)
-    # Pillow is to open what this project accepts: the process is ours, so its global limit is ours to set.
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    allow_large_pictures()
     return inputs

@@ -68,7 +68,7 @@ class BilinearCosts:
             return
         buffers = _Buffers(rows, codes)
         for start in starts:
-            with _one_thread():
+            with one_thread():
                 chunk = self._chunk(start, buffers)
             yield chunk
 
@@ -76,7 +76,7 @@ class BilinearCosts:
         """Threads fill all buffers but the one whose chunk is in use."""
         free, pending = deque(buffers), deque[tuple[_Buffers, Future[FrequencyChunk]]]()
         # A thread that starts here takes over that torch keeps to one thread.
-        with _one_thread(), ThreadPoolExecutor(len(buffers) - 1) as pool:
+        with one_thread(), ThreadPoolExecutor(len(buffers) - 1) as pool:
             for start in starts:
                 if not free:
                     used, chunk = pending.popleft()
@@ -107,8 +107,8 @@ class _Buffers:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keeps torch to the calling thread: chunks are small, waking others for each takes seconds on a busy machine."""
+def one_thread() -> Iterator[None]:
+    """Keeps torch to the calling thread, for small pieces: waking others for each takes seconds on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

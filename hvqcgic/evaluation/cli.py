@@ -180,7 +180,8 @@ def _chosen_metrics(names: list[str] | None) -> tuple[list[str], list[str]]:
 
 
 def _read_pictures(arguments: list[str], folder: Path) -> list[Source]:
-    from hvqcgic.evaluation.pictures import allow_large_pictures, picture_names, prepare
+    from hvqcgic.evaluation.pictures import picture_names, prepare
+    from hvqcgic.picture import allow_large_pictures
 
     allow_large_pictures()
     inputs = find_inputs(arguments, PICTURE_SUFFIXES, "pictures")

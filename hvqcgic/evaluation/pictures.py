@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hvqcgic.bitstream.container import MAX_PIXELS
 from hvqcgic.errors import PictureError
 from hvqcgic.evaluation.results import original_path, row_path
 from hvqcgic.files import reason, write_atomically
@@ -82,11 +81,6 @@ def prepare(folder: Path, name: str, path: Path) -> Source:
     found = Source(name, str(path), digest, pixels.shape[1], pixels.shape[0])
     write_atomically(note, json.dumps(asdict(found)).encode(), force=True)
     return found
-
-
-def allow_large_pictures() -> None:
-    """Let Pillow open what this project accepts: the process is ours, so its global limit is ours to set."""
-    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
 def write_png(path: Path, picture: NDArray[np.uint8] | Image.Image) -> None:

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import torch
 
+from hvqcgic.entropy.frequency_chunks import one_thread
 from hvqcgic.errors import HvqcgicError
 from hvqcgic.evaluation.metrics import METRICS, MetricOptions, MetricUnavailable
-from hvqcgic.evaluation.pictures import Source, allow_large_pictures
+from hvqcgic.evaluation.pictures import Source
 from hvqcgic.evaluation.results import Row
 from hvqcgic.evaluation.spec import CodecSpec
 from hvqcgic.evaluation.work import Job, failed_row, find_kept, read_kept, run_job
+from hvqcgic.picture import allow_large_pictures
 
 
 class WorkerLost(HvqcgicError):
@@ -93,6 +95,7 @@ def run_jobs(jobs: Sequence[Job], processes: int, *, done: Callable[[str], None]
     if processes > 1 and len(jobs) > 1:
         _run_parallel(jobs, min(processes, len(jobs)), done)
         return
+    # As the processes of a parallel run compute.
     with one_thread():
         for job in jobs:
             run_job(job)
@@ -115,17 +118,6 @@ def collect(plan: Plan) -> Outcome:
             if name in job.metrics:
                 notes.setdefault(name, f"absent of some pictures, such as {job.source.name}: {why}")
     return Outcome(tuple(rows), notes, missing)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch compute with one thread, as the processes of a parallel run do."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _available(names: Sequence[str], options: MetricOptions) -> tuple[dict[str, str], dict[str, str]]:

@@ -4,15 +4,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from hvqcgic.training.dashboard import charts_layout, dashboard_strip, strip
-
-# A picture of 16 x 32 px: left half one coarse cell, right half three medium cells and four fine ones.
-MASKS = {
-    "coarse": torch.tensor([[True, False]]),
-    "medium": torch.tensor([[False, False, True, True], [False, False, True, False]]),
-    "fine": torch.zeros(4, 8, dtype=torch.bool),
-}
-MASKS["fine"][2:, 6:] = True
-BITS = {g: torch.full(mask.shape, bits) for (g, mask), bits in zip(MASKS.items(), (10.0, 5.0, 0.0), strict=True)}
+from tests.small_map import BITS, MASKS
 
 
 def test_strips_put_images_of_any_height_side_by_side() -> None:

@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from hvqcgic.bitstream.container import BITSTREAM_VERSION, MODES, unpack
-from hvqcgic.codec import Codec, Encoded, load
+from hvqcgic.codec import Codec, load
+from hvqcgic.coder import Encoded
 from hvqcgic.entropy import Masks
 from hvqcgic.schedule import GRANULARITIES
 

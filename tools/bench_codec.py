@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 import hvqcgic
-from hvqcgic import codec as codec_module
+from hvqcgic import coder
 from hvqcgic.entropy.exact_network import ExactNetwork
 from hvqcgic.entropy.index_prior import IndexPrior
 from hvqcgic.entropy.map_coding import MapCoder
@@ -37,9 +37,10 @@ Stage = tuple[str, Any, str]
 """A stage, and the function that it times: its owner and its name there."""
 
 STAGES: tuple[Stage, ...] = (
-    ("granularity map", codec_module, "select_cells"),
+    ("granularity map", coder, "information_density"),
+    ("granularity map", coder, "order_cells"),
     ("features", Encoder, "forward"),
-    ("nearest codes", PictureModel, "quantise"),
+    ("nearest codes", coder.Analysed, "nearest"),
     ("hyper-analysis", PictureModel, "hyper_latents"),
     ("map coding", MapCoder, "encode"),
     ("map coding", MapCoder, "decode"),

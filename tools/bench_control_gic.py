@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from hvqcgic import codec as codec_module
+from hvqcgic import coder
 from hvqcgic.codec import Codec
 from hvqcgic.entropy import EntropyModel
 from hvqcgic.models import control_gic_blocks
@@ -29,14 +29,14 @@ from hvqcgic.models.config import ControlGicConfig, ModelConfig
 from hvqcgic.models.control_gic_decoder import ControlGicDecoder
 from hvqcgic.models.control_gic_encoder import ControlGicEncoder
 from hvqcgic.models.network import HvqModel
-from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.training.export import freeze_model
 from hvqcgic.training.rate import HyperLatentPriors
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
-    ("selection", codec_module, "select_cells"),
+    ("selection", coder, "information_density"),
+    ("selection", coder, "order_cells"),
     ("encoder", ControlGicEncoder, "forward"),
-    ("nearest codes", PictureModel, "quantise"),
+    ("nearest codes", coder.Analysed, "nearest"),
     ("entropy encoding", EntropyModel, "encode"),
     ("entropy decoding", EntropyModel, "decode"),
     ("decoder stem", ControlGicDecoder, "branch"),

@@ -20,9 +20,9 @@ from hvqcgic.models.control_gic_blocks import NORM_EPS
 from hvqcgic.models.control_gic_decoder import ControlGicDecoder
 from hvqcgic.models.control_gic_encoder import ControlGicEncoder
 from hvqcgic.models.decoder import assemble
-from hvqcgic.models.granularity import GranularityMap
+from hvqcgic.models.granularity import GranularityMap, PatchEntropies
 from hvqcgic.models.network import HvqModel
-from hvqcgic.models.published_selection import PatchEntropies, patch_entropies, select
+from hvqcgic.models.published_selection import published_entropies, select
 from hvqcgic.schedule import GRANULARITIES
 
 FEATURE_LIMIT = 1e-4
@@ -88,7 +88,7 @@ def compare_case(comparer: Comparer, model: HvqModel, prefix: str, words: list[s
     """Compares everything on the way of one picture, from our own results at every step; returns its entropies."""
     fixture, case, expect = comparer.fixture, prefix.strip("/") or "case1", f"{prefix}expect/"
     picture = checked_picture(fixture, prefix)
-    entropies = patch_entropies(picture)
+    entropies = published_entropies(picture)
     comparer.compare(case, f"{expect}entropy_16", entropies.of_16, limit=FEATURE_LIMIT)
     comparer.compare(case, f"{expect}entropy_8", entropies.of_8, limit=FEATURE_LIMIT)
     shares = fixture.shares(prefix)
@@ -184,7 +184,7 @@ def compare_router(comparer: Comparer, prefix: str, entropies: PatchEntropies) -
         size = re.fullmatch(r"constant_image_(\d+)x(\d+)_(-?[\d.]+)", name)
         if size and not prefix:
             constant = torch.full((1, 3, int(size[1]), int(size[2])), float(size[3]))
-            found = patch_entropies(constant)
+            found = published_entropies(constant)
             masks = select(found.of_16[0], found.of_8[0], **comparer.fixture.shares(prefix))
             for granularity, theirs in zip(GRANULARITIES, stated.get("counts", ()), strict=False):
                 comparer.compare_number(name, granularity, int(masks[granularity].sum()), theirs)

@@ -1,8 +1,8 @@
 """Everything between hyper-latents, granularity map, indices and bytes; exact integers throughout."""
 
-from hvqcgic.entropy.cell_bits import cell_bits
 from hvqcgic.entropy.entropy_model import MODES, DecodedPicture, EncodedPicture, EntropyModel, PassFrequencies
 from hvqcgic.entropy.freezing import FrozenEntropy, freeze
+from hvqcgic.entropy.index_choice import PricedIndices, WeighedChoice, choose, price, side_bits
 from hvqcgic.entropy.map_fitting import fit_map_coder
 from hvqcgic.entropy.masks import GRANULARITIES, Masks
 
@@ -15,7 +15,11 @@ __all__ = [
     "FrozenEntropy",
     "Masks",
     "PassFrequencies",
-    "cell_bits",
+    "PricedIndices",
+    "WeighedChoice",
+    "choose",
     "fit_map_coder",
     "freeze",
+    "price",
+    "side_bits",
 ]

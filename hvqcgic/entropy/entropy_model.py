@@ -18,7 +18,7 @@ from hvqcgic.entropy.index_prior import IndexPrior
 from hvqcgic.entropy.map_coding import MapCoder
 from hvqcgic.entropy.masks import GRANULARITIES, Masks
 from hvqcgic.entropy.network_building import NetworkBuilder
-from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
+from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder, SymbolSink
 from hvqcgic.entropy.raw_map import BITS_PER_COARSE_CELL, decode_raw_map, encode_raw_map
 from hvqcgic.entropy.static_coding import CodedIndices, StaticCoder
 from hvqcgic.errors import BitstreamError, ConfigError, ModelError
@@ -101,20 +101,27 @@ class EntropyModel:
         Raises:
             ValueError: the mode is unknown, or indices or z do not fit.
         """
-        self._check_mode(mode)
+        check_mode(mode)
         indices = self._checked(indices, masks)
         z = self.sent(masks, z) if mode == "adaptive" or self.decoder_prior else {}
         if mode not in RANGE_CODED:
             return self._encode_plain(masks, indices, z, mode)
         encoder = RangeEncoder()
-        parts = {"map": self.map_coder.encode(encoder, masks)}
+        parts = self.side_information(encoder, masks, z, mode=mode)
         if mode == "adaptive":
-            parts["z"] = self._encode_z(encoder, masks, z)
             parts |= self._encode_adaptive(encoder, masks, indices, z)
         else:
-            parts["z"] = self._encode_z(encoder, masks, z) if self.decoder_prior else 0.0
             parts |= self.static.encode_arithmetic(encoder, indices)
         return EncodedPicture((encoder.finish(),), sum(parts.values()), parts)
+
+    def side_information(
+        self, sink: SymbolSink, masks: Masks, z: Mapping[str, NDArray[np.int64]], *, mode: str
+    ) -> dict[str, float]:
+        """Gives a range coded mode's map and hyper-latents, of `sent`, to a sink; returns bits of "map" and "z"."""
+        parts = {"map": self.map_coder.encode(sink, masks), "z": 0.0}
+        if mode == "adaptive" or self.decoder_prior:
+            parts["z"] = self._encode_z(sink, masks, z)
+        return parts
 
     def decode(
         self, h16: int, w16: int, n_coarse: int, n_medium: int, sections: Sequence[bytes], *, mode: str
@@ -133,7 +140,7 @@ class EntropyModel:
             BitstreamError: sections are damaged.
             ValueError: the mode is unknown.
         """
-        self._check_mode(mode)
+        check_mode(mode)
         if not (h16 > 0 and w16 > 0 and 0 <= n_coarse <= h16 * w16 and 0 <= n_medium <= 4 * (h16 * w16 - n_coarse)):
             raise BitstreamError(f"{n_coarse} coarse and {n_medium} medium cells do not fit a grid of {h16} x {w16}")
         expected = 1 if mode in RANGE_CODED else 3 if self.decoder_prior else 2
@@ -249,7 +256,7 @@ class EntropyModel:
             "zip": (self.static.encode_zip, self.static.decode_zip),
         }
 
-    def _encode_z(self, encoder: RangeEncoder, masks: Masks, z: Mapping[str, NDArray[Any]]) -> float:
+    def _encode_z(self, encoder: SymbolSink, masks: Masks, z: Mapping[str, NDArray[Any]]) -> float:
         return sum(prior.encode(encoder, z[g], sent_positions(masks[g])) for g, prior in self.z_priors.items())
 
     def _decode_z(self, decoder: RangeDecoder, masks: Masks) -> dict[str, NDArray[np.int64]]:
@@ -276,9 +283,11 @@ class EntropyModel:
                 )
         return checked
 
-    def _check_mode(self, mode: str) -> None:
-        if mode not in MODES:
-            raise ValueError(f"coding mode {mode!r} is unknown; choose {', '.join(MODES)}")
+
+def check_mode(mode: str) -> None:
+    """Refuses an unknown coding mode (`ValueError`)."""
+    if mode not in MODES:
+        raise ValueError(f"coding mode {mode!r} is unknown; choose {', '.join(MODES)}")
 
 
 def _sizes(masks: Masks) -> dict[str, int]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hvqcgic.entropy.integers import shrink
 from hvqcgic.entropy.masks import BoolArray, any_in_blocks
-from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
+from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
 from hvqcgic.errors import ModelError
 
 FOOTPRINT = 4
@@ -63,7 +63,7 @@ class FactorisedPrior:
             raise ValueError(f"z must hold integers from {-self.limit} to {self.limit}")
         return values.astype(np.int64)
 
-    def encode(self, encoder: RangeEncoder, z: NDArray[np.int64], sent: BoolArray) -> float:
+    def encode(self, encoder: SymbolSink, z: NDArray[np.int64], sent: BoolArray) -> float:
         """Codes z where it is sent; returns bits."""
         symbols = z[:, sent] + self.limit
         return sum(encoder.encode_all(row, table) for row, table in zip(symbols, self.frequencies, strict=True))

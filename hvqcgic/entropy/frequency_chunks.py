@@ -35,11 +35,14 @@ class FrequencyChunk:
         start: first cell.
         stop: one past the last.
         frequencies: (stop - start, K) integers, float64; the memory is used again for a later chunk.
+        steps: (stop - start, K) int32: whole steps of the lookup table that each code costs more than its cell's
+            cheapest; likewise used again.
     """
 
     start: int
     stop: int
     frequencies: NDArray[np.float64]
+    steps: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class BilinearCosts:
         cost.sub_(cost.amin(1, keepdim=True))
         steps.copy_(cost).clamp_(max=len(self.lookup) - 1)
         torch.index_select(self.lookup, 0, steps.view(-1), out=cost.view(-1))
-        return FrequencyChunk(start, stop, cost.numpy())
+        return FrequencyChunk(start, stop, cost.numpy(), steps.numpy())
 
 
 class _Buffers:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from hvqcgic.entropy.exact_layers import LARGEST_SUM
 from hvqcgic.entropy.masks import BoolArray, Masks, regrid
-from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
+from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
 from hvqcgic.errors import BitstreamError, ModelError
 
 IntArray = NDArray[np.int64]
@@ -94,7 +94,7 @@ class MapCoder:
         self._table = np.stack([top - table, table], 1)
         self._weights = {plane: _plane_weights(arrays, plane) for plane in PLANES}
 
-    def encode(self, encoder: RangeEncoder, masks: Masks) -> float:
+    def encode(self, encoder: SymbolSink, masks: Masks) -> float:
         """Codes a map whose counts the reader knows; returns bits."""
         bits = 0.0
 

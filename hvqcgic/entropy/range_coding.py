@@ -20,7 +20,7 @@ long the encoder evaluates the same expression itself, from sums of blocks, and 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import constriction
 import numpy as np
@@ -36,6 +36,32 @@ BLOCK = 64
 """Frequencies of a block."""
 
 Frequencies = NDArray[np.float64]
+
+
+class SymbolSink(Protocol):
+    """What takes symbols, as `RangeEncoder` does."""
+
+    def encode_each(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
+        """Takes symbols (N,) with one row of frequencies (N, K) each; returns their bits."""
+        ...
+
+    def encode_all(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
+        """Takes symbols (N,) that share one row of frequencies (K,); returns their bits."""
+        ...
+
+
+class BitCounter:
+    """Tells what symbols would cost, and writes nothing."""
+
+    def encode_each(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
+        """Bits of symbols (N,) with one row of frequencies (N, K) each."""
+        chosen = frequencies[np.arange(len(symbols)), np.asarray(symbols, np.int64)]
+        return float(symbol_bits(chosen, frequencies.sum(1), frequencies.shape[1]).sum())
+
+    def encode_all(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
+        """Bits of symbols (N,) that share one row of frequencies (K,)."""
+        chosen = frequencies[np.asarray(symbols, np.int64)]
+        return float(symbol_bits(chosen, frequencies.sum(), len(frequencies)).sum())
 
 
 class RangeEncoder:

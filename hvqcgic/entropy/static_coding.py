@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hvqcgic.entropy.huffman import HuffmanCode
 from hvqcgic.entropy.masks import GRANULARITIES
-from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
+from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
 from hvqcgic.errors import BitstreamError, ModelError
 
 Indices = Mapping[str, NDArray[Any]]
@@ -51,7 +51,7 @@ class StaticCoder:
         """The canonical code of each granularity."""
         return {g: HuffmanCode(counts) for g, counts in self.counts.items()}
 
-    def encode_arithmetic(self, encoder: RangeEncoder, indices: Indices) -> dict[str, float]:
+    def encode_arithmetic(self, encoder: SymbolSink, indices: Indices) -> dict[str, float]:
         """Adds the indices to a range coded stream; returns bits of each granularity."""
         return {g: encoder.encode_all(indices[g], self.counts[g].astype(np.float64)) for g in GRANULARITIES}
 

@@ -32,6 +32,24 @@ class GranularityMap:
         return cast(Tensor, getattr(self, granularity))
 
 
+@dataclass(frozen=True)
+class PatchEntropies:
+    """Information density of a batch of pictures, or what weighs it.
+
+    Attributes:
+        of_16: of 16 px patches, (B, H/16, W/16).
+        of_8: of 8 px patches, (B, H/8, W/8).
+    """
+
+    of_16: Tensor
+    of_8: Tensor
+
+    def weighted(self, weights: Tensor) -> PatchEntropies:
+        """These, times the mean over each patch of weights, (B, H, W), at least 0: more of them draws finer cells."""
+        means = [F.avg_pool2d(weights[:, None], patch)[:, 0] for patch in (16, 8)]
+        return PatchEntropies(*(own * mean for own, mean in zip((self.of_16, self.of_8), means, strict=True)))
+
+
 def check_ratios(ratios: Ratios) -> Ratios:
     """The (fine, medium, coarse) shares, once they are known to be shares.
 
@@ -131,6 +149,34 @@ def repeat(mask: Tensor, factor: int) -> Tensor:
     return mask.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
 
 
+def patch_entropies(picture: Tensor, sigma: float) -> PatchEntropies:
+    """Entropies of the patches of pictures, (B, 3, H, W), in [0, 1]; H and W multiples of 16; see `patch_entropy`."""
+    grey = luma(picture)
+    return PatchEntropies(patch_entropy(grey, 16, sigma), patch_entropy(grey, 8, sigma))
+
+
+def lowest_first(entropies: PatchEntropies, ratios: list[Ratios]) -> GranularityMap:
+    """The granularity map of each picture: cells of lowest entropy are coarse, the next medium, the rest fine.
+
+    Args:
+        entropies: of the pictures.
+        ratios: one (fine, medium, coarse) for each picture, each checked by `check_ratios`.
+    Returns:
+        masks whose cell counts are those of `counts_from_ratios`.
+    """
+    coarse, medium = [], []
+    for of_16, of_8, shares in zip(entropies.of_16, entropies.of_8, ratios, strict=True):
+        n_coarse, n_medium = counts_from_ratios(shares, *of_16.shape)
+        coarse.append(lowest_cells(of_16, n_coarse))
+        medium.append(lowest_cells(of_8.masked_fill(repeat(coarse[-1], 2), math.inf), n_medium))
+    return complete_map(torch.stack(coarse)[:, None], torch.stack(medium)[:, None])
+
+
+def complete_map(coarse: Tensor, medium: Tensor) -> GranularityMap:
+    """The map with these coarse, (B, 1, H/16, W/16), and medium cells, (B, 1, H/8, W/8); the rest is fine."""
+    return GranularityMap(coarse, medium, ~(repeat(coarse, 4) | repeat(medium, 2)))
+
+
 def granularity_map(picture: Tensor, ratios: list[Ratios], sigma: float) -> GranularityMap:
     """The granularity map of each picture: a pure function of picture and ratios.
 
@@ -138,21 +184,8 @@ def granularity_map(picture: Tensor, ratios: list[Ratios], sigma: float) -> Gran
         picture: (B, 3, H, W), in [0, 1]; H and W multiples of 16.
         ratios: one (fine, medium, coarse) for each picture, each checked by `check_ratios`.
         sigma: see `patch_entropy`.
-    Returns:
-        masks whose cell counts are those of `counts_from_ratios`.
     """
-    grey = luma(picture)
-    density16, density8 = patch_entropy(grey, 16, sigma), patch_entropy(grey, 8, sigma)
-    coarse, medium = [], []
-    for item, shares in enumerate(ratios):
-        rows, columns = density16.shape[1:]
-        n_coarse, n_medium = counts_from_ratios(shares, rows, columns)
-        coarse.append(lowest_cells(density16[item], n_coarse))
-        free = density8[item].masked_fill(repeat(coarse[-1], 2), math.inf)
-        medium.append(lowest_cells(free, n_medium))
-    mask_c, mask_m = torch.stack(coarse)[:, None], torch.stack(medium)[:, None]
-    mask_f = ~(repeat(mask_c, 4) | repeat(mask_m, 2))
-    return GranularityMap(mask_c, mask_m, mask_f)
+    return lowest_first(patch_entropies(picture, sigma), ratios)
 
 
 def pad_to_cells(picture: Tensor) -> Tensor:

@@ -16,26 +16,16 @@ Source: Control-GIC, eq. 1-3, as its published code computes them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from hvqcgic.models.granularity import GranularityMap, Ratios, repeat
+from hvqcgic.models.granularity import GranularityMap, PatchEntropies, Ratios, complete_map, repeat
 
 SIGMA = 0.01
 BINS = 32
 GREY = (0.2989, 0.5870, 0.1140)
 BAND_PIXELS = 1 << 18
 """Pixels whose kernels, 32 numbers each, are held at once."""
-
-
-@dataclass(frozen=True)
-class PatchEntropies:
-    """Entropies of a batch of pictures, float32, in nats: of 16 px patches, (B, H/16, W/16), and of 8 px patches."""
-
-    of_16: Tensor
-    of_8: Tensor
 
 
 def published_map(values: Tensor, ratios: list[Ratios]) -> GranularityMap:
@@ -45,7 +35,11 @@ def published_map(values: Tensor, ratios: list[Ratios]) -> GranularityMap:
         values: (B, 3, H, W), in the range that the network sees; H and W multiples of 16.
         ratios: one (fine, medium, coarse) for each picture.
     """
-    entropies = patch_entropies(values)
+    return published_order(published_entropies(values), ratios)
+
+
+def published_order(entropies: PatchEntropies, ratios: list[Ratios]) -> GranularityMap:
+    """The granularity map of each picture, of what `published_entropies` gave and one (fine, medium, coarse) each."""
     maps = [
         select(of_16, of_8, medium=medium, coarse=coarse)
         for of_16, of_8, (_, medium, coarse) in zip(entropies.of_16, entropies.of_8, ratios, strict=True)
@@ -54,8 +48,8 @@ def published_map(values: Tensor, ratios: list[Ratios]) -> GranularityMap:
     return GranularityMap(coarse, medium, fine)
 
 
-def patch_entropies(values: Tensor) -> PatchEntropies:
-    """Entropy of the smoothed grey histogram of every patch.
+def published_entropies(values: Tensor) -> PatchEntropies:
+    """Entropies, float32, in nats, of the smoothed grey histogram of every patch.
 
     Kernels and sums are float64, so that patches of equal content have equal entropies wherever they lie; 0 log 0 is 0,
     where the published code adds 1e-40, which is lost where processors flush subnormal numbers.
@@ -108,8 +102,7 @@ def select(of_16: Tensor, of_8: Tensor, *, medium: float, coarse: float) -> Gran
         mask_m = (of_8 < _threshold(of_8 * ~covered, wanted)) & ~covered
     elif medium != 0:
         mask_m = ~covered
-    mask_f = ~(repeat(covered, 2) | repeat(mask_m, 2))
-    return GranularityMap(mask_c[None, None], mask_m[None, None], mask_f[None, None])
+    return complete_map(mask_c[None, None], mask_m[None, None])
 
 
 def _threshold(entropies: Tensor, count: int) -> Tensor:

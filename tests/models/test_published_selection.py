@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hvqcgic.models.config import ControlGicConfig, ModelConfig
 from hvqcgic.models.granularity import GranularityMap, Ratios, counts_from_ratios, patch_entropy
-from hvqcgic.models.published_selection import patch_entropies, published_map, select
+from hvqcgic.models.published_selection import published_entropies, published_map, select
 from hvqcgic.models.selection import select_cells
 from hvqcgic.schedule import GRANULARITIES
 from tests.models.small import noise
@@ -45,7 +45,7 @@ def brute_entropy(patch: np.ndarray) -> float:
 @pytest.mark.parametrize("size", [16, 8])
 def test_entropies_are_those_of_the_equations(size: int) -> None:
     picture = noise(1, 3, 32, 48) * 2 - 1
-    found = patch_entropies(picture).of_16 if size == 16 else patch_entropies(picture).of_8
+    found = published_entropies(picture).of_16 if size == 16 else published_entropies(picture).of_8
     for row in range(32 // size):
         for column in range(48 // size):
             patch = picture[0, :, row * size : (row + 1) * size, column * size : (column + 1) * size]
@@ -54,8 +54,8 @@ def test_entropies_are_those_of_the_equations(size: int) -> None:
 
 def test_bands_of_a_tall_picture_are_joined() -> None:
     picture = noise(1, 3, 1040, 272)
-    found = patch_entropies(picture)
-    assert torch.equal(found.of_8[:, -2:], patch_entropies(picture[:, :, -16:]).of_8)
+    found = published_entropies(picture)
+    assert torch.equal(found.of_8[:, -2:], published_entropies(picture[:, :, -16:]).of_8)
     assert found.of_16.shape == (1, 65, 17)
 
 
@@ -118,7 +118,7 @@ def test_a_flat_picture_is_dearest_as_published_and_cheapest_with_us() -> None:
 
 def test_flatness_is_least_with_us_at_every_grey_level_and_not_as_published() -> None:
     levels = torch.linspace(0, 1, 52).repeat_interleave(16)[None, None, None].expand(1, 3, 16, -1)
-    published = patch_entropies(levels * 2 - 1).of_16
+    published = published_entropies(levels * 2 - 1).of_16
     assert float(published.max() - published.min()) > 0.5
     ours = patch_entropy((levels * 2 - 1)[:, 0], 16, ModelConfig().entropy_sigma)
     assert float(ours.max() - ours.min()) < 1e-4

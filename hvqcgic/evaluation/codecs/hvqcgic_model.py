@@ -11,7 +11,8 @@ from torch import Tensor
 
 from hvqcgic import __version__
 from hvqcgic.bitstream.container import MODES
-from hvqcgic.codec import Codec, Encoded, load
+from hvqcgic.codec import Codec, load
+from hvqcgic.coder import Encoded
 from hvqcgic.drawing import granularity_overlay, heat_map
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.codecs.base import Details, PictureCodec, Pixels

@@ -1,0 +1,293 @@
+"""The steps between picture and bytes, one by one: what a codec, its rate control and experiments put together.
+
+picture -> analysis -> granularity map -> indices, hyper-latents -> range-coded sections -> container
+container -> sections -> indices -> codes -> picture
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from hvqcgic.bitstream.container import MAX_PIXELS, MODES, Header, pack, unpack
+from hvqcgic.entropy import Masks, WeighedChoice, choose, price, side_bits
+from hvqcgic.entropy.entropy_model import RANGE_CODED
+from hvqcgic.errors import ConfigError, ModelMismatch
+from hvqcgic.frozen_model import FrozenModel
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.decoder import assemble
+from hvqcgic.models.granularity import GranularityMap, PatchEntropies, Ratios, check_ratios, pad_to_cells
+from hvqcgic.models.hyperprior import sent_positions
+from hvqcgic.models.picture_model import PictureModel, scatter_rows
+from hvqcgic.models.quantiser import nearest_codes
+from hvqcgic.models.selection import information_density, order_cells
+from hvqcgic.picture import PictureSource, read_picture
+from hvqcgic.schedule import GRANULARITIES
+
+SMALLEST_SCALE = 1e-6
+"""Least mean squared distance from features to codes that `eta` is a multiple of."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A picture as the integers that a file holds; every coding mode writes the same ones.
+
+    Attributes:
+        width: of the picture in pixels, as is the height.
+        height: see width.
+        masks: the granularity map.
+        indices: per granularity, int64, (N_g,), cells in raster order.
+        z: hyper-latents of the granularities that have them, int64, (C_z, ceil(h_g/4), ceil(w_g/4)); None in what was
+            read from a file, which needs them no more.
+        parameters: the index prior's parameters, (P, N_g) each, in what was read from a file whose picture decoder
+            reads them; else None.
+    """
+
+    width: int
+    height: int
+    masks: Masks
+    indices: dict[str, NDArray[np.int64]]
+    z: dict[str, NDArray[np.int64]] | None
+    parameters: dict[str, NDArray[np.float32]] | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A picture at an operating point, and what its file would take.
+
+    Attributes:
+        encoded: the picture.
+        parts: bits of "map", "z", "coarse", "medium", "fine" and "container", estimated as `Written` has them.
+    """
+
+    encoded: Encoded
+    parts: dict[str, float]
+
+    @property
+    def bytes(self) -> float:
+        """Estimated size of the file."""
+        return sum(self.parts.values()) / 8
+
+
+@dataclass(frozen=True)
+class Written:
+    """A whole file in memory.
+
+    Attributes:
+        data: the bytes of a `.hvq` file.
+        estimated_bits: cross-entropy of what the sections hold, under the tables they were coded with.
+        parts: bits of "map", "z", "coarse", "medium", "fine" and "container"; the last holds headers, checksum and
+            padding, so that all sum to the file's size.
+    """
+
+    data: bytes
+    estimated_bits: float
+    parts: dict[str, float]
+
+
+class Analysed:
+    """A picture with all that no operating point changes, computed once.
+
+    Attributes:
+        pixels: (H, W, 3) uint8.
+        density: of its patches, on the CPU.
+        features: of the encoder, (1, d, h_g, w_g) each, on the networks' device.
+    """
+
+    def __init__(
+        self, pixels: NDArray[np.uint8], density: PatchEntropies, features: dict[str, Tensor], codebook: Tensor
+    ) -> None:
+        """Args: see the attributes; codebook: (K, d), whose nearest codes `nearest` finds."""
+        self.pixels, self.density, self.features = pixels, density, features
+        self._codebook = codebook
+        self._nearest = {g: torch.full(y.shape[-2:], -1, device=y.device) for g, y in features.items()}
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return self.pixels.shape[1]
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.pixels.shape[0]
+
+    def rows(self, granularity: str, mask: Tensor) -> Tensor:
+        """Features (N, d) of the cells in a mask (h_g, w_g), in raster order."""
+        return self.features[granularity][0].permute(1, 2, 0)[mask]
+
+    def nearest(self, granularity: str, mask: Tensor) -> Tensor:
+        """Nearest codes (N,) of the cells in a mask (h_g, w_g); each is looked for once."""
+        known = self._nearest[granularity]
+        new = mask & (known < 0)
+        known[new] = nearest_codes(self.rows(granularity, new), self._codebook)
+        return known[mask]
+
+
+class PictureCoder:
+    """The networks and the entropy model of one model, and the steps that they take."""
+
+    def __init__(self, model: FrozenModel, device: torch.device) -> None:
+        """Args: model: frozen; device: where the picture networks run (what shapes the stream runs on the CPU)."""
+        self.config: ModelConfig = model.config
+        self.name, self.card, self.fingerprint = model.config.name, model.card, model.fingerprint
+        self.device = device
+        self._networks: PictureModel = model.picture_model(device)
+        self._entropy = model.entropy_model()
+
+    @torch.inference_mode()
+    def analyse(self, image: PictureSource) -> Analysed:
+        """What no operating point changes.
+
+        Raises:
+            PictureError: the picture cannot be read.
+        """
+        pixels = read_picture(image)
+        padded = pad_to_cells(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
+        density = information_density(self.config, padded)
+        features = self._networks.encoder(padded.to(self.device))
+        return Analysed(pixels, density, features, self._networks.quantiser.codebook)
+
+    def order_cells(self, picture: Analysed, ratios: Ratios, weights: NDArray[np.float32] | None = None) -> Masks:
+        """The granularity map by information density.
+
+        Args:
+            picture: analysed.
+            ratios: (fine, medium, coarse) shares of the area, sum 1.
+            weights: (H, W), at least 0: the density of a cell counts times their mean over it; 1 everywhere if None.
+
+        Raises:
+            ValueError: the ratios are not shares that sum to 1.
+        """
+        density = picture.density
+        if weights is not None:
+            density = density.weighted(pad_to_cells(torch.from_numpy(weights)[None, None])[:, 0])
+        found = order_cells(self.config, density, [check_ratios(ratios)])
+        return Masks(*(found[g][0, 0].numpy() for g in GRANULARITIES))
+
+    @torch.inference_mode()
+    def quantise(self, picture: Analysed, masks: Masks) -> Encoded:
+        """The picture with the nearest code for every cell of a map."""
+        found = {g: torch.from_numpy(masks[g]).to(self.device) for g in GRANULARITIES}
+        on_device = GranularityMap(*(found[g][None, None] for g in GRANULARITIES))
+        z = {
+            g: (values.round() * sent_positions(on_device[g]))[0].long().cpu().numpy()
+            for g, values in self._networks.hyper_latents(picture.features, on_device).items()
+        }
+        indices = {g: picture.nearest(g, found[g]).cpu().numpy() for g in GRANULARITIES}
+        return Encoded(picture.width, picture.height, masks, indices, z)
+
+    def try_out(self, picture: Analysed, masks: Masks, *, eta: float = 0.0, coding: str = "adaptive") -> Trial:
+        """The picture at an operating point with the size that its file would have.
+
+        Args:
+            picture: analysed.
+            masks: its granularity map.
+            eta: what a bit is worth when an index is chosen, in mean squared distances from the features to their
+                nearest codes; 0 for the nearest codes.
+            coding: mode whose bits count.
+        """
+        check_coding(coding)
+        encoded = self.quantise(picture, masks)
+        assert encoded.z is not None
+        if eta:
+            choice = self._weighed_choice(picture, encoded, eta)
+            priced = choose(self._entropy, masks, encoded.z, choice, mode=coding)
+            encoded = Encoded(encoded.width, encoded.height, masks, priced.indices, encoded.z)
+        elif coding in RANGE_CODED:
+            priced = price(self._entropy, masks, encoded.z, encoded.indices, mode=coding)
+        if coding not in RANGE_CODED:
+            return Trial(encoded, self.write(encoded, coding=coding).parts)
+        parts = side_bits(self._entropy, masks, encoded.z, mode=coding)
+        parts |= {g: float(priced.bits[g].sum()) for g in GRANULARITIES}
+        parts["container"] = 8.0 * len(pack(self._header(encoded, coding), (b"",)))
+        return Trial(encoded, parts)
+
+    def _weighed_choice(self, picture: Analysed, encoded: Encoded, eta: float) -> WeighedChoice:
+        found = {g: torch.from_numpy(encoded.masks[g]).to(self.device) for g in GRANULARITIES}
+        y = {g: picture.rows(g, found[g]).cpu() for g in GRANULARITIES}
+        codebook = self._networks.quantiser.codebook.cpu()
+        squares = [((y[g] - codebook[torch.from_numpy(encoded.indices[g])]) ** 2).sum(1) for g in GRANULARITIES]
+        scale = float(torch.cat(squares).mean().clamp(min=SMALLEST_SCALE))
+        return WeighedChoice(y, codebook, eta * scale)
+
+    def write(self, encoded: Encoded, *, coding: str = "adaptive") -> Written:
+        """The file of an encoded picture in one coding mode.
+
+        Raises:
+            ConfigError: the coding mode is unknown.
+            ValueError: the picture was read from a file.
+        """
+        check_coding(coding)
+        found = self._entropy.encode(encoded.masks, encoded.indices, _hyper_latents(encoded), mode=coding)
+        data = pack(self._header(encoded, coding), found.sections)
+        container = 8 * len(data) - sum(found.parts.values())
+        return Written(data, found.estimated_bits, {**found.parts, "container": container})
+
+    def cell_bits(self, encoded: Encoded, *, coding: str = "adaptive") -> dict[str, NDArray[np.float64]]:
+        """Bits that each index takes in a coding mode, (N_g,) per granularity; arguments and errors as of `write`."""
+        check_coding(coding)
+        return price(self._entropy, encoded.masks, _hyper_latents(encoded), encoded.indices, mode=coding).bits
+
+    def read(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Encoded:
+        """The integers that a file holds.
+
+        Args:
+            data: the whole file.
+            max_pixels: largest picture to accept, width times height; time and memory grow with what a header declares.
+
+        Raises:
+            BitstreamError: the bytes are no whole stream, or that of another model (`ModelMismatch`).
+        """
+        container = unpack(data, max_pixels=max_pixels)
+        header = container.header
+        if header.fingerprint != self.fingerprint:
+            raise ModelMismatch(
+                f"the stream was made with a model of fingerprint {header.fingerprint.hex()}, "
+                f"{self.name} has {self.fingerprint.hex()}; name the file of the model that made it"
+            )
+        grid = header.grid_height, header.grid_width, header.n_coarse, header.n_medium
+        found = self._entropy.decode(*grid, container.sections, mode=header.mode)
+        return Encoded(header.width, header.height, found.masks, found.indices, None, found.parameters)
+
+    @torch.inference_mode()
+    def reconstruct(self, encoded: Encoded) -> Image.Image:
+        """The picture that an encoded one decodes to."""
+        device = self.device
+        masks = GranularityMap(*(torch.from_numpy(encoded.masks[g])[None, None].to(device) for g in GRANULARITIES))
+        codebook = self._networks.quantiser.codebook
+        indices = {g: torch.from_numpy(encoded.indices[g]).to(device) for g in GRANULARITIES}
+        maps = {g: scatter_rows(codebook[indices[g]], masks[g]) for g in GRANULARITIES}
+        parameters = self._parameters(encoded, masks) if self.config.backbone.decoder_prior else None
+        decoded = self._networks.reconstruct(maps, masks, parameters)[0, :, : encoded.height, : encoded.width]
+        pixels = (decoded.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
+        return Image.fromarray(np.ascontiguousarray(pixels))
+
+    def _parameters(self, encoded: Encoded, masks: GranularityMap) -> Tensor:
+        """The index prior's parameters on the fine grid, (1, P, H/4, W/4)."""
+        own = encoded.parameters
+        if own is None:
+            own = self._entropy.parameters(encoded.masks, encoded.indices, _hyper_latents(encoded))
+        rows = {g: torch.from_numpy(own[g].T.copy()).to(self.device) for g in GRANULARITIES}
+        return assemble({g: scatter_rows(rows[g], masks[g]) for g in GRANULARITIES}, masks)
+
+    def _header(self, encoded: Encoded, coding: str) -> Header:
+        counts = encoded.masks.count("coarse"), encoded.masks.count("medium")
+        return Header(self.fingerprint, coding, encoded.width, encoded.height, *counts)
+
+
+def check_coding(coding: str) -> None:
+    """Refuses an unknown coding mode (`ConfigError`)."""
+    if coding not in MODES:
+        raise ConfigError(f"coding {coding!r} is unknown; use one of {', '.join(MODES)}")
+
+
+def _hyper_latents(encoded: Encoded) -> dict[str, NDArray[np.int64]]:
+    if encoded.z is None:
+        raise ValueError("a picture read from a file has no hyper-latents left; take what `encode` gave")
+    return encoded.z

@@ -24,6 +24,7 @@ COMMANDS = {
     "info": info,
     "models": models,
 }
+MAY_SEEM_NEGATIVE = ("--ratios", "--max-bytes", "--budget", "--per-image-max", "--roi")
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: help or version was asked for (code 0), or the arguments do not parse (code 2).
     """
-    arguments = build_parser().parse_args(join_negative_ratios(sys.argv[1:] if argv is None else argv))
+    arguments = build_parser().parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
     # A file name need not be text in the terminal's encoding.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -93,14 +94,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, previous)
 
 
-def join_negative_ratios(argv: Sequence[str]) -> list[str]:
-    """Join `--ratios` to a value that starts with a minus, which argparse would take for an option.
+def join_negative_values(argv: Sequence[str]) -> list[str]:
+    """Join options to a value that starts with a minus, which argparse would take for an option.
 
     Such a value is wrong, but what is said about it should be that it is negative.
     """
     joined: list[str] = []
     for argument in argv:
-        if joined and joined[-1] == "--ratios" and re.match(r"-[\d.]", argument):
+        if joined and joined[-1] in MAY_SEEM_NEGATIVE and re.match(r"-[\d.]", argument):
             joined[-1] += f"={argument}"
         else:
             joined.append(argument)

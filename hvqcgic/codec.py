@@ -2,54 +2,65 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Unpack
 
 import torch
 from PIL import Image
 
 from hvqcgic.bitstream.container import MAX_PIXELS
-from hvqcgic.coder import Encoded, PictureCoder, check_coding
+from hvqcgic.coder import Encoded, PictureCoder, Written, check_coding
 from hvqcgic.errors import ConfigError
 from hvqcgic.frozen_model import read_model
-from hvqcgic.models.granularity import Ratios
 from hvqcgic.picture import PictureSource
+from hvqcgic.rate_control.operating_point import Choices, OperatingPoint, check_choices
+from hvqcgic.rate_control.reach import Reached, reach
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A picture in its file, and how its operating point was reached."""
+
+    reached: Reached
+    written: Written
 
 
 class Codec(PictureCoder):
     """One model, ready to compress and decompress. Made by `hvqcgic.load`."""
 
-    def compress(
-        self, image: PictureSource, *, ratios: Ratios | None = None, eta: float = 0.0, coding: str = "adaptive"
-    ) -> bytes:
+    def compress(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> bytes:
         """A picture as the bytes of a `.hvq` file.
 
         Args:
             image: a path, a Pillow image, or an array (H, W, 3) of uint8 in sRGB.
-            ratios: (fine, medium, coarse) shares of the area, sum 1; the model's default where None.
-            eta: see `encode`.
             coding: one of `hvqcgic.bitstream.container.MODES`.
+            choices: the operating point, by the fields of `OperatingPoint`: one of ratios=(0.5, 0.4, 0.1), bpp=0.25,
+                max_bytes=12000 or target="lpips=0.08"; eta, granularity, roi, clamp. The model's default ratios if
+                nothing is chosen.
 
         Raises:
             PictureError: the picture cannot be read.
-            ValueError: the ratios are not shares that sum to 1, or the coding mode is unknown.
+            ConfigError: the coding mode is unknown, or a choice is not allowed.
+            Unreachable: this picture cannot have the size or quality.
         """
+        return self.compress_at(image, check_choices(lambda: self.config, **choices), coding=coding).written.data
+
+    def compress_at(self, image: PictureSource, point: OperatingPoint, *, coding: str = "adaptive") -> Compressed:
+        """A picture in a file in memory; errors as of `compress`."""
         check_coding(coding)
-        return self.write(self.encode(image, ratios=ratios, eta=eta, coding=coding), coding=coding).data
-
-    def encode(
-        self, image: PictureSource, *, ratios: Ratios | None = None, eta: float = 0.0, coding: str = "adaptive"
-    ) -> Encoded:
-        """The integers that stand for a picture.
-
-        Args:
-            image: as of `compress`, as are the ratios.
-            ratios: see image.
-            eta: what a bit is worth when an index is chosen, see `PictureCoder.try_out`; 0 for the nearest codes.
-            coding: mode whose bits count in that.
-        """
         picture = self.analyse(image)
-        masks = self.order_cells(picture, self.config.default_ratios if ratios is None else ratios)
-        return self.try_out(picture, masks, eta=eta, coding=coding).encoded if eta else self.quantise(picture, masks)
+        reached = reach(self, picture, point, coding=coding)
+        written = self.write(reached.encoded, coding=coding)
+        if point.max_bytes is not None and len(written.data) > point.max_bytes:
+            excess = len(written.data) - point.max_bytes
+            return self.compress_at(image, replace(point, max_bytes=point.max_bytes - excess), coding=coding)
+        return Compressed(reached, written)
+
+    def encode(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> Encoded:
+        """The integers that stand for a picture; arguments and errors as of `compress`."""
+        check_coding(coding)
+        return reach(self, self.analyse(image), check_choices(lambda: self.config, **choices), coding=coding).encoded
 
     def decompress(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         """The picture in the bytes of a `.hvq` file; arguments and errors as of `read`."""

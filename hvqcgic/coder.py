@@ -117,6 +117,11 @@ class Analysed:
         """In pixels."""
         return self.pixels.shape[0]
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of 16 px cells that cover the picture."""
+        return -(-self.height // 16), -(-self.width // 16)
+
     def rows(self, granularity: str, mask: Tensor) -> Tensor:
         """Features (N, d) of the cells in a mask (h_g, w_g), in raster order."""
         return self.features[granularity][0].permute(1, 2, 0)[mask]

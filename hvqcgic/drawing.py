@@ -10,7 +10,7 @@ from torch import Tensor
 from hvqcgic.schedule import CELL_PX
 
 # Told apart with every common kind of colour blindness: blue, white, orange from large cells to small.
-_GRANULARITY_COLOURS = {"coarse": (0.13, 0.40, 0.67), "medium": (0.97, 0.97, 0.97), "fine": (0.90, 0.45, 0.10)}
+GRANULARITY_COLOURS = {"coarse": (0.13, 0.40, 0.67), "medium": (0.97, 0.97, 0.97), "fine": (0.90, 0.45, 0.10)}
 # Dark to light with even steps of lightness, so that the map reads in grey too (after matplotlib's inferno).
 _HEAT = (
     (0.0, 0.0, 0.02),
@@ -35,7 +35,7 @@ def granularity_overlay(masks: Mapping[str, Tensor], picture: Tensor | None = No
         (3, H, W) of the picture, else of the masks' area; float32 in [0, 1]. Blue is coarse, white medium, orange fine.
     """
     colours = torch.zeros(3, *_area_px(masks))
-    for granularity, colour in _GRANULARITY_COLOURS.items():
+    for granularity, colour in GRANULARITY_COLOURS.items():
         mask = _enlarge(masks[granularity].cpu(), CELL_PX[granularity])
         colours += torch.tensor(colour)[:, None, None] * mask * _borders(mask, CELL_PX[granularity])
     if picture is None:

@@ -10,6 +10,7 @@ HvqcgicError
 ├── ModelError (ValueError)         a model is unknown, damaged, or cannot be frozen exactly
 ├── PictureError (ValueError)       a picture cannot be read, or is of a kind or size that is not taken
 ├── ConfigError (ValueError)        a setting, or a combination of settings, is not allowed
+├── Unreachable (ValueError)        one picture cannot have what was asked for: a rate, a region
 └── OutputError                     a result cannot be written
     └── OutputExists                there is a file already, and replacing it was not asked for
 
@@ -55,6 +56,10 @@ class PictureError(HvqcgicError, ValueError):
 
 class ConfigError(HvqcgicError, ValueError):
     """A setting, or a combination of settings, is not allowed."""
+
+
+class Unreachable(HvqcgicError, ValueError):
+    """A picture cannot have what was asked for: a rate or quality is out of reach, a region lies outside."""
 
 
 class OutputError(HvqcgicError):

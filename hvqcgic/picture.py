@@ -57,6 +57,30 @@ def read_picture(source: PictureSource) -> np.ndarray:
         return _from_image(image, str(path))
 
 
+def read_grey(path: Path) -> np.ndarray:
+    """Take the grey values of a picture file as plain numbers, such as those of a mask: no colour profile is heeded.
+
+    EXIF orientation is applied, 1 and 16 bits become 8, one frame of an animation is taken with a warning.
+
+    Returns:
+        (H, W), uint8; sizes as of `read_picture`.
+
+    Raises:
+        PictureError: it cannot be read, has colours, or is transparent somewhere.
+    """
+    check_readable_picture(path)
+    with _open(path) as image:
+        values, alpha = _split_alpha(_upright_pixels(image, str(path)), str(path))
+    if alpha is not None and not _is_opaque(alpha):
+        raise PictureError(f"{path}: parts are transparent, which is no grey value; save it without transparency")
+    if values.mode == "L":
+        return np.array(values)
+    channels = np.array(values.convert("RGB"))
+    if (channels != channels[..., :1]).any():
+        raise PictureError(f"{path}: has colours, and only grey values count here; save it in grey")
+    return channels[..., 0]
+
+
 def encode_picture(image: Image.Image, suffix: str) -> bytes:
     """The bytes of a picture file without loss.
 
@@ -73,7 +97,8 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
         raise PictureError(f"array of shape {array.shape} and type {array.dtype}: expected (H, W, 3) of uint8")
     _check_size("array", array.shape[1], array.shape[0])
-    return np.ascontiguousarray(array)
+    # The caller's array may be read-only, which PyTorch warns of.
+    return np.array(array, order="C")
 
 
 def _check_size(name: str, width: int, height: int) -> None:
@@ -107,7 +132,23 @@ def _unreadable(name: str, error: Exception) -> PictureError:
 
 
 def _from_image(image: Image.Image, name: str) -> np.ndarray:
-    """Convert a Pillow image.
+    """Convert a Pillow image."""
+    colour, alpha = _split_alpha(_upright_pixels(image, name), name)
+    colour = _to_srgb(colour, image.info.get("icc_profile"), name)
+    if alpha is not None and not _is_opaque(alpha):
+        _warn(f"{name}: transparency is laid over white")
+        canvas = Image.new("RGB", colour.size, "white")
+        canvas.paste(colour, mask=alpha)
+        colour = canvas
+    return np.array(colour)
+
+
+def _is_opaque(alpha: Image.Image) -> bool:
+    return alpha.getextrema() == (255, 255)
+
+
+def _upright_pixels(image: Image.Image, name: str) -> Image.Image:
+    """Read all pixels of a Pillow image and apply its orientation.
 
     A damaged file may make Pillow's readers raise almost any exception, so all of them mean the same here.
     """
@@ -122,14 +163,7 @@ def _from_image(image: Image.Image, name: str) -> np.ndarray:
         raise _unreadable(name, error) from error
     if frames > 1:
         _warn(f"{name}: animation, only frame {image.tell() + 1} of {frames} is taken")
-    colour, alpha = _split_alpha(_upright(image, name), name)
-    colour = _to_srgb(colour, image.info.get("icc_profile"), name)
-    if alpha is not None and alpha.getextrema() != (255, 255):
-        _warn(f"{name}: transparency is laid over white")
-        canvas = Image.new("RGB", colour.size, "white")
-        canvas.paste(colour, mask=alpha)
-        colour = canvas
-    return np.array(colour)
+    return _upright(image, name)
 
 
 def _warn(message: str) -> None:

@@ -49,7 +49,8 @@ def test_cells_seen_before_do_not_change_what_comes(codec: Codec) -> None:
     again = codec.quantise(used, codec.order_cells(used, RATIOS))
     fresh = codec.encode(pixels, ratios=RATIOS)
     assert all(np.array_equal(again.indices[g], fresh.indices[g]) for g in GRANULARITIES)
-    assert again.z is not None and fresh.z is not None
+    assert again.z is not None
+    assert fresh.z is not None
     assert all(np.array_equal(again.z[g], fresh.z[g]) for g in again.z)
 
 

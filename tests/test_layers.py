@@ -37,7 +37,7 @@ ORDER = (
 )
 RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
 LAZY_EXPORTS = {"load": "codec", "Codec": "codec", "BitstreamError": "errors"}
-NOT_FOR_COMMANDS = {"lightning", "pytorch_lightning", "optuna", "compressai", "lpips", "matplotlib"}
+NOT_FOR_COMMANDS = {"lightning", "pytorch_lightning", "optuna", "compressai", "matplotlib"}
 
 
 def sources() -> list[Path]:

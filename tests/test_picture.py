@@ -9,7 +9,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from hvqcgic.errors import PictureError, PictureWarning
 from hvqcgic.files import LOSSLESS_SUFFIXES
-from hvqcgic.picture import encode_picture, read_picture
+from hvqcgic.picture import encode_picture, read_grey, read_picture
 
 RGB = np.random.default_rng(8).integers(0, 256, (12, 20, 3), dtype=np.uint8)
 GREY = RGB[..., 0]
@@ -38,6 +38,15 @@ def test_all_sources_give_the_same(tmp_path: Path, kind: str) -> None:
     picture = read_picture(source)
     assert picture.dtype == np.uint8
     assert np.array_equal(picture, RGB)
+
+
+@pytest.mark.parametrize("array", [np.asarray(Image.fromarray(RGB)), RGB.copy(), RGB[::-1, ::-1]])
+def test_an_array_is_copied_so_that_it_may_be_read_only(array: np.ndarray) -> None:
+    picture = read_picture(array)
+    assert np.array_equal(picture, array)
+    assert picture.flags.writeable
+    assert picture.flags.c_contiguous
+    assert not np.shares_memory(picture, array)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -133,6 +142,50 @@ def test_the_callers_image_is_left_as_it_is() -> None:
     read_picture(image)
     assert image.size == (20, 12)
     assert image.getexif()[0x0112] == 6
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (Image.fromarray(GREY), GREY),
+        (Image.fromarray(GREY > 100), np.where(GREY > 100, 255, 0)),
+        (Image.fromarray(GREY.astype(np.uint16) * 257), GREY),
+        (Image.fromarray(three(GREY)), GREY),
+        (Image.fromarray(three(GREY)).convert("RGBA"), GREY),
+    ],
+    ids=["L", "1", "I;16", "RGB", "RGBA"],
+)
+def test_grey_values(tmp_path: Path, image: Image.Image, expected: np.ndarray) -> None:
+    image.save(tmp_path / "x.png")
+    grey = read_grey(tmp_path / "x.png")
+    assert grey.dtype == np.uint8
+    assert np.array_equal(grey, expected)
+
+
+def test_grey_values_are_upright_numbers_that_no_profile_changes(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 3
+    Image.fromarray(GREY).save(tmp_path / "x.png", exif=exif, icc_profile=b"this is no profile")
+    assert np.array_equal(read_grey(tmp_path / "x.png"), GREY[::-1, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (Image.fromarray(RGB), r"x\.png: has colours"),
+        (Image.new("LA", (4, 4), (9, 254)), r"x\.png: parts are transparent"),
+    ],
+)
+def test_what_has_no_grey_values_is_refused(tmp_path: Path, image: Image.Image, message: str) -> None:
+    image.save(tmp_path / "x.png")
+    with pytest.raises(PictureError, match=message):
+        read_grey(tmp_path / "x.png")
+
+
+def test_grey_values_of_a_file_that_is_no_picture(tmp_path: Path) -> None:
+    (tmp_path / "x.png").write_bytes(b"text")
+    with pytest.raises(PictureError, match=r"x\.png: not a picture"):
+        read_grey(tmp_path / "x.png")
 
 
 def srgb_profile() -> bytes:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "tiny"
 
 Ratios = tuple[float, float, float]
+_TARGETS = ("bpp", "max_bytes", "target", "budget", "per_image_max")
 
 
 def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | None, model_help: str) -> None:
@@ -113,8 +114,9 @@ class EncoderJob:
 
     def summary(self) -> dict[str, Any]:
         """Everything done, for machines."""
-        ratios = list(self.arguments.ratios or self.codec.config.default_ratios)
-        return {"model": self.codec.name, "ratios": ratios, "pictures": self.results}
+        targets = {name: value for name in _TARGETS if (value := getattr(self.arguments, name, None)) is not None}
+        asked = targets or {"ratios": list(self.arguments.ratios or self.codec.config.default_ratios)}
+        return {"model": self.codec.name, **asked, "pictures": self.results}
 
 
 def find_pictures(arguments: argparse.Namespace) -> "Inputs":

@@ -100,6 +100,11 @@ def curves_of(rows: Sequence[Row], run: Run, published: Sequence[PublishedCurve]
     return Curves((*measured, *others), tuple(common), tuple(all_names), tuple(notes))
 
 
+def curve_names(codecs: Sequence[str], published: Sequence[PublishedCurve]) -> list[str]:
+    """Names that the curves of measured codecs and of published files have beside each other."""
+    return [*codecs, *(curve.codec for curve in _distinct([_published(curve) for curve in published], set(codecs)))]
+
+
 def _groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:

@@ -20,7 +20,7 @@ FORMATS = ("png", "svg")
 _MARKERS = "os^D"
 _ACROSS, _WIDTH_IN, _HEIGHT_IN, _DPI = 2, 6.4, 4.4, 150
 _HANDLE_IN, _LETTER_IN, _LINE_IN = 0.8, 0.075, 0.22
-_STYLE: Any = {
+STYLE: Any = {
     "font.size": 11,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -33,6 +33,7 @@ _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "hvqcgic",
 }
+"""Matplotlib's settings for every figure of this project."""
 
 
 def write_plots(folder: Path) -> tuple[Path, ...]:
@@ -53,7 +54,7 @@ def write_plots(folder: Path) -> tuple[Path, ...]:
     sheets = {"all": metrics} | {metric: [metric] for metric in metrics}
     written: list[Path] = []
     for name, shown in sheets.items():
-        written += _save(draw(curves, shown), folder / "plots" / name)
+        written += save_figure(draw(curves, shown), folder / "plots" / name)
     return tuple(written)
 
 
@@ -69,7 +70,7 @@ def draw(curves: Curves, metrics: list[str]) -> Figure:
 
     across = min(_ACROSS, len(metrics))
     down = math.ceil(len(metrics) / across)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH_IN * across, _HEIGHT_IN * down), layout="constrained")
         grid = figure.subplots(down, across, squeeze=False).flat
         for axes, metric in zip(grid, metrics, strict=False):
@@ -82,6 +83,27 @@ def draw(curves: Curves, metrics: list[str]) -> Figure:
         figure.set_figheight(_HEIGHT_IN * down + _LINE_IN * math.ceil(len(lines) / columns))
         figure.legend(list(lines.values()), list(lines), loc="outside upper center", ncols=columns)
     return figure
+
+
+def save_figure(figure: Figure, path: Path) -> list[Path]:
+    """Write a figure as PATH.png and PATH.svg, over what is there; the same figure gives the same files.
+
+    Returns:
+        the files written.
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    import matplotlib as mpl
+
+    written = []
+    for kind in FORMATS:
+        buffer = io.BytesIO()
+        with mpl.rc_context(STYLE):
+            # A date would make every file another.
+            figure.savefig(buffer, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
+        written.append(path.with_name(f"{path.name}.{kind}"))
+        write_atomically(written[-1], buffer.getvalue(), force=True)
+    return written
 
 
 def _draw_metric(axes: Axes, curves: Curves, metric: str) -> None:
@@ -107,17 +129,3 @@ def _draw_curve(axes: Axes, curve: Curve, metric: str, highest_bpp: float, *, pl
         linewidth=1.8,
         label=curve.codec,
     )
-
-
-def _save(figure: Figure, path: Path) -> list[Path]:
-    import matplotlib as mpl
-
-    written = []
-    for kind in FORMATS:
-        buffer = io.BytesIO()
-        with mpl.rc_context(_STYLE):
-            # Without the date the same run gives the same file.
-            figure.savefig(buffer, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
-        written.append(path.with_name(f"{path.name}.{kind}"))
-        write_atomically(written[-1], buffer.getvalue(), force=True)
-    return written

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 import numpy as np
@@ -29,6 +29,8 @@ from hvqcgic.files import write_atomically
 
 Embed = Literal["all"] | Sequence[str]
 """Pictures to put into the file: all, or those of these names."""
+
+EMBED_ALL: Final = "all"
 
 SCRIPTS = ("format.js", "charts.js", "tables.js", "viewer.js", "main.js")
 
@@ -48,7 +50,7 @@ def write_report(folder: Path, *, rates: BdRates | None = None, embed: Embed = (
     """
     run, rows, curves = read_run(folder), read_rows(folder), read_curves(folder)
     rates = rates or bd_rates(curves, generator=np.random.default_rng(0))
-    pictures = _pictures(folder, run, rows, _placed(folder, embed, {row.picture for row in rows}))
+    pictures = _pictures(folder, run, rows, _placed(folder, embed, set(run.pictures)))
     data = {
         "title": folder.resolve().name,
         "metrics": [
@@ -62,7 +64,7 @@ def write_report(folder: Path, *, rates: BdRates | None = None, embed: Embed = (
         "bd": {"anchor": rates.anchor, "draws": rates.draws, "entries": [entry.to_dict() for entry in rates.entries]},
         "rows": [_row(row) for row in rows],
         "run": {"specs": run.specs, "settings": run.settings, "versions": run.versions, "missing": run.metric_notes},
-        "embedded": embed if embed == "all" else list(embed),
+        "embedded": embed if embed == EMBED_ALL else list(embed),
         **pictures,
     }
     path = folder / "report.html"
@@ -95,7 +97,7 @@ def _number(value: float) -> float | None:
 
 def _placed(folder: Path, embed: Embed, names: set[str]) -> Callable[[str, Path], str | None]:
     """Gives the address of a picture file for the picture's name: relative, or a data URI; None where it is missing."""
-    chosen = names if embed == "all" else set(embed)
+    chosen = names if embed == EMBED_ALL else set(embed)
     if unknown := sorted(chosen - names):
         raise ConfigError(f"embed: there is no picture {unknown[0]!r} in this run; use {', '.join(sorted(names))}")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.evaluation.curves import curves_of, read_curves
+from hvqcgic.evaluation.curves import curve_names, curves_of, read_curves
 from hvqcgic.evaluation.published import PublishedCurve, PublishedPoint
 from hvqcgic.evaluation.results import Row, Run, SetMetrics
 from tests.evaluation.run_folder import PICTURES, make_run
@@ -67,6 +67,7 @@ def test_published_curves_stand_beside_under_names_of_their_own() -> None:
     published = PublishedCurve("b", "a paper", "kodak", "", "table", points)
     found = curves_of(ROWS, RUN, [published, published])
     assert [curve.codec for curve in found.curves] == ["a", "b (published)", "b (published) 2"]
+    assert curve_names(["a"], [published, published]) == [curve.codec for curve in found.curves]
     assert found.metrics == ("psnr_db",)
     assert found.drawn_bpp == 1.25 * 3
     assert np.isnan(found.curves[1].metrics["psnr_db"]).tolist() == [False, True]

@@ -111,6 +111,35 @@ def test_refusals_are_one_line_and_make_no_rows(
     assert not (tmp_path / "out/rows/jpeg").exists()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--anchor", "jpg"], ["--anchor 'jpg'", "use one of jpeg, hvqcgic:tiny, vtm (published)"]),
+        (["--anchor", "hvqcgic"], ["--anchor 'hvqcgic'", "hvqcgic:tiny"]),
+        (["--embed", "0", "2"], ["--embed '2': there is no such picture", "use all, or 0, 1"]),
+        (["--embed", "all", "1"], ["--embed 'all'"]),
+        (["--codecs", "jpeg", "published:damaged.json"], ["damaged.json: is not JSON"]),
+    ],
+)
+def test_what_only_the_report_needs_is_refused_before_anything_is_made(
+    tmp_path: Path,
+    folder: Path,
+    evaluate: Evaluate,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("vtm.json").write_text('{"name": "vtm", "points": [{"bpp": 0.5, "psnr": 30}]}')
+    Path("damaged.json").write_text("{")
+    codecs = ["--codecs", "jpeg@20", "hvqcgic:tiny@path=0", "published:vtm.json"]
+    found = evaluate(folder, *codecs, "--out", "out", *arguments)
+    assert found.code == 2
+    for word in words:
+        assert word in found.complaint
+    assert not Path("out").exists()
+
+
 def test_nothing_to_evaluate_is_a_refusal(tmp_path: Path, evaluate: Evaluate) -> None:
     (tmp_path / "empty").mkdir()
     found = evaluate(tmp_path / "empty", "--codecs", "jpeg", "--out", tmp_path / "out", *QUICK)
@@ -128,11 +157,12 @@ def test_an_output_that_is_a_file_is_a_refusal(tmp_path: Path, folder: Path, eva
 def test_the_whole_report_is_written(tmp_path: Path, folder: Path, evaluate: Evaluate) -> None:
     out = tmp_path / "out"
     found = evaluate(
-        *(folder, "--codecs", "jpeg@10..80:4", "webp@10..80:4", "--out", out),
+        *(folder, "--codecs", "jpeg@10..80:4", "webp@10..80:4", "--out", out, "--anchor", "webp", "--embed", "1"),
         *("--metrics", "psnr_db", "--jobs", "1"),
     )
     assert found.code == 0
-    assert "BD-rate" in found.out
+    assert "BD-rate against webp" in found.out
+    assert (out / "report.html").read_text().count("data:image/png;base64,") == 1 + 8
     assert found.out.splitlines()[-1] == str(out / "report.html")
     for name in ("report.html", "points.csv", "points.json", "run.json", "bd_rates.json", "plots", "tensorboard"):
         assert (out / name).exists(), name

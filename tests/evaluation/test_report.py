@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.report import write_report
-from hvqcgic.evaluation.results import decoded_path
+from hvqcgic.evaluation.results import decoded_path, read_run, write_run
 from tests.evaluation.browser import Browser, find_chromium
 from tests.evaluation.run_folder import make_run
 
@@ -45,6 +46,14 @@ def test_pictures_inside_the_report(tmp_path: Path, embed: Any) -> None:
         assert images[0].startswith("data:image/png;base64,") == inside
     with pytest.raises(ConfigError, match="there is no picture 'three' in this run; use one, two"):
         write_report(tmp_path, embed=["three"])
+
+
+def test_a_picture_of_which_an_interrupted_run_has_no_rows_may_be_embedded(tmp_path: Path) -> None:
+    make_run(tmp_path)
+    run = read_run(tmp_path)
+    write_run(tmp_path, replace(run, pictures=run.pictures | {"three": "in/three.png"}))
+    data = data_of(write_report(tmp_path, embed=["three", "one"]).read_text())
+    assert [picture["name"] for picture in data["pictures"]] == ["one", "two"]
 
 
 def test_nothing_comes_from_the_network_and_names_stay_text(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Runs: rows are complete and true, a second run makes nothing, a failure stops nothing, in one process or several."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,12 +49,11 @@ class Moody(PictureCodec):
 
 
 @pytest.fixture
-def moody() -> Iterator[type[Moody]]:
-    codecs = all_codecs()
-    codecs["moody"] = Moody
+def moody(monkeypatch: pytest.MonkeyPatch) -> type[Moody]:
+    """A codec of this run only."""
+    monkeypatch.setitem(all_codecs(), "moody", Moody)
     Moody.calls, Moody.version = 0, "1"
-    yield Moody
-    del codecs["moody"]
+    return Moody
 
 
 @pytest.fixture

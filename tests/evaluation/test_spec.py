@@ -68,7 +68,7 @@ def test_points_that_do_not_exist(text: str, words: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("hvqcgic:tiny+static-hufman@path=0", "coding mode 'static-hufman'.*static-huffman"),
+        ("hvqcgic:tiny+static-hufman@path=0", "option 'static-hufman'.*static-huffman"),
         ("hvqcgic:tinny@path=0", "did you mean tiny"),
         ("hvqcgic@path=0", "name a model"),
         ("jpeg:fast@5", "has no variants"),

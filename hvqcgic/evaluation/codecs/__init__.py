@@ -1,4 +1,4 @@
-"""The codecs that can be compared. A new one is a class derived from `PictureCodec`, in a file of this folder."""
+"""The codecs that can be compared: every class derived from `PictureCodec` in a file of this folder that has a name."""
 
 from __future__ import annotations
 
@@ -14,13 +14,10 @@ __all__ = ["CodecUnavailable", "Details", "PictureCodec", "all_codecs"]
 @cache
 def all_codecs() -> dict[str, type[PictureCodec]]:
     """Every codec of this folder, by the name it has in a spec, in alphabetical order."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
-    found: list[type[PictureCodec]] = []
-    todo = list(PictureCodec.__subclasses__())
-    while todo:
-        kind = todo.pop()
-        todo += kind.__subclasses__()
-        if kind.name:
-            found.append(kind)
-    return {kind.name: kind for kind in sorted(found, key=lambda kind: kind.name)}
+    found: dict[str, type[PictureCodec]] = {}
+    for entry in pkgutil.iter_modules(__path__):
+        module = importlib.import_module(f"{__name__}.{entry.name}")
+        for kind in vars(module).values():
+            if isinstance(kind, type) and issubclass(kind, PictureCodec) and kind.name:
+                found[kind.name] = kind
+    return dict(sorted(found.items()))

@@ -1,8 +1,10 @@
-"""This project's own codec, any model in any coding mode."""
+"""This project's own codec: any model, in any coding mode, with anything that an encoder may choose."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,47 +21,61 @@ from hvqcgic.evaluation.codecs.base import Details, PictureCodec, Pixels
 from hvqcgic.evaluation.operating_points import Parameter
 from hvqcgic.files import STREAM_SUFFIX
 from hvqcgic.model_file import bundled_models, find_model
-from hvqcgic.models.granularity import Ratios, check_ratios
-from hvqcgic.rate_control.ratio_path import ratios
+from hvqcgic.models.granularity import check_ratios
+from hvqcgic.rate_control.operating_point import LARGEST_BPP, Choices, OperatingPoint
+from hvqcgic.rate_control.quality import QUALITIES
+from hvqcgic.rate_control.ratio_path import DEFAULT, PATHS, ratios
 from hvqcgic.schedule import GRANULARITIES
+
+PARAMETERS = {
+    parameter.name: parameter
+    for parameter in (
+        Parameter("path", 0, 1, whole=False),
+        Parameter("bpp", 0.0001, LARGEST_BPP, whole=False),
+        Parameter("max_bytes", 1, 2**40),
+        *(Parameter(kind.name, kind.low, kind.high, whole=False) for kind in QUALITIES.values()),
+    )
+}
+"""What points may be numbers of, by name; places on the ratio path where no name is given."""
 
 
 class HvqcgicModel(PictureCodec):
-    """A model in a coding mode; points are ratios, or places on the ratio path."""
+    """A model in a coding mode, with an encoder's choices; points are ratios, places on a ratio path, or targets."""
 
     name = "hvqcgic"
-    summary = "this project: hvqcgic:MODEL[+MODE], points ratios=F,M,C or path=0..1:8"
+    summary = (
+        "this project: hvqcgic:MODEL[+MODE][+rd][+eta=E][+PATH], "
+        "points ratios=F,M,C, path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr="
+    )
     suffix = STREAM_SUFFIX
-    parameter = Parameter("path", 0, 1, whole=False)
+    parameter = PARAMETERS["path"]
     default_points = "path=0..1:8"
 
     def __init__(self, variant: str, point: str, *, device: str = "cpu") -> None:
-        """See `PictureCodec`; the variant is MODEL or MODEL+MODE, the model a bundled one or a file."""
-        model, self.coding = _split(variant)
-        self.ratios = _ratios_of(point, self.parameter)
-        self._codec = _load(model, device)
+        """See `PictureCodec`; the variant is MODEL[+OPTION...], the model a bundled one or a file."""
+        self._options = parse_options(variant)
+        self.point = self._options.at(point)
+        self._codec = _load(self._options.model, device)
         self._last: tuple[Encoded, dict[str, float]] | None = None
 
     @classmethod
     def points(cls, text: str) -> list[str]:
-        """Labels of ratios (`ratios=F,M,C`) and of places on the ratio path, in any mixture."""
+        """Labels of ratios (`ratios=F,M,C`), of places on the ratio path and of targets, in any mixture."""
         labels: list[str] = []
         for part in (text or cls.default_points).split(";"):
-            found = [_ratios_label(part)] if _is_ratios(part) else cls.parameter.parse(part)
-            labels += found
+            labels += [_ratios_label(part)] if _is_ratios(part) else _parameter_of(part).parse(part)
         return list(dict.fromkeys(labels))
 
     @property
     def fingerprint(self) -> str:
-        """Model, coding mode, ratios and the encoder's version."""
-        return f"{self._codec.fingerprint.hex()} {self.coding} {self.ratios} hvqcgic {__version__}"
+        """Model, coding mode, operating point and the encoder's version."""
+        return f"{self._codec.fingerprint.hex()} {self._options.coding} {self.point} hvqcgic {__version__}"
 
     def encode(self, picture: Pixels) -> bytes:
         """The bytes of a `.hvq` file."""
-        encoded = self._codec.encode(picture, ratios=self.ratios)
-        written = self._codec.write(encoded, coding=self.coding)
-        self._last = encoded, written.parts
-        return written.data
+        found = self._codec.compress_at(picture, self.point, coding=self._options.coding)
+        self._last = found.reached.encoded, found.written.parts
+        return found.written.data
 
     def decode(self, data: bytes) -> Pixels:
         """The picture in a `.hvq` file."""
@@ -72,7 +88,7 @@ class HvqcgicModel(PictureCodec):
         encoded, parts = self._last
         masks = {g: torch.from_numpy(encoded.masks[g]) for g in GRANULARITIES}
         bits = {}
-        for granularity, values in self._codec.cell_bits(encoded, coding=self.coding).items():
+        for granularity, values in self._codec.cell_bits(encoded, coding=self._options.coding).items():
             bits[granularity] = torch.zeros(masks[granularity].shape, dtype=torch.float64)
             bits[granularity][masks[granularity]] = torch.from_numpy(values)
         top_bits = float(np.log2(self._codec.config.codebook_size))
@@ -83,16 +99,98 @@ class HvqcgicModel(PictureCodec):
         )
 
 
-def _split(variant: str) -> tuple[str, str]:
-    """Model and coding mode of MODEL[+MODE]."""
-    model, plus, mode = variant.rpartition("+")
-    if plus and mode in MODES:
-        return model, mode
-    if plus and model in bundled_models():
-        raise ConfigError(f"coding mode {mode!r} of {variant!r} is unknown; use one of {', '.join(MODES)}")
-    if not variant:
+@dataclass(frozen=True)
+class Options:
+    """What a variant says.
+
+    Attributes:
+        model: a bundled one, or a file.
+        coding: mode.
+        granularity: see `OperatingPoint`, as eta.
+        eta: see granularity.
+        path: the ratio path that places are on.
+    """
+
+    model: str
+    coding: str = MODES[0]
+    granularity: str = "entropy"
+    eta: float | Literal["auto"] | None = None
+    path: str = DEFAULT
+
+    def at(self, label: str) -> OperatingPoint:
+        """The operating point of a label that `HvqcgicModel.points` gave."""
+        wanted = self._wanted(label)
+        return OperatingPoint(
+            ratios=wanted.get("ratios"),
+            bpp=wanted.get("bpp"),
+            max_bytes=wanted.get("max_bytes"),
+            target=wanted.get("target"),
+            eta=self.eta,
+            granularity=self.granularity,
+            path=self.path,
+        )
+
+    def _wanted(self, label: str) -> Choices:
+        if _is_ratios(label):
+            fine, medium, coarse = map(float, label.rpartition("=")[2].split(","))
+            return {"ratios": (fine, medium, coarse)}
+        parameter = _parameter_of(label)
+        value = parameter.value(label)
+        if parameter.name == "path":
+            return {"ratios": ratios(value, self.path)}
+        if parameter.name == "bpp":
+            return {"bpp": value}
+        if parameter.name == "max_bytes":
+            return {"max_bytes": int(value)}
+        return {"target": f"{parameter.name}={value:g}"}
+
+
+def parse_options(variant: str) -> Options:
+    """What a variant MODEL[+OPTION...] stands for; options are a coding mode, "rd", "eta=E" and a ratio path.
+
+    Raises:
+        ConfigError: there is no model in it, or an option is unknown.
+    """
+    model, *words = variant.split("+")
+    while words and not _is_option(words[0]) and model not in bundled_models():
+        model += "+" + words.pop(0)
+    if not model:
         raise ConfigError(f"codec hvqcgic: name a model, as in hvqcgic:tiny; known are {', '.join(bundled_models())}")
-    return variant, MODES[0]
+    options = Options(model)
+    for word in words:
+        if word in MODES:
+            options = replace(options, coding=word)
+        elif word in PATHS:
+            options = replace(options, path=word)
+        elif word == "rd":
+            options = replace(options, granularity=word)
+        elif _is_option(word):
+            options = replace(options, eta=_eta(word.partition("=")[2], variant))
+        else:
+            known = ", ".join([*MODES, "rd", "eta=E", *PATHS])
+            raise ConfigError(f"option {word!r} of {variant!r} is unknown; use one of {known}")
+    return options
+
+
+def _is_option(word: str) -> bool:
+    return word in MODES or word in PATHS or word == "rd" or word.startswith("eta=")
+
+
+def _eta(text: str, variant: str) -> float | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ConfigError(f"eta {text!r} of {variant!r} is no number; give one from 0, or auto") from error
+
+
+def _parameter_of(part: str) -> Parameter:
+    """The parameter that a point names; the place on the path where it names none."""
+    name = part.strip().rpartition("=")[0].strip() or "path"
+    if name not in PARAMETERS:
+        raise ConfigError(f"point {part!r}: {name!r} is unknown; use ratios, {', '.join(PARAMETERS)}")
+    return PARAMETERS[name]
 
 
 def _is_ratios(part: str) -> bool:
@@ -105,13 +203,6 @@ def _ratios_label(part: str) -> str:
     except ValueError as error:
         raise ConfigError(f"point {part!r}: {error}; give ratios=F,M,C, such as ratios=0.5,0.4,0.1") from error
     return "ratios=" + ",".join(f"{share:g}" for share in shares)
-
-
-def _ratios_of(point: str, path: Parameter) -> Ratios:
-    if _is_ratios(point):
-        fine, medium, coarse = map(float, point.rpartition("=")[2].split(","))
-        return fine, medium, coarse
-    return ratios(path.value(point))
 
 
 @lru_cache(maxsize=2)

@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from hvqcgic.codec import Codec
+from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.codecs.hvqcgic_model import HvqcgicModel
+from hvqcgic.rate_control.operating_point import Choices
 from hvqcgic.rate_control.ratio_path import ratios
 from tests.random_model import random_picture
 
@@ -44,10 +46,50 @@ def test_nothing_is_told_before_a_picture_was_encoded(tiny_model_path: Path) -> 
 
 
 def test_places_on_the_path_are_ratios(tiny_model_path: Path) -> None:
-    found = HvqcgicModel(str(tiny_model_path), "path=0.75")
-    assert found.ratios == ratios(0.75)
+    found = HvqcgicModel(f"{tiny_model_path}+corner", "path=0.75")
+    assert found.point.ratios == ratios(0.75, "corner")
     same = HvqcgicModel(str(tiny_model_path), "ratios=0.5,0.5,0")
     assert same.encode(PICTURE) == found.encode(PICTURE)
+    assert HvqcgicModel(str(tiny_model_path), "path=0.75").encode(PICTURE) != found.encode(PICTURE)
+
+
+def test_targets_are_points(codec: Codec, tiny_model_path: Path) -> None:
+    picture = random_picture(160, 112, seed=2)
+    choices: dict[str, Choices] = {
+        "bpp=0.2": {"bpp": 0.2},
+        "max_bytes=300": {"max_bytes": 300},
+        "psnr=9": {"target": "psnr=9"},
+    }
+    for point, choice in choices.items():
+        assert HvqcgicModel(str(tiny_model_path), point).encode(picture) == codec.compress(picture, **choice)
+    labels = HvqcgicModel.points("bpp=0.1..0.4:4;0.5;ratios=0.5,0.4,0.1;lpips=0.1")
+    assert labels == ["bpp=0.1", "bpp=0.2", "bpp=0.3", "bpp=0.4", "path=0.5", "ratios=0.5,0.4,0.1", "lpips=0.1"]
+
+
+def test_the_encoders_choices_are_options_of_the_variant(codec: Codec, tiny_model_path: Path) -> None:
+    picture = random_picture(160, 112, seed=2)
+    found = HvqcgicModel(f"{tiny_model_path}+rd+eta=0.5+static-arithmetic", "bpp=0.2")
+    expected = codec.compress(picture, bpp=0.2, eta=0.5, granularity="rd", coding="static-arithmetic")
+    assert found.encode(picture) == expected
+
+
+@pytest.mark.parametrize(
+    ("variant", "point", "message"),
+    [
+        ("tiny+morse", "path=0", "option 'morse' of 'tiny\\+morse' is unknown"),
+        ("tiny+eta=much", "path=0", "eta 'much'"),
+        ("", "path=0", "name a model"),
+    ],
+)
+def test_wrong_options_are_named(variant: str, point: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        HvqcgicModel(variant, point)
+
+
+@pytest.mark.parametrize("text", ["speed=3", "bpp=0", "bpp=25", "lpips=0", "max_bytes=0", "bpp=nan"])
+def test_wrong_points_are_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"unknown|not allowed"):
+        HvqcgicModel.points(text)
 
 
 def test_the_fingerprint_tells_models_modes_and_points_apart(tiny_model_path: Path) -> None:

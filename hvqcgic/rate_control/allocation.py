@@ -1,0 +1,147 @@
+"""One budget for many pictures: bytes go where they bring most, at equal slope for all (Shoham and Gersho 1988).
+
+Every picture is tried at a few places of the ratio path, which gives its distortion as a function of bytes; between
+them its logarithm is taken as linear. For a slope lambda each picture takes the size that minimises distortion plus
+lambda times bytes, and lambda is what makes the sizes sum to the budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hvqcgic.coder import PictureCoder
+from hvqcgic.errors import ConfigError, Unreachable
+from hvqcgic.picture import PictureSource
+from hvqcgic.rate_control.operating_point import OperatingPoint
+from hvqcgic.rate_control.quality import LpipsAlex, mean_squared_error
+from hvqcgic.rate_control.ratio_path import ratios
+from hvqcgic.rate_control.reach import SLACK_BYTES, Search
+
+DISTORTIONS = ("mse", "lpips")
+PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""Of the ratio path, where every picture is tried."""
+_GRID = 2000
+_HALVINGS = 80
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Distortion of one picture against its size.
+
+    Attributes:
+        sizes: bytes, increasing, (n,).
+        distortions: at those sizes, positive, summed over the picture's pixels, (n,).
+    """
+
+    sizes: NDArray[np.float64]
+    distortions: NDArray[np.float64]
+
+    def grid(self, most: float) -> Curve:
+        """Many points between the smallest size and the largest, or `most`."""
+        sizes = np.linspace(self.sizes[0], max(min(self.sizes[-1], most), self.sizes[0]), _GRID)
+        return Curve(sizes, np.exp(np.interp(sizes, self.sizes, np.log(self.distortions))))
+
+
+def allocate(
+    pictures: Iterable[PictureSource],
+    *,
+    codec: PictureCoder,
+    total_bytes: int,
+    per_image_max: int | None = None,
+    by: str = "mse",
+    point: OperatingPoint | None = None,
+    coding: str = "adaptive",
+) -> list[int]:
+    """The bytes that each picture may take, for `Codec.compress(picture, max_bytes=...)`.
+
+    Args:
+        pictures: paths, Pillow images or arrays; read one after the other.
+        codec: that will compress them.
+        total_bytes: what all files together may take.
+        per_image_max: what each may take.
+        by: distortion that is to be least in all, see `measure_curve`.
+        point: regions, eta and granularity, where they are not to be the default ones.
+        coding: mode whose bits count.
+
+    Raises:
+        Unreachable: the budget is smaller than the smallest possible files.
+        ConfigError: a number or name is not allowed.
+        PictureError: a picture cannot be read.
+    """
+    check_budget(total_bytes, per_image_max, by)
+    curves = [measure_curve(codec, picture, by=by, point=point, coding=coding) for picture in pictures]
+    return share_out(curves, total_bytes=total_bytes, per_image_max=per_image_max)
+
+
+def check_budget(total_bytes: int, per_image_max: int | None, by: str) -> None:
+    """Refuses numbers and names that are not allowed (`ConfigError`)."""
+    if by not in DISTORTIONS:
+        raise ConfigError(f"distortion {by!r} is unknown; use {' or '.join(DISTORTIONS)}")
+    for what, size in (("budget", total_bytes), ("per-image maximum", per_image_max)):
+        if size is not None and size < 1:
+            raise ConfigError(f"{what} of {size} bytes is no size; give at least 1")
+
+
+def measure_curve(
+    coder: PictureCoder,
+    image: PictureSource,
+    *,
+    by: str = "mse",
+    point: OperatingPoint | None = None,
+    coding: str = "adaptive",
+) -> Curve:
+    """Distortion of a picture at several places of the ratio path.
+
+    Args:
+        coder: of the model.
+        image: the picture.
+        by: "mse" for the sum of squared errors, "lpips" for LPIPS (alex) times the number of pixels.
+        point: regions, eta and granularity; its targets do not count.
+        coding: mode whose bits count.
+    """
+    picture = coder.analyse(image)
+    sized = replace(point or OperatingPoint(), ratios=None, bpp=1.0, max_bytes=None, target=None)
+    search = Search(coder, picture, sized, coding)
+    measure = LpipsAlex(picture.pixels).measure if by == "lpips" else None
+    sizes, distortions = [], []
+    for place in PLACES:
+        trial = search.trial_at(ratios(place, sized.path))
+        decoded = np.asarray(coder.reconstruct(trial.encoded))
+        value = measure(decoded) if measure else mean_squared_error(picture.pixels, decoded)
+        sizes.append(trial.bytes + SLACK_BYTES)
+        distortions.append(max(value, 1e-9) * picture.width * picture.height)
+    # A larger file that is no better is not worth its bytes, and a curve that rises has no slope to compare.
+    return Curve(np.maximum.accumulate(np.array(sizes)), np.minimum.accumulate(np.array(distortions)))
+
+
+def share_out(curves: Sequence[Curve], *, total_bytes: int, per_image_max: int | None = None) -> list[int]:
+    """Sizes at equal slope; in the order of the curves.
+
+    Raises:
+        Unreachable: the smallest sizes sum to more than the budget, or one is above the maximum.
+    """
+    smallest = [int(np.ceil(curve.sizes[0])) for curve in curves]
+    if sum(smallest) > total_bytes or (per_image_max is not None and max(smallest, default=0) > per_image_max):
+        largest = sum(int(np.ceil(curve.sizes[-1])) for curve in curves)
+        each = "" if per_image_max is None else f", the largest of the smallest {max(smallest)} bytes"
+        raise Unreachable(
+            f"a budget of {total_bytes} bytes cannot be met: these {len(curves)} pictures take {sum(smallest)} to "
+            f"{largest} bytes{each}; give more"
+        )
+    most = np.inf if per_image_max is None else float(per_image_max)
+    grids = [curve.grid(most) for curve in curves]
+    low, high = 0.0, max((float(grid.distortions[0]) for grid in grids), default=1.0)
+    for _ in range(_HALVINGS):
+        slope = (low + high) / 2
+        fits = sum(_size_at(grid, slope) for grid in grids) <= total_bytes
+        low, high = (low, slope) if fits else (slope, high)
+    return [int(_size_at(grid, high)) for grid in grids]
+
+
+def _size_at(grid: Curve, slope: float) -> float:
+    """The size of least distortion plus slope times bytes; the largest without distortion to gain."""
+    return float(np.ceil(grid.sizes[int(np.argmin(grid.distortions + slope * grid.sizes))]))

@@ -1,0 +1,171 @@
+"""Everything that an encoder may choose for a picture, and what of it is allowed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypedDict, Unpack
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.granularity import Ratios, check_ratios
+from hvqcgic.rate_control.quality import QUALITIES, Quality
+from hvqcgic.rate_control.ratio_path import DEFAULT, ratios
+from hvqcgic.rate_control.regions import Roi
+from hvqcgic.schedule import CELL_PX
+
+LARGEST_BPP = 24.0
+"""What a picture takes without any compression."""
+
+GRANULARITY_ORDERS = ("entropy", "rd")
+DEFAULT_ETA = 0.1
+"""Of rates that are asked for: on validation pictures, as good as any at high rates and better than 0 at low ones."""
+LARGEST_ETA = 100.0
+AUTO_ETAS = (0.0, 0.1, 0.3)
+
+
+class Choices(TypedDict, total=False):
+    """The fields of `OperatingPoint`, as keyword arguments."""
+
+    ratios: Ratios | None
+    bpp: float | None
+    max_bytes: int | None
+    target: str | None
+    eta: float | Literal["auto"] | None
+    granularity: str
+    path: str
+    roi: Sequence[Roi]
+    clamp: bool
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """What an encoder is to choose for a picture.
+
+    Attributes:
+        ratios: (fine, medium, coarse) shares of the area, sum 1.
+        bpp: bits per pixel of the file, above 0 and at most 24.
+        max_bytes: most bytes of the file, at least 1.
+        target: a quality as NAME=VALUE, "lpips=0.08" or "psnr=27": the smallest file that has it.
+        eta: what a bit is worth when an index is chosen, see `PictureCoder.try_out`; "auto" to choose among AUTO_ETAS
+            for each picture by its squared error; None for DEFAULT_ETA with a size and 0 otherwise.
+        granularity: "entropy" makes cells fine by information density; "rd" by the fall of squared error per bit.
+        path: the ratio path on which targets are sought, one of `hvqcgic.rate_control.ratio_path.PATHS`.
+        roi: regions that shall have finer cells than the rest, rectangles or paths of masks.
+        clamp: take the nearest rate or quality there is where the wanted one is out of reach, in place of an error.
+
+    At most one of ratios, bpp, max_bytes and target; without any of them, the model's default ratios count.
+
+    Raises:
+        ConfigError: on construction, where a value is not allowed or two targets are given.
+    """
+
+    ratios: Ratios | None = None
+    bpp: float | None = None
+    max_bytes: int | None = None
+    target: str | None = None
+    eta: float | Literal["auto"] | None = None
+    granularity: str = "entropy"
+    path: str = DEFAULT
+    roi: Sequence[Roi] = ()
+    clamp: bool = False
+
+    def __post_init__(self) -> None:
+        """Check all that does not depend on picture or model."""
+        targets = [name for name in ("ratios", "bpp", "max_bytes", "target") if getattr(self, name) is not None]
+        if len(targets) > 1:
+            raise ConfigError(f"{' and '.join(targets)} are two targets; give one of them")
+        if self.ratios is not None:
+            try:
+                check_ratios(self.ratios)
+            except ValueError as error:
+                raise ConfigError(str(error)) from error
+        if self.bpp is not None and not 0 < self.bpp <= LARGEST_BPP:
+            raise ConfigError(f"bpp {self.bpp:g} is no rate; give a number above 0 and at most {LARGEST_BPP:g}")
+        if self.max_bytes is not None and not self.max_bytes >= 1:
+            raise ConfigError(f"max_bytes {self.max_bytes} is no size; give at least 1")
+        if self.target is not None:
+            parse_target(self.target)
+        if self.granularity not in GRANULARITY_ORDERS:
+            raise ConfigError(f"granularity {self.granularity!r} is unknown; use {' or '.join(GRANULARITY_ORDERS)}")
+        ratios(0.0, self.path)
+        self._check_eta()
+
+    def _check_eta(self) -> None:
+        eta = self.eta
+        if isinstance(eta, str):
+            if eta != "auto":
+                raise ConfigError(f"eta {eta!r} is unknown; give a number from 0, or auto")
+            if not self.seeks_size:
+                raise ConfigError("eta auto compares files of one size; give bpp or max_bytes, or a number for eta")
+        elif eta is not None and not 0 <= eta <= LARGEST_ETA:
+            raise ConfigError(f"eta {eta:g} is not allowed; give a number from 0 (nearest codes) to {LARGEST_ETA:g}")
+
+    @property
+    def seeks_size(self) -> bool:
+        """Whether a size of the file is wanted."""
+        return self.bpp is not None or self.max_bytes is not None
+
+    @property
+    def etas(self) -> tuple[float, ...]:
+        """The values of eta to try; one unless "auto"."""
+        if isinstance(self.eta, str):
+            return AUTO_ETAS
+        if self.eta is None:
+            return (DEFAULT_ETA if self.seeks_size else 0.0,)
+        return (float(self.eta),)
+
+
+@dataclass(frozen=True)
+class QualityTarget:
+    """A quality that is wanted, and its value."""
+
+    kind: type[Quality]
+    value: float
+
+
+def parse_target(text: str) -> QualityTarget:
+    """What a target such as "lpips=0.08" stands for.
+
+    Raises:
+        ConfigError: the text is not NAME=VALUE, the quality is unknown, or the value is not allowed.
+    """
+    name, equals, number = (part.strip() for part in text.partition("="))
+    if not equals or name not in QUALITIES:
+        known = ", ".join(QUALITIES)
+        raise ConfigError(f"target {text!r} is not NAME=VALUE with a quality of {known}; give lpips=0.08 or psnr=27")
+    kind = QUALITIES[name]
+    try:
+        value = float(number)
+    except ValueError:
+        value = math.nan
+    if not kind.low <= value <= kind.high:
+        raise ConfigError(f"target {text!r}: give a number from {kind.low:g} to {kind.high:g} for {name}")
+    return QualityTarget(kind, value)
+
+
+def rate_range(config: ModelConfig) -> tuple[float, float]:
+    """About what rates a model has, in bpp: indices of fixed length, all cells coarse and all fine."""
+    bits = math.ceil(math.log2(config.codebook_size))
+    return bits / CELL_PX["coarse"] ** 2, bits / CELL_PX["fine"] ** 2
+
+
+def check_choices(config: Callable[[], ModelConfig], **choices: Unpack[Choices]) -> OperatingPoint:
+    """The operating point of some choices; what the model can reach is added to what is said of a wrong rate.
+
+    Args:
+        config: gives the model's configuration, where it is needed.
+        choices: fields of `OperatingPoint`.
+
+    Raises:
+        ConfigError: as of `OperatingPoint`.
+    """
+    try:
+        return OperatingPoint(**choices)
+    except ConfigError as error:
+        if choices.get("bpp") is None and choices.get("max_bytes") is None:
+            raise
+        model = config()
+        low, high = rate_range(model)
+        raise ConfigError(f"{error} ({model.name} reaches about {low:.2f} to {high:.2f} bpp)") from error

@@ -1,0 +1,241 @@
+"""From an operating point to the integers of a file: places on the ratio path are tried until the target is met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hvqcgic.coder import Analysed, Encoded, PictureCoder, Trial
+from hvqcgic.entropy import Masks
+from hvqcgic.errors import Unreachable
+from hvqcgic.models.granularity import Ratios, counts_from_ratios
+from hvqcgic.rate_control.operating_point import OperatingPoint, QualityTarget, parse_target
+from hvqcgic.rate_control.quality import Quality, mean_squared_error
+from hvqcgic.rate_control.ratio_path import ratios
+from hvqcgic.rate_control.rd_order import RdOrder
+from hvqcgic.rate_control.regions import weights_of
+from hvqcgic.rate_control.search import PathSearch, Wanted
+from hvqcgic.schedule import GRANULARITIES
+
+TOLERANCE_SHARE = 0.01
+TOLERANCE_BYTES = 16
+SLACK_BYTES = 5
+"""What a file may be larger than estimated: the range coder's last word, and rounding."""
+MOST_TRIALS = 10
+TYPICAL_BITS = {"coarse": 0.75, "medium": 0.8, "fine": 0.85}
+"""Share of an index of fixed length that an index takes, before a trial has told better."""
+ENOUGH_INDICES = 50
+"""Indices of a granularity from which on their mean bits tell what others would take."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A picture at the place that a target led to.
+
+    Attributes:
+        encoded: the picture.
+        place: on the ratio path; None where ratios were given.
+        eta: see `OperatingPoint`.
+        trials: how many places and values of eta were tried.
+        clamped: what was out of reach, in words, where `clamp` allowed it; else "".
+    """
+
+    encoded: Encoded
+    place: float | None
+    eta: float
+    trials: int
+    clamped: str = ""
+
+
+def reach(coder: PictureCoder, picture: Analysed, point: OperatingPoint, *, coding: str = "adaptive") -> Reached:
+    """The integers of the file that an operating point asks for.
+
+    Args:
+        coder: of the model.
+        picture: analysed by it.
+        point: what is wanted; its ratios, or the model's default ones, where it names no target.
+        coding: mode whose bits count.
+
+    Raises:
+        Unreachable: the target lies outside what this picture can have, or a region outside of the picture.
+        PictureError: a mask of regions cannot be read.
+        ConfigError: the coding mode is unknown.
+    """
+    search = Search(coder, picture, point, coding)
+    if point.target is not None:
+        return search.for_quality(parse_target(point.target))
+    if not point.seeks_size:
+        masks = search.masks_at(point.ratios or coder.config.default_ratios)
+        eta = point.etas[0]
+        encoded = coder.try_out(picture, masks, eta=eta, coding=coding).encoded if eta else search.plain(masks)
+        return Reached(encoded, None, eta, 1)
+    found = [search.for_size(eta) for eta in point.etas]
+    return found[0] if len(found) == 1 else search.least_error(found)
+
+
+class Search:
+    """One picture's search."""
+
+    def __init__(self, coder: PictureCoder, picture: Analysed, point: OperatingPoint, coding: str) -> None:
+        self._coder, self._picture, self._point, self._coding = coder, picture, point, coding
+        self._weights = weights_of(point.roi, picture.width, picture.height)
+        self._order = RdOrder(coder, picture, self._weights, coding) if point.granularity == "rd" else None
+        self._pixels = picture.width * picture.height
+        self._trials = 0
+        self._start: float | None = None
+        codes = float(np.log2(coder.config.codebook_size))
+        self._index_bits = {g: share * codes for g, share in TYPICAL_BITS.items()}
+
+    def masks_at(self, shares: Ratios) -> Masks:
+        """The granularity map of some ratios."""
+        if self._order is not None:
+            return self._order.masks(shares)
+        return self._coder.order_cells(self._picture, shares, self._weights)
+
+    def plain(self, masks: Masks) -> Encoded:
+        """The picture with the nearest codes."""
+        return self._coder.quantise(self._picture, masks)
+
+    def for_size(self, eta: float) -> Reached:
+        """The place where the file has the wanted size."""
+        wanted = self._wanted_size()
+        tried: dict[float, Trial] = {}
+
+        def measure(place: float) -> float:
+            tried[place] = self.trial_at(ratios(place, self._point.path), eta)
+            self._learn(tried[place])
+            return tried[place].bytes
+
+        values = self._run(wanted, self._forecast_size, measure)
+        place = _best(values, wanted)
+        clamped = ""
+        if not wanted.holds(values[place]):
+            clamped = self._check_reach(wanted, values, measure)
+            place = _best(values, wanted)
+        self._start = place
+        return Reached(tried[place].encoded, place, eta, self._trials, clamped)
+
+    def for_quality(self, target: QualityTarget) -> Reached:
+        """The first place that has the wanted quality."""
+        quality = target.kind(self._picture.pixels)
+        sign = -1.0 if quality.lower_is_better else 1.0
+        margin = quality.tolerance(target.value)
+        aim = sign * target.value + margin / 2
+        wanted = Wanted(aim, sign * target.value, sign * target.value + margin)
+        tried: dict[float, Encoded] = {}
+
+        def measure(place: float) -> float:
+            masks = self.masks_at(ratios(place, self._point.path))
+            eta = self._point.etas[0]
+            tried[place] = self.trial_at(ratios(place, self._point.path), eta).encoded if eta else self.plain(masks)
+            self._trials += not eta
+            return sign * quality.measure(np.asarray(self._coder.reconstruct(tried[place])))
+
+        values = self._run(wanted, lambda t: sign * quality.typical(t), measure)
+        good = {place: value for place, value in values.items() if value >= wanted.low}
+        if good:
+            place, clamped = min(good), ""
+        else:
+            clamped = self._out_of_reach(target, quality, values)
+            place = max(values, key=values.__getitem__)
+        return Reached(tried[place], place, self._point.etas[0], self._trials, clamped)
+
+    def least_error(self, found: list[Reached]) -> Reached:
+        """Of several that reach a size, the one whose picture has the least squared error."""
+        errors = [
+            mean_squared_error(self._picture.pixels, np.asarray(self._coder.reconstruct(each.encoded)))
+            for each in found
+        ]
+        return found[int(np.argmin(errors))]
+
+    def trial_at(self, shares: Ratios, eta: float | None = None) -> Trial:
+        """The picture at some ratios; with the operating point's first eta if None."""
+        self._trials += 1
+        worth = self._point.etas[0] if eta is None else eta
+        return self._coder.try_out(self._picture, self.masks_at(shares), eta=worth, coding=self._coding)
+
+    def _run(
+        self, wanted: Wanted, forecast: Callable[[float], float], measure: Callable[[float], float]
+    ) -> dict[float, float]:
+        search = PathSearch(wanted, forecast)
+        place = search.propose() if self._start is None else self._start
+        while place is not None and len(search.values) < MOST_TRIALS:
+            search.tell(place, measure(place))
+            if wanted.holds(search.values[place]):
+                break
+            place = search.propose()
+        return search.values
+
+    def _wanted_size(self) -> Wanted:
+        """In bytes."""
+        if self._point.max_bytes is not None:
+            most = float(self._point.max_bytes)
+            tolerance = max(TOLERANCE_SHARE * most, TOLERANCE_BYTES)
+            high = most - SLACK_BYTES
+            return Wanted(max(high - (tolerance - SLACK_BYTES) / 2, 1.0), most - tolerance, high)
+        assert self._point.bpp is not None
+        aim = self._point.bpp * self._pixels / 8
+        tolerance = max(TOLERANCE_SHARE * aim, TOLERANCE_BYTES) - SLACK_BYTES
+        return Wanted(aim, aim - tolerance, aim + tolerance)
+
+    def _forecast_size(self, place: float) -> float:
+        """Bytes at a place, as if every index took as much as those of its granularity did in the last trial."""
+        # The place itself keeps the forecast growing where counts do not.
+        return 40 + place + sum(count * self._index_bits[g] for g, count in self._counts(place).items()) / 8
+
+    def _counts(self, place: float) -> dict[str, int]:
+        rows, columns = self._picture.grid
+        coarse, medium = counts_from_ratios(ratios(place, self._point.path), rows, columns)
+        return {"coarse": coarse, "medium": medium, "fine": 16 * rows * columns - 16 * coarse - 4 * medium}
+
+    def _learn(self, trial: Trial) -> None:
+        for granularity in GRANULARITIES:
+            count = trial.encoded.masks.count(granularity)
+            if count >= ENOUGH_INDICES:
+                self._index_bits[granularity] = trial.parts[granularity] / count
+
+    def _check_reach(self, wanted: Wanted, values: dict[float, float], measure: Callable[[float], float]) -> str:
+        """What to say of a size that no place has; "" where the file is merely smaller than it may be.
+
+        Raises:
+            Unreachable: it is out of reach and may not be clamped.
+        """
+        if self._point.max_bytes is not None and 1.0 in values and values[1.0] < wanted.low:
+            return ""
+        too_small, too_large = values.get(0.0, 0.0) > wanted.high, values.get(1.0, np.inf) < wanted.low
+        if not (too_small or too_large):
+            return ""
+        for end in {0.0, 1.0} - values.keys():
+            values[end] = measure(end)
+        message = self._size_range(values)
+        if self._point.clamp and self._point.max_bytes is None:
+            return message
+        way = ", or clamp to the nearest" if self._point.max_bytes is None else ""
+        raise Unreachable(f"{message}; ask for a size in between{way}")
+
+    def _size_range(self, values: dict[float, float]) -> str:
+        low, high = (values[end] for end in (0.0, 1.0))
+        rates = f"{8 * low / self._pixels:.4f} to {8 * high / self._pixels:.4f} bpp"
+        wanted = f"{self._point.max_bytes} bytes" if self._point.bpp is None else f"{self._point.bpp:g} bpp"
+        return (
+            f"{wanted} cannot be reached: with {self._coder.name} this picture takes "
+            f"{low + SLACK_BYTES:.0f} to {high:.0f} bytes, {rates}"
+        )
+
+    def _out_of_reach(self, target: QualityTarget, quality: Quality, values: dict[float, float]) -> str:
+        best = abs(max(values.values()))
+        message = (
+            f"{quality.name} {target.value:g} cannot be reached: with {self._coder.name} this picture has "
+            f"at best {best:.4g} (all cells fine)"
+        )
+        if self._point.clamp:
+            return message
+        raise Unreachable(f"{message}; ask for less, or clamp to the nearest")
+
+
+def _best(values: dict[float, float], wanted: Wanted) -> float:
+    """The place nearest to the aim, of those that are not too large where there are any."""
+    fitting = {place: value for place, value in values.items() if value <= wanted.high} or values
+    return min(fitting, key=lambda place: abs(fitting[place] - wanted.aim))

@@ -1,0 +1,92 @@
+"""Search along a path for the place where something that grows along it has a wanted value, in few measurements.
+
+A rough forecast of the value is known for every place. As long as all measurements lie on one side, the next place is
+where the forecast, scaled to the last measurement, has the wanted value; between two sides it is interpolated. Where
+that hardly moves one end of the bracket, the middle is tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Forecast = Callable[[float], float]
+"""Rough value at a place in [0, 1]; of one sign, and growing."""
+
+_HALVINGS = 50
+_SLOW = 0.1
+"""Share of a bracket that a step has to win."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The values that will do.
+
+    Attributes:
+        aim: the best of them.
+        low: the least of them.
+        high: the largest.
+    """
+
+    aim: float
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether a value will do."""
+        return self.low <= value <= self.high
+
+
+@dataclass
+class PathSearch:
+    """Proposes places and is told values.
+
+    Attributes:
+        wanted: the values that will do.
+        forecast: see `Forecast`.
+        values: measured so far, by place.
+    """
+
+    wanted: Wanted
+    forecast: Forecast
+    values: dict[float, float] = field(default_factory=dict)
+
+    def propose(self) -> float | None:
+        """The next place to measure; None where there is no better one to try."""
+        if not self.values:
+            return self._place_of(self.wanted.aim)
+        below = max((t for t, value in self.values.items() if value < self.wanted.aim), default=None)
+        above = min((t for t, value in self.values.items() if value >= self.wanted.aim), default=None)
+        if above is None:
+            return self._beyond(below, 1.0)
+        if below is None:
+            return self._beyond(above, 0.0)
+        place = self._between(below, above)
+        return None if place in self.values or not below < place < above else place
+
+    def tell(self, place: float, value: float) -> None:
+        """Take note of what was measured."""
+        self.values[place] = value
+
+    def _beyond(self, known: float | None, end: float) -> float | None:
+        """A place between the outermost known one and an end of the path, or that end."""
+        if known is None or known == end:
+            return None
+        scaled = self.wanted.aim / self.values[known] * self.forecast(known)
+        place = self._place_of(scaled)
+        forward = (place - known) * (end - known) > 0
+        return place if forward and place not in self.values else end
+
+    def _between(self, below: float, above: float) -> float:
+        share = (self.wanted.aim - self.values[below]) / (self.values[above] - self.values[below])
+        # Measurements that keep to one end of a bracket hardly narrow it.
+        if len(self.values) > 3 and not _SLOW < share < 1 - _SLOW:
+            return (below + above) / 2
+        start, stop = self.forecast(below), self.forecast(above)
+        return self._place_of(start + share * (stop - start), below, above)
+
+    def _place_of(self, value: float, low: float = 0.0, high: float = 1.0) -> float:
+        for _ in range(_HALVINGS):
+            middle = (low + high) / 2
+            low, high = (middle, high) if self.forecast(middle) < value else (low, middle)
+        return (low + high) / 2

@@ -51,8 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     common.show(points, title="Points", path=options.out / "points.json")
     notes = [
-        f"Against {plain} (path {DEFAULT}, eta 0, entropy order), {len(curves.pictures)} pictures; in brackets the 95 % "
-        "interval of a bootstrap over pictures.",
+        f"Against {plain} (path {DEFAULT}, eta 0, entropy order), {len(curves.pictures)} pictures; in brackets the "
+        "95 % interval of a bootstrap over pictures.",
         *curves.notes,
     ]
     common.show(rows, title="BD-rate, %", path=options.out / "encoder_choices.json", notes=notes)

@@ -23,10 +23,11 @@ import numpy as np
 import torch
 
 import hvqcgic
+from hvqcgic.codec import Codec
+from hvqcgic.coder import Encoded
 from hvqcgic.files import write_atomically
 from hvqcgic.picture import read_picture
-
-NOT_BUILT = "not built yet"
+from hvqcgic.rate_control.quality import LpipsAlex, psnr_db
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class Rung:
         name: what is new on it.
         model: folder of its training within OUT, or "" for the backbone as it is.
         options: of the training, over those of configs/tiny.yaml.
-        mode: of coding; "" where this project cannot do it yet.
+        mode: of coding.
         raw_map: count the raw map in place of the coded one.
+        rdo: choose indices by distance and bits, in place of the nearest codes.
     """
 
     name: str
@@ -46,20 +48,21 @@ class Rung:
     options: tuple[str, ...] = ()
     mode: str = "adaptive"
     raw_map: bool = True
+    rdo: bool = False
 
 
 PAPER = ("--model.entropy.form", "diagonal", "--model.entropy.schedule", "[coarse, medium, fine]")
 RUNGS = (
     Rung("static Huffman", mode="static-huffman"),
     Rung("static arithmetic", mode="static-arithmetic"),
-    Rung("+ static-prior RDO", mode=""),
+    Rung("+ static-prior RDO", mode="static-arithmetic", rdo=True),
     Rung("hyperprior", "hyperprior", (*PAPER, "--model.entropy.log_prior", "false")),
     Rung("+ log-prior", "log-prior", PAPER),
     Rung("+ context passes", "context", PAPER[:2]),
     Rung("+ learned features of codes", "learned"),
     Rung("+ coded map", "learned", raw_map=False),
     Rung("joint training", "joint", raw_map=False),
-    Rung("+ RDO", mode="", raw_map=False),
+    Rung("+ RDO", "joint", raw_map=False, rdo=True),
 )
 
 
@@ -68,30 +71,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = common.parser(__doc__)
     common.add_training(parser, 600)
     parser.add_argument("--backbone", default="tiny-frozen", help="bundled model or model file (%(default)s)")
+    parser.add_argument("--eta", type=float, default=0.1, help="weight of a bit where indices are chosen (%(default)s)")
     options = parser.parse_args(arguments)
     pictures = common.pictures_of(options.pictures)
     start = backbone_alone(options.backbone, options.out / "backbone.ckpt")
     rows: list[dict[str, Any]] = []
     before = None
     for rung in RUNGS:
-        if not rung.mode:
-            rows.append({"rung": rung.name, "note": NOT_BUILT})
-            continue
         model = trained(rung, start, options) if rung.model else options.backbone
-        found = measure(str(model), rung, pictures)
+        found = measure(str(model), rung, pictures, options.eta)
         gain = None if before is None else round(100 * (found["bpp"] / before - 1), 1)
         rows.append({"rung": rung.name, "step %": gain} | found)
-        before = found["bpp"]
-    first = rows[0]["bpp"]
+        # What comes next starts from the nearest codes again.
+        before = before if rung.rdo else found["bpp"]
     for row in rows:
-        if "bpp" in row:
-            row["all %"] = round(100 * (row["bpp"] / first - 1), 1)
+        row["all %"] = round(100 * (row["bpp"] / rows[0]["bpp"] - 1), 1)
     notes = [
         f"{len(pictures)} pictures; {options.steps} steps a rung from {options.backbone}.",
         "hyperprior: the paper's prior (Mahalanobis softmax, one pass a cell size; a pass sees the coarser ones).",
-        "Joint training changes the picture too: compare its rate together with its PSNR.",
+        f"RDO: eta {options.eta:g}; the rung after static-prior RDO starts from the nearest codes again.",
+        "Joint training and RDO change the picture too: compare their rates together with PSNR and LPIPS.",
     ]
-    headings = ["rung", "bpp", "step %", "all %", "PSNR (dB)", "note"]
+    headings = ["rung", "bpp", "step %", "all %", "PSNR (dB)", "LPIPS"]
     common.show(rows, title="The ladder", path=options.out / "ladder.json", notes=notes, headings=headings)
 
 
@@ -119,22 +120,28 @@ def trained(rung: Rung, start: Path, options: Any) -> Path:
     return common.train(folder, options, *base, *stages, *joint, "--init", str(start))
 
 
-def measure(model: str, rung: Rung, pictures: Sequence[Path]) -> dict[str, Any]:
-    """Mean bpp of the files and mean PSNR of the pictures in them."""
+def measure(model: str, rung: Rung, pictures: Sequence[Path], eta: float) -> dict[str, Any]:
+    """Mean bpp of the files, and mean PSNR and LPIPS of the pictures in them."""
     codec = hvqcgic.load(model)
-    ratios = codec.config.default_ratios
-    bpp, psnr_db = [], []
+    bpp, psnr, lpips = [], [], []
     for path in pictures:
-        encoded = codec.encode(path, ratios=ratios)
-        written = codec.write(encoded, coding=rung.mode)
-        bits = 8 * len(written.data)
-        if rung.raw_map:
-            raw = codec.write(encoded, coding="fixed-length").parts["map"]
-            bits += raw - written.parts["map"]
-        bpp.append(bits / (encoded.width * encoded.height))
-        difference = np.asarray(codec.reconstruct(encoded), np.float64) - read_picture(path)
-        psnr_db.append(10 * np.log10(255**2 / np.square(difference).mean()))
-    return {"bpp": round(float(np.mean(bpp)), 4), "PSNR (dB)": round(float(np.mean(psnr_db)), 2)}
+        original = read_picture(path)
+        encoded = codec.encode(original, eta=eta if rung.rdo else 0.0, coding=rung.mode)
+        bpp.append(file_bits(codec, encoded, rung) / (encoded.width * encoded.height))
+        decoded = np.asarray(codec.reconstruct(encoded))
+        psnr.append(psnr_db(original, decoded))
+        lpips.append(LpipsAlex(original).measure(decoded))
+    means = {"bpp": bpp, "PSNR (dB)": psnr, "LPIPS": lpips}
+    return {name: round(float(np.mean(values)), 2 if name.startswith("PSNR") else 4) for name, values in means.items()}
+
+
+def file_bits(codec: Codec, encoded: Encoded, rung: Rung) -> float:
+    """Bits of the file of a rung, with the map that it counts."""
+    written = codec.write(encoded, coding=rung.mode)
+    bits = 8.0 * len(written.data)
+    if rung.raw_map:
+        bits += codec.write(encoded, coding="fixed-length").parts["map"] - written.parts["map"]
+    return bits
 
 
 if __name__ == "__main__":

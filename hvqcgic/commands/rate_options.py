@@ -43,7 +43,7 @@ def add_rate_options(parser: argparse.ArgumentParser) -> None:
         "--granularity",
         choices=("entropy", "rd"),
         default="entropy",
-        help="cells become fine by information density, or by the fall of squared error per bit (default: entropy)",
+        help="cells become fine by information density, or by the fall of distortion per bit (default: entropy)",
     )
     choice.add_argument(
         "--roi",

@@ -134,12 +134,18 @@ def share_out(curves: Sequence[Curve], *, total_bytes: int, per_image_max: int |
         )
     most = np.inf if per_image_max is None else float(per_image_max)
     grids = [curve.grid(most) for curve in curves]
-    low, high = 0.0, max((float(grid.distortions[0]) for grid in grids), default=1.0)
+    low, high = 0.0, 1.0
+    while sum(_size_at(grid, high) for grid in grids) > total_bytes:
+        low, high = high, 2 * high
     for _ in range(_HALVINGS):
         slope = (low + high) / 2
         fits = sum(_size_at(grid, slope) for grid in grids) <= total_bytes
         low, high = (low, slope) if fits else (slope, high)
-    return [int(_size_at(grid, high)) for grid in grids]
+    sizes = [_size_at(grid, high) for grid in grids]
+    # Where a curve bends the wrong way a size jumps at the last slope, and what the jump left over is spent, too.
+    for place, grid in enumerate(grids):
+        sizes[place] += min(_size_at(grid, low) - sizes[place], total_bytes - sum(sizes))
+    return [int(size) for size in sizes]
 
 
 def _size_at(grid: Curve, slope: float) -> float:

@@ -50,7 +50,7 @@ class OperatingPoint:
         target: a quality as NAME=VALUE, "lpips=0.08" or "psnr=27": the smallest file that has it.
         eta: what a bit is worth when an index is chosen, see `PictureCoder.try_out`; "auto" to choose among AUTO_ETAS
             for each picture by its squared error; None for DEFAULT_ETA with a size and 0 otherwise.
-        granularity: "entropy" makes cells fine by information density; "rd" by the fall of squared error per bit.
+        granularity: "entropy" makes cells fine by information density; "rd" by the fall of distortion per bit.
         path: the ratio path on which targets are sought, one of `hvqcgic.rate_control.ratio_path.PATHS`.
         roi: regions that shall have finer cells than the rest, rectangles or paths of masks.
         clamp: take the nearest rate or quality there is where the wanted one is out of reach, in place of an error.

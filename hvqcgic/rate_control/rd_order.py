@@ -1,10 +1,15 @@
-"""Which cells are fine by what they bring: the fall of squared error per bit, in place of information density.
+"""Which cells are fine by what they bring: the fall of distortion for their bits, in place of information density.
 
-The picture is decoded three times, all coarse, all medium and all fine, which tells for every cell what it would cost
-and how far its pixels would be off. Squares of 16 px are then split where that pays at a slope lambda (squared error a
-bit is worth), a quadtree pruned as in Chou, Lookabaugh and Gray 1989; lambda is what gives the wanted number of
-indices. One look cannot see how cells of different sizes help each other: the decoder blends them, and contexts cross
-their borders. The choice is the encoder's alone; a stream is like any other.
+The picture is decoded three times, all coarse, all medium and all fine, which tells for every cell how far its pixels
+would be off: squared error, and what is lost or added of the contrast within squares of 8 px, as
+squared error alone finds a texture that was smoothed away no worse than one that was replaced.
+
+Squares of 16 px are split where that pays at a slope lambda (distortion an index is worth), a quadtree pruned as in
+Chou, Lookabaugh and Gray 1989; lambda is what gives the wanted number of indices. Every index counts as one: with the
+bits that the entropy model gives each, cells would be drawn to what is flat and well predicted, where they are cheap
+and bring little that the eye or LPIPS notices. One look cannot see how cells of
+different sizes help each other: the decoder blends them, and contexts cross their borders. The choice is the encoder's
+alone; a stream is like any other.
 """
 
 from __future__ import annotations
@@ -22,8 +27,11 @@ from hvqcgic.schedule import GRANULARITIES
 Plane = NDArray[np.float64]
 
 _UNIFORM: Mapping[str, Ratios] = {"coarse": (0.0, 0.0, 1.0), "medium": (0.0, 1.0, 0.0), "fine": (1.0, 0.0, 0.0)}
-_LEAST_BITS = 0.01
-"""What a split costs at least, so that a slope is never without bound."""
+CONTRAST_WEIGHT = 3.0
+"""Of the squared difference in standard deviation of luma, against the mean squared error of a channel."""
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_SPLIT = 3
+"""Indices that one cell more takes when it becomes four of the next size."""
 _HALVINGS = 60
 
 
@@ -33,30 +41,18 @@ class RdOrder:
     Args:
         coder: of the model.
         picture: analysed by it.
-        weights: (H, W) of squared errors; 1 everywhere if None.
-        coding: mode whose bits count.
+        weights: (H, W) of distortions; 1 everywhere if None.
     """
 
-    def __init__(
-        self, coder: PictureCoder, picture: Analysed, weights: NDArray[np.float32] | None, coding: str
-    ) -> None:
-        error: dict[str, Plane] = {}
-        bits: dict[str, Plane] = {}
+    def __init__(self, coder: PictureCoder, picture: Analysed, weights: NDArray[np.float32] | None) -> None:
+        found: dict[str, Plane] = {}
         for granularity in GRANULARITIES:
-            masks = coder.order_cells(picture, _UNIFORM[granularity])
-            encoded = coder.quantise(picture, masks)
-            found = coder.cell_bits(encoded, coding=coding)[granularity]
-            bits[granularity] = found.reshape(masks[granularity].shape)
-            error[granularity] = _squared_errors(picture, np.asarray(coder.reconstruct(encoded)), weights)
+            encoded = coder.quantise(picture, coder.order_cells(picture, _UNIFORM[granularity]))
+            found[granularity] = distortions(picture, np.asarray(coder.reconstruct(encoded)), weights)
         self._grid = picture.grid
-        self._fine_gain = error["medium"] - error["fine"]
-        self._fine_bits = np.maximum(_sum_of_four(bits["fine"]) - bits["medium"], _LEAST_BITS)
-        self._medium_gain = _sum_of_four(error["coarse"] - error["medium"])
-        self._medium_bits = np.maximum(_sum_of_four(bits["medium"]) - bits["coarse"], _LEAST_BITS)
-        self._steepest = 1 + max(
-            float(np.abs(gain / cost).max())
-            for gain, cost in ((self._fine_gain, self._fine_bits), (self._medium_gain, self._medium_bits))
-        )
+        self._fine_gain = found["medium"] - found["fine"]
+        self._medium_gain = _sum_of_four(found["coarse"] - found["medium"])
+        self._steepest = 1 + max(float(np.abs(gain).max()) for gain in (self._fine_gain, self._medium_gain))
 
     def masks(self, shares: Ratios) -> Masks:
         """The map with about as many indices as (fine, medium, coarse) shares would have."""
@@ -68,14 +64,13 @@ class RdOrder:
         for _ in range(_HALVINGS):
             slope = (low + high) / 2
             low, high = (slope, high) if _indices(self._at_slope(slope)) > wanted else (low, slope)
-        return self._at_slope(high)
+        return _between(self._at_slope(high), self._at_slope(low), wanted)
 
     def _at_slope(self, slope: float) -> Masks:
-        """The map in which every split wins more squared error than its bits are worth."""
-        fine = self._fine_gain > slope * self._fine_bits
-        gain = self._medium_gain + _sum_of_four(np.where(fine, self._fine_gain, 0.0))
-        cost = self._medium_bits + _sum_of_four(np.where(fine, self._fine_bits, 0.0))
-        coarse = gain <= slope * cost
+        """The map in which every split wins more distortion than its indices are worth."""
+        fine = self._fine_gain > slope * _SPLIT
+        gain = self._medium_gain + _sum_of_four(np.where(fine, self._fine_gain - slope * _SPLIT, 0.0))
+        coarse = gain <= slope * _SPLIT
         medium = np.logical_not(fine | coarse.repeat(2, 0).repeat(2, 1))
         return Masks.from_coarser(coarse, medium)
 
@@ -84,15 +79,43 @@ def _indices(masks: Masks) -> int:
     return sum(masks.count(g) for g in GRANULARITIES)
 
 
-def _squared_errors(picture: Analysed, decoded: NDArray[np.uint8], weights: NDArray[np.float32] | None) -> Plane:
-    """Sums over 8 px squares of the padded picture, whose padding counts nothing; (2 rows, 2 columns)."""
+def _between(coarser: Masks, finer: Masks, wanted: int) -> Masks:
+    """As much of a finer map as the wanted number of indices lets in, from the top down: flat areas tie as a whole."""
+    more = (_indices_by_square(finer) - _indices_by_square(coarser)).ravel()
+    taken = (np.cumsum(more) <= wanted - _indices(coarser)).reshape(coarser.coarse.shape)
+    coarse = np.where(taken, finer.coarse, coarser.coarse)
+    medium = np.where(taken.repeat(2, 0).repeat(2, 1), finer.medium, coarser.medium)
+    return Masks.from_coarser(coarse, medium)
+
+
+def _indices_by_square(masks: Masks) -> Plane:
+    """Of every 16 px square, (rows, columns)."""
+    return masks.coarse + _sum_of_four(masks.medium + _sum_of_four(masks.fine))
+
+
+def distortions(picture: Analysed, decoded: NDArray[np.uint8], weights: NDArray[np.float32] | None) -> Plane:
+    """Squared error and change of contrast of 8 px squares; padding counts nothing.
+
+    Args:
+        picture: the original.
+        decoded: (H, W, 3).
+        weights: (H, W), or None.
+    Returns:
+        (2 rows, 2 columns): sums over the pixels and channels of each square.
+    """
+    original = picture.pixels.astype(np.float32)
+    error = _squares(picture, np.square(original - decoded).sum(2)).sum((2, 3))
+    contrast = [_squares(picture, pixels @ _LUMA).std((2, 3)) for pixels in (original, decoded.astype(np.float32))]
+    total = error + 3 * 64 * CONTRAST_WEIGHT * np.square(contrast[0] - contrast[1])
+    return total if weights is None else total * _squares(picture, weights).mean((2, 3))
+
+
+def _squares(picture: Analysed, plane: NDArray[np.float32]) -> Plane:
+    """A plane (H, W), with zeros beyond it, as (2 rows, 2 columns, 8, 8)."""
     rows, columns = picture.grid
-    square = np.square(picture.pixels.astype(np.float32) - decoded).sum(2)
-    if weights is not None:
-        square *= weights
     padded = np.zeros((16 * rows, 16 * columns))
-    padded[: picture.height, : picture.width] = square
-    return padded.reshape(2 * rows, 8, 2 * columns, 8).sum((1, 3))
+    padded[: picture.height, : picture.width] = plane
+    return padded.reshape(2 * rows, 8, 2 * columns, 8).transpose(0, 2, 1, 3)
 
 
 def _sum_of_four(plane: Plane) -> Plane:

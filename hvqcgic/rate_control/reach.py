@@ -21,8 +21,8 @@ from hvqcgic.schedule import GRANULARITIES
 
 TOLERANCE_SHARE = 0.01
 TOLERANCE_BYTES = 16
-SLACK_BYTES = 5
-"""What a file may be larger than estimated: the range coder's last word, and rounding."""
+SLACK_BYTES = 2
+"""What a file may be larger or smaller than estimated: the range coder's last word, and rounding."""
 MOST_TRIALS = 10
 TYPICAL_BITS = {"coarse": 0.75, "medium": 0.8, "fine": 0.85}
 """Share of an index of fixed length that an index takes, before a trial has told better."""
@@ -71,8 +71,7 @@ def reach(coder: PictureCoder, picture: Analysed, point: OperatingPoint, *, codi
         eta = point.etas[0]
         encoded = coder.try_out(picture, masks, eta=eta, coding=coding).encoded if eta else search.plain(masks)
         return Reached(encoded, None, eta, 1)
-    found = [search.for_size(eta) for eta in point.etas]
-    return found[0] if len(found) == 1 else search.least_error(found)
+    return search.for_size_at_least_error()
 
 
 class Search:
@@ -81,10 +80,11 @@ class Search:
     def __init__(self, coder: PictureCoder, picture: Analysed, point: OperatingPoint, coding: str) -> None:
         self._coder, self._picture, self._point, self._coding = coder, picture, point, coding
         self._weights = weights_of(point.roi, picture.width, picture.height)
-        self._order = RdOrder(coder, picture, self._weights, coding) if point.granularity == "rd" else None
+        self._order = RdOrder(coder, picture, self._weights) if point.granularity == "rd" else None
         self._pixels = picture.width * picture.height
         self._trials = 0
         self._start: float | None = None
+        self._ends: list[tuple[float, float]] = []
         codes = float(np.log2(coder.config.codebook_size))
         self._index_bits = {g: share * codes for g, share in TYPICAL_BITS.items()}
 
@@ -97,6 +97,23 @@ class Search:
     def plain(self, masks: Masks) -> Encoded:
         """The picture with the nearest codes."""
         return self._coder.quantise(self._picture, masks)
+
+    def for_size_at_least_error(self) -> Reached:
+        """Of the values of eta with which the size is reached, the one whose picture has the least squared error."""
+        found: list[Reached] = []
+        refusals: list[Unreachable] = []
+        for eta in self._point.etas:
+            try:
+                found.append(self.for_size(eta))
+            except Unreachable as error:
+                refusals.append(error)
+        if not found:
+            raise refusals[-1]
+        reached = [each for each in found if not each.clamped]
+        if len(reached) > 1:
+            return self._least_error(reached)
+        # The more a bit is worth, the smaller the file: what is out of reach comes nearest at one end of the values.
+        return reached[0] if reached else found[-1 if found[-1].place == 0 else 0]
 
     def for_size(self, eta: float) -> Reached:
         """The place where the file has the wanted size."""
@@ -142,8 +159,7 @@ class Search:
             place = max(values, key=values.__getitem__)
         return Reached(tried[place], place, self._point.etas[0], self._trials, clamped)
 
-    def least_error(self, found: list[Reached]) -> Reached:
-        """Of several that reach a size, the one whose picture has the least squared error."""
+    def _least_error(self, found: list[Reached]) -> Reached:
         errors = [
             mean_squared_error(self._picture.pixels, np.asarray(self._coder.reconstruct(each.encoded)))
             for each in found
@@ -174,7 +190,8 @@ class Search:
             most = float(self._point.max_bytes)
             tolerance = max(TOLERANCE_SHARE * most, TOLERANCE_BYTES)
             high = most - SLACK_BYTES
-            return Wanted(max(high - (tolerance - SLACK_BYTES) / 2, 1.0), most - tolerance, high)
+            low = most - tolerance + SLACK_BYTES
+            return Wanted(max((low + high) / 2, 1.0), low, high)
         assert self._point.bpp is not None
         aim = self._point.bpp * self._pixels / 8
         tolerance = max(TOLERANCE_SHARE * aim, TOLERANCE_BYTES) - SLACK_BYTES
@@ -209,19 +226,21 @@ class Search:
             return ""
         for end in {0.0, 1.0} - values.keys():
             values[end] = measure(end)
-        message = self._size_range(values)
+        self._ends.append((values[0.0], values[1.0]))
+        message = self._size_range()
         if self._point.clamp and self._point.max_bytes is None:
             return message
         way = ", or clamp to the nearest" if self._point.max_bytes is None else ""
         raise Unreachable(f"{message}; ask for a size in between{way}")
 
-    def _size_range(self, values: dict[float, float]) -> str:
-        low, high = (values[end] for end in (0.0, 1.0))
+    def _size_range(self) -> str:
+        """What can be reached, with whatever value of eta was tried."""
+        low, high = min(low for low, _ in self._ends), max(high for _, high in self._ends)
         rates = f"{8 * low / self._pixels:.4f} to {8 * high / self._pixels:.4f} bpp"
         wanted = f"{self._point.max_bytes} bytes" if self._point.bpp is None else f"{self._point.bpp:g} bpp"
         return (
             f"{wanted} cannot be reached: with {self._coder.name} this picture takes "
-            f"{low + SLACK_BYTES:.0f} to {high:.0f} bytes, {rates}"
+            f"{int(np.ceil(low + SLACK_BYTES))} to {high:.0f} bytes, {rates}"
         )
 
     def _out_of_reach(self, target: QualityTarget, quality: Quality, values: dict[float, float]) -> str:
@@ -238,4 +257,4 @@ class Search:
 def _best(values: dict[float, float], wanted: Wanted) -> float:
     """The place nearest to the aim, of those that are not too large where there are any."""
     fitting = {place: value for place, value in values.items() if value <= wanted.high} or values
-    return min(fitting, key=lambda place: abs(fitting[place] - wanted.aim))
+    return min(sorted(fitting), key=lambda place: abs(fitting[place] - wanted.aim))

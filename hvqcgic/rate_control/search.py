@@ -1,8 +1,9 @@
 """Search along a path for the place where something that grows along it has a wanted value, in few measurements.
 
 A rough forecast of the value is known for every place. As long as all measurements lie on one side, the next place is
-where the forecast, scaled to the last measurement, has the wanted value; between two sides it is interpolated. Where
-that hardly moves one end of the bracket, the middle is tried.
+where the forecast, scaled to the last measurement, has the wanted value, and after a few of them the end of the path;
+between two sides it is interpolated, by the Illinois rule (Dowell and Jarratt 1971): an end of the bracket that stays
+counts less and less, or the other end would be all that moves.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ Forecast = Callable[[float], float]
 """Rough value at a place in [0, 1]; of one sign, and growing."""
 
 _HALVINGS = 50
-_SLOW = 0.1
-"""Share of a bracket that a step has to win."""
+_LEAST_STEP = 0.02
+"""Share of a bracket that is left on either side of a place to try in it."""
+_PATIENCE = 4
+"""Measurements on one side after which the end of the path is looked at: a flat curve would take ever smaller steps."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +75,25 @@ class PathSearch:
         """A place between the outermost known one and an end of the path, or that end."""
         if known is None or known == end:
             return None
+        if len(self.values) >= _PATIENCE or not self.values[known]:
+            return end
         scaled = self.wanted.aim / self.values[known] * self.forecast(known)
         place = self._place_of(scaled)
         forward = (place - known) * (end - known) > 0
         return place if forward and place not in self.values else end
 
     def _between(self, below: float, above: float) -> float:
-        share = (self.wanted.aim - self.values[below]) / (self.values[above] - self.values[below])
-        # Measurements that keep to one end of a bracket hardly narrow it.
-        if len(self.values) > 3 and not _SLOW < share < 1 - _SLOW:
-            return (below + above) / 2
+        lacking, excess = self.wanted.aim - self.values[below], self.values[above] - self.wanted.aim
+        sides = [value < self.wanted.aim for value in self.values.values()]
+        stayed = next(n for n, side in enumerate(reversed(sides)) if side != sides[-1]) - 1
+        if sides[-1]:
+            excess *= 0.5**stayed
+        else:
+            lacking *= 0.5**stayed
         start, stop = self.forecast(below), self.forecast(above)
-        return self._place_of(start + share * (stop - start), below, above)
+        place = self._place_of(start + lacking / (lacking + excess) * (stop - start), below, above)
+        least = _LEAST_STEP * (above - below)
+        return min(max(place, below + least), above - least)
 
     def _place_of(self, value: float, low: float = 0.0, high: float = 1.0) -> float:
         for _ in range(_HALVINGS):

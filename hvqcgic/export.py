@@ -20,6 +20,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--name", help="name of the model (default: that of the file)")
     parser.add_argument("--card", metavar="JSON", help="JSON file with the model card to put into the file")
     parser.add_argument("--val", metavar="PICTURES", help="pictures to check float16 on (default: the embedded ones)")
+    parser.add_argument(
+        "--raw",
+        action="store_true",
+        help="weights as the last step left them, where the checkpoint also holds their moving average "
+        "(--training.ema_decay), which is frozen otherwise",
+    )
     parser.add_argument("--force", action="store_true", help="write over an existing file")
     options = parser.parse_args(arguments)
     try:
@@ -44,7 +50,7 @@ def export(options: argparse.Namespace) -> str:
     from hvqcgic.frozen_model import write_model
     from hvqcgic.training.export import check_half_precision, freeze_model, load_module, pictures_to_check
 
-    module = load_module(source)
+    module = load_module(source, raw=options.raw)
     frozen = freeze_model(module.model, module.priors, card=card, name=options.name or path.stem)
     cost = check_half_precision(module.model, module.priors, frozen, pictures_to_check(options.val))
     write_model(frozen, path, force=options.force)

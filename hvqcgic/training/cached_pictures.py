@@ -13,8 +13,9 @@ from rich.console import Console
 
 from hvqcgic.commands.terminal import progress_bar
 from hvqcgic.errors import ConfigError
+from hvqcgic.training.crop_stream import in_random_order
 from hvqcgic.training.crops import CachedCrops
-from hvqcgic.training.data import PictureDataModule, TrainBatches, in_random_order
+from hvqcgic.training.data import PictureDataModule, TrainBatches
 from hvqcgic.training.feature_cache import CELL_PX, Entry, FeatureCache, check_folder, parts_of
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.sources import Shard

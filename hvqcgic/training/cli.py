@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Literal
 import lightning
 import torch
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
+from jsonargparse.typing import PositiveInt
 from rich.console import Console
 
 from hvqcgic.errors import ConfigError, HvqcgicError
@@ -50,7 +50,8 @@ def build_parser() -> ArgumentParser:
         default=1000,
         help="steps of stage hyperprior with --stage all; those of stage joint are --training.steps",
     )
-    add_input_and_output(parser)
+    add_input(parser)
+    add_checkpoints(parser)
     add_machine(parser)
     parser.add_class_arguments(TrainingConfig, "training", skip={"lmbda"})
     parser.add_class_arguments(PictureDataModule, "pictures", skip={"data", "val", "seed"})
@@ -58,8 +59,8 @@ def build_parser() -> ArgumentParser:
     return parser
 
 
-def add_input_and_output(parser: ArgumentParser) -> None:
-    """Pictures, starting weights, and where results go."""
+def add_input(parser: ArgumentParser) -> None:
+    """Pictures, and starting weights."""
     parser.add_argument(
         "--data",
         type=str | None,
@@ -75,8 +76,8 @@ def add_input_and_output(parser: ArgumentParser) -> None:
         nargs="+",
         metavar="CKPT",
         help="checkpoints, model files or bundled models that the first stage starts from, later ones over earlier "
-        "ones; of a checkpoint of stage backbone the entropy networks are left out, as they are untrained there. Model "
-        "options that are not given are those of the last one",
+        "ones; moving averages of weights where a checkpoint holds them; of one of stage backbone the entropy networks "
+        "are left out, as they are untrained there. Model options that are not given are those of the last one",
     )
     parser.add_argument(
         "--cache",
@@ -88,9 +89,19 @@ def add_input_and_output(parser: ArgumentParser) -> None:
         "downscaled crops; later runs on the same backbone and pictures read them. Entries of other backbones are left "
         "alone; delete the folder to free the space",
     )
+
+
+def add_checkpoints(parser: ArgumentParser) -> None:
+    """Where results go, how often, and what becomes of those that are there already."""
     parser.add_argument("--out", type=str, default="runs/train", help="folder for checkpoints and TensorBoard files")
     parser.add_argument(
         "--resume", type=bool, default=False, help="go on from the checkpoint of the stage in --out where there is one"
+    )
+    parser.add_argument(
+        "--save_every",
+        type=PositiveInt,
+        default=200,
+        help="steps between two checkpoints; the last step leaves one, too",
     )
     parser.add_argument(
         "--force", type=bool, default=False, help="start anew, replacing the checkpoint in --out where there is one"
@@ -123,6 +134,27 @@ def parse(arguments: Sequence[str]) -> Namespace:
     return build_parser().parse_args(["--model", json.dumps(model_options(Path(options.init[-1]))), *arguments])
 
 
+def steps_by_stage(options: Namespace) -> dict[Stage, int]:
+    """The stages that the options ask for, in their order, and the steps of each.
+
+    Raises:
+        ConfigError: no stage has any, or a cache is given that none can use.
+    """
+    steps: dict[Stage, int] = {options.stage: options.training.steps}
+    if options.stage == "all":
+        counts = (options.backbone_steps, options.hyperprior_steps, options.training.steps)
+        steps = dict(zip(STAGES, counts, strict=True))
+    steps = {stage: count for stage, count in steps.items() if count}
+    if not steps:
+        raise ConfigError("no stage has any steps; give --training.steps (with --stage all also --backbone_steps)")
+    if options.cache and "hyperprior" not in steps:
+        raise ConfigError(
+            f"--cache {options.cache}: stage {options.stage} changes the networks whose features a cache keeps; "
+            "use it with --stage hyperprior or all, or leave it out"
+        )
+    return steps
+
+
 def run(options: Namespace) -> Path:
     """Trains what the options name and says what it reached; returns the last checkpoint.
 
@@ -131,36 +163,50 @@ def run(options: Namespace) -> Path:
     """
     if options.threads:
         torch.set_num_threads(options.threads)
-    base = TrainingConfig(**vars(options.training), lmbda=options["lambda"])
-    steps: dict[Stage, int] = {options.stage: base.steps}
-    if options.stage == "all":
-        steps = {"backbone": options.backbone_steps, "hyperprior": options.hyperprior_steps, "joint": base.steps}
-    stages: list[Stage] = [stage for stage in STAGES if steps.get(stage)]
-    if not stages:
-        raise ConfigError("no stage has any steps; give --training.steps (with --stage all also --backbone_steps)")
-    if options.cache and "hyperprior" not in stages:
-        raise ConfigError(
-            f"--cache {options.cache}: stage {options.stage} changes the networks whose features a cache keeps; "
-            "use it with --stage hyperprior or all, or leave it out"
-        )
-    machine = Machine(Path(options.out), options.accelerator, options.precision, options.resume, options.force)
-    for stage in stages:
+    steps = steps_by_stage(options)
+    machine = Machine(
+        *(Path(options.out), options.accelerator, options.precision),
+        resume=options.resume,
+        force=options.force,
+        save_every=options.save_every,
+    )
+    for stage in steps:
         check_free(machine, stage)
     start, results = [Path(path) for path in options.init or ()], []
-    chosen = {"data": options.data, "val": options.val, "seed": base.seed, **vars(options.pictures)}
-    pictures = PictureDataModule(**chosen)
-    cached = CachedPictures(Path(options.cache), **chosen) if options.cache else pictures
-    for stage in stages:
-        training = dataclasses.replace(base, steps=steps[stage])
-        perceptual = load_perceptual(options.perceptual) if stage != "hyperprior" else None
-        lightning.seed_everything(training.seed, verbose=False)
-        module = HvqModule(ModelConfig.from_dict(options.model.as_dict()), training, stage, perceptual)
+    pictures = make_pictures(options)
+    cached = make_pictures(options, cached=True) if options.cache else pictures
+    for stage, count in steps.items():
+        module = make_module(options, stage, count)
         pictures.batches_used = 0
         results.append(run_stage(module, cached if stage == "hyperprior" else pictures, machine, start=start))
         start.append(machine.folder / f"{stage}.ckpt")
     if done := [result for result in results if result is not None]:
         print_closing(done, Console(stderr=True))
     return start[-1]
+
+
+def make_pictures(options: Namespace, *, cached: bool = False) -> PictureDataModule:
+    """The pictures that the options name; with `cached`, their features are kept in the folder that they name.
+
+    Raises:
+        ConfigError: a setting out of its range.
+        OutputError: the cache cannot be written to.
+    """
+    chosen = {"data": options.data, "val": options.val, "seed": options.training.seed, **vars(options.pictures)}
+    return CachedPictures(Path(options.cache), **chosen) if cached else PictureDataModule(**chosen)
+
+
+def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule:
+    """A stage's module with fresh weights, which follow from the seed.
+
+    Raises:
+        ConfigError: settings that contradict each other, or out of their range.
+        WeightsMissing: as `load_perceptual`.
+    """
+    training = TrainingConfig(**vars(options.training) | {"steps": steps, "lmbda": options["lambda"]})
+    perceptual = load_perceptual(options.perceptual) if stage != "hyperprior" else None
+    lightning.seed_everything(training.seed, verbose=False)
+    return HvqModule(ModelConfig.from_dict(options.model.as_dict()), training, stage, perceptual)
 
 
 def load_perceptual(net: str) -> Lpips | None:

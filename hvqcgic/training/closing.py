@@ -36,16 +36,9 @@ def closing_rows(results: Sequence[StageResult]) -> list[ClosingRow]:
     """A line for each stage, and for each coding mode of the last stage's files."""
     rows = []
     for result in results:
-        found = result.metrics.get
-        rows.append(
-            ClosingRow(
-                f"stage {result.stage}",
-                found("val/adaptive_bpp"),
-                saving_percent=found("val/saving_percent"),
-                psnr_db=found("val/psnr_db"),
-                lpips=found("val/lpips"),
-            )
-        )
+        rows.append(_stage_row(f"stage {result.stage}", result.metrics, "val"))
+        if "val_raw/psnr_db" in result.metrics:
+            rows.append(_stage_row("the same, not averaged", result.metrics, "val_raw"))
     last = results[-1].metrics
     if "file/adaptive_bpp" in last:
         rows += [
@@ -55,6 +48,13 @@ def closing_rows(results: Sequence[StageResult]) -> list[ClosingRow]:
             ClosingRow("the same, estimated", last["file/estimate_bpp"]),
         ]
     return rows
+
+
+def _stage_row(name: str, metrics: Mapping[str, float], group: str) -> ClosingRow:
+    bpp, saving, psnr, lpips = (
+        metrics.get(f"{group}/{number}") for number in ("adaptive_bpp", "saving_percent", "psnr_db", "lpips")
+    )
+    return ClosingRow(name, bpp, saving_percent=saving, psnr_db=psnr, lpips=lpips)
 
 
 def print_closing(results: Sequence[StageResult], console: Console) -> None:

@@ -46,6 +46,8 @@ class TrainingConfig:
         warmup_steps: steps of linear warm-up.
         weight_decay: of AdamW.
         gradient_clip: largest norm of the gradient.
+        ema_decay: of the moving average of the trained weights, below 1: validation, export and `--init` then take the
+            average (validation measures both); its decay rises from 0.1 to this as (1 + n) / (10 + n); 0 keeps none.
         codebook_start: step at which k-means starts the codebook; features pass unquantised until then.
         codebook_decay: of the codebook's moving average, 0 to 1; nearer to 1 is slower.
         codebook_slowdown: how many times slower the codebook moves in stage joint, at least 1.
@@ -76,6 +78,7 @@ class TrainingConfig:
     warmup_steps: int = 100
     weight_decay: float = 1e-4
     gradient_clip: float = 1.0
+    ema_decay: float = 0.0
     codebook_start: int = 200
     codebook_decay: float = 0.99
     codebook_slowdown: float = 5.0
@@ -104,6 +107,7 @@ class TrainingConfig:
 _RANGES = {
     "tau": (1e-3, math.inf),
     "gradient_clip": (1e-6, math.inf),
+    "ema_decay": (0.0, 0.999999),
     "final_learning_rate": (0.0, 1.0),
     "codebook_decay": (0.0, 1.0),
     "codebook_slowdown": (1.0, math.inf),

@@ -32,8 +32,8 @@ def charts_layout() -> dict[str, dict[str, list[object]]]:
             "saving of adaptive coding, per cent": ["Multiline", [r"(rate|val|file)/saving_percent$"]],
         },
         "quality": {
-            "PSNR, dB": ["Multiline", ["quality/psnr_db$", "val/psnr_db$"]],
-            "LPIPS": ["Multiline", ["quality/lpips$", "val/lpips$"]],
+            "PSNR, dB": ["Multiline", ["quality/psnr_db$", r"val(_raw)?/psnr_db$"]],
+            "LPIPS": ["Multiline", ["quality/lpips$", r"val(_raw)?/lpips$"]],
         },
         "codebook": {
             "perplexity by granularity": ["Multiline", [f"codebook/perplexity_{g}$" for g in GRANULARITIES]],

@@ -23,6 +23,7 @@ from hvqcgic.frozen_model import FrozenModel, network_weights
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.sequential import ACTIVATION_LIMIT, describe
+from hvqcgic.training.average import weights_of
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.rate import HyperLatentPriors
@@ -33,8 +34,13 @@ HALF_PRECISION_LIMIT_DB = 0.02
 """What float16 weights may cost in PSNR."""
 
 
-def load_module(path: str | Path) -> HvqModule:
+def load_module(path: str | Path, *, raw: bool = False) -> HvqModule:
     """The module of a checkpoint, in evaluation mode.
+
+    Args:
+        path: of the checkpoint.
+        raw: weights as the last step left them, where the checkpoint also holds their moving average, which is taken
+            otherwise.
 
     Raises:
         ConfigError: the file cannot be read, or is no checkpoint of this project.
@@ -47,7 +53,7 @@ def load_module(path: str | Path) -> HvqModule:
         settings = checkpoint["hyper_parameters"]
         config = ModelConfig.from_dict(settings["model"])
         module = HvqModule(config, TrainingConfig(**settings["training"]), settings["stage"], None)
-        module.load_state_dict(checkpoint["state_dict"])
+        module.load_state_dict(weights_of(checkpoint, raw=raw))
     except OSError as error:
         raise ConfigError(f"{path}: the checkpoint cannot be read: {reason(error)}") from error
     except (RuntimeError, LookupError, TypeError, ValueError, EOFError, AttributeError, UnpicklingError) as error:

@@ -7,7 +7,9 @@ joint       everything on D + lambda * R
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import lightning
@@ -22,26 +24,18 @@ from hvqcgic.models.picture_model import Codes
 from hvqcgic.models.quantiser import Quantised, perplexity
 from hvqcgic.models.selection import select_cells
 from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.training.average import CHECKPOINT_KEY, WeightAverage
 from hvqcgic.training.config import Stage, TrainingConfig, check_settings
 from hvqcgic.training.crops import Batch, CachedCrops
-from hvqcgic.training.losses import Distortion, Perceptual, adaptive_weight, discriminator_loss, distortion
-from hvqcgic.training.rate import (
-    HyperLatentPriors,
-    Rate,
-    arithmetic_lengths,
-    choose_by_rate,
-    estimate_rate,
-    huffman_lengths,
-    static_bits,
-)
+from hvqcgic.training.losses import Perceptual, adaptive_weight, discriminator_loss, distortion
+from hvqcgic.training.optimisation import learning_rate_share, make_optimisers, parameter_groups, trained_weights
+from hvqcgic.training.rate import HyperLatentPriors, choose_by_rate, estimate_rate
 from hvqcgic.training.ratios import draw_ratios
+from hvqcgic.training.scalars import StaticLengths, distortion_scalars, rate_scalars, validation_scalars
 from hvqcgic.training.validation import Measured, measure
 
 LOG_EVERY = 20
 """Steps between two points of a chart."""
-
-TABLES_EVERY = 100
-"""Steps between two looks at the codes' use for the static tables that training compares itself with."""
 
 
 class HvqModule(lightning.LightningModule):
@@ -75,7 +69,8 @@ class HvqModule(lightning.LightningModule):
         self.discriminator = PatchDiscriminator() if training.adversarial_weight > 0 and stage != "hyperprior" else None
         # Held in a tuple so that its weights are no part of the checkpoint.
         self._perceptual = (perceptual,)
-        self._static_lengths: dict[str, Tensor] = {}
+        self.average = WeightAverage(training.ema_decay) if training.ema_decay > 0 else None
+        self._static_lengths = StaticLengths()
         self.step_index = 0
 
     @property
@@ -89,31 +84,34 @@ class HvqModule(lightning.LightningModule):
         return self.stage != "backbone" or self.step_index >= step
 
     def on_fit_start(self) -> None:
-        """Takes LPIPS along to the training's device."""
+        """Takes what is no part of the state dict along to the training's device."""
         if isinstance(self._perceptual[0], nn.Module):
-            self._perceptual[0].to(self.device)
+            # With channels last its convolutions take a tenth less time; it has no optimiser that knows of layouts.
+            self._perceptual[0].to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        if self.average is not None:
+            self.average.start(self.trained)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """What this stage trains, see `parameter_groups`."""
+        return parameter_groups(self.model, self.priors, self.stage, self.options)
+
+    @cached_property
+    def trained(self) -> dict[str, nn.Parameter]:
+        """The same weights by their names in the state dict."""
+        return trained_weights(self, self.groups())
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The weights that export takes: their moving average where one is kept, else as they are."""
+        if self.average is None:
+            yield
+            return
+        with self.average.in_place_of(self.trained):
+            yield
 
     def configure_optimizers(self) -> list[torch.optim.Optimizer]:
-        """AdamW with a group each for picture networks and entropy networks; another for the discriminator."""
-        options, groups = self.options, []
-        if self.stage != "hyperprior":
-            groups.append({"params": self.model.backbone_parameters(), "lr": options.learning_rate})
-        if self.stage != "backbone":
-            weights = [
-                *self.model.entropy_parameters(),
-                *(p for n, p in self.priors.named_parameters() if "quantiles" not in n),
-            ]
-            groups.append({"params": weights, "lr": options.entropy_learning_rate})
-        for group in groups:
-            group["base_lr"] = group["lr"]
-        optimisers: list[torch.optim.Optimizer] = [
-            torch.optim.AdamW(groups, weight_decay=options.weight_decay, betas=(0.9, 0.98))
-        ]
-        if self.discriminator is not None:
-            optimisers.append(
-                torch.optim.AdamW(self.discriminator.parameters(), lr=options.learning_rate, betas=(0.5, 0.9))
-            )
-        return optimisers
+        """See `make_optimisers`."""
+        return make_optimisers(self.groups(), self.discriminator, self.options)
 
     def generator(self) -> torch.Generator:
         """Randomness of the present step: a pure function of seed and step, so that a resumed run repeats it."""
@@ -182,7 +180,8 @@ class HvqModule(lightning.LightningModule):
             scale = self.lambda_now() if self.stage == "joint" else 1.0
             bits = rate.index_bits + rate.z_bits + rate.pull_bits
             total = total + scale * bits / batch[:, 0].numel()
-            self.log_rate(rate, codes, batch[:, 0].numel())
+            lengths = self._static_lengths.at(self.step_index, self.model.quantiser.usage)
+            self.log_dict(rate_scalars(rate, codes, lengths, batch[:, 0].numel()))
         if self.stage != "hyperprior":
             assembled = self.model.assemble_parameters(rate.parameters, masks) if rate and self.reads_prior else None
             decoded = self.model.reconstruct(codes.maps, masks, assembled)
@@ -190,25 +189,28 @@ class HvqModule(lightning.LightningModule):
             commitment = codes.quantised.commitment.mean()
             total = total + parts.total + options.commitment_weight * commitment
             total = total + self.adversarial(batch, decoded, parts.total)
-            self.log_distortion(parts, commitment)
+            self.log_dict(distortion_scalars(parts, commitment, with_lpips=self.perceptual is not None))
         self.log("loss/total", total)
         return total
 
     def validation_step(self, batch: Tensor, batch_index: int) -> dict[str, Measured]:
-        """Quality and estimated rate of a whole picture, (3, H, W); callbacks get it as "found"."""
-        priors = None if self.stage == "backbone" else self.priors
-        ratios = self.model.config.default_ratios
-        found = measure(self.model, priors, batch, ratios, perceptual=self._perceptual[0])
-        pixels = batch[0].numel()
-        values = {"val/psnr_db": found.psnr_db, "val/static_arithmetic_bpp": found.static_bits / pixels}
-        if self._perceptual[0] is not None:
-            values["val/lpips"] = found.lpips
-        if found.rate is not None:
-            adaptive = float(found.rate.index_bits + found.rate.z_bits)
-            values["val/adaptive_bpp"] = adaptive / pixels
-            values["val/saving_percent"] = 100 * (1 - adaptive / found.static_bits)
-        self.log_dict(values, batch_size=1, on_epoch=True)
+        """Quality and estimated rate of a whole picture, (3, H, W); callbacks get it as "found".
+
+        Where a moving average is kept, `val/` and "found" are of that, and `val_raw/` of the weights as they are.
+        """
+        with self.averaged():
+            found = self.validate(batch, "val")
+        if self.average is not None:
+            self.validate(batch, "val_raw")
         return {"found": found}
+
+    def validate(self, picture: Tensor, group: str) -> Measured:
+        """Measures a picture, (3, H, W), with the weights that are in place, and logs it in a group of charts."""
+        priors, lpips = None if self.stage == "backbone" else self.priors, self._perceptual[0]
+        found = measure(self.model, priors, picture, self.model.config.default_ratios, perceptual=lpips)
+        values = validation_scalars(group, found, picture[0].numel(), with_lpips=lpips is not None)
+        self.log_dict(values, batch_size=1, on_epoch=True)
+        return found
 
     @property
     def reads_prior(self) -> bool:
@@ -235,53 +237,20 @@ class HvqModule(lightning.LightningModule):
         return weight * fooled
 
     def take_step(self, loss: Tensor) -> None:
-        """Backward, clip, scheduled step."""
+        """Backward, clip, scheduled step; a step of no finite gradient is left out."""
         optimisers = self.optimizers()
         optimiser = optimisers[0] if isinstance(optimisers, list) else optimisers
         for group in optimiser.param_groups:
-            group["lr"] = group["base_lr"] * self.schedule()
+            group["lr"] = group["base_lr"] * learning_rate_share(self.options, self.step_index)
         optimiser.zero_grad()
         self.manual_backward(loss)
         weights = [weight for group in optimiser.param_groups for weight in group["params"]]
         norm = torch.nn.utils.clip_grad_norm_(weights, self.options.gradient_clip)
         if bool(torch.isfinite(norm)):
             optimiser.step()
+        if self.average is not None:
+            self.average.update(self.trained)
         self.log("loss/gradient_norm", norm)
-
-    def schedule(self) -> float:
-        """Share of the learning rate at the present step: linear warm-up, then cosine to `final_learning_rate`."""
-        options, step = self.options, self.step_index
-        if step < options.warmup_steps:
-            return (step + 1) / options.warmup_steps
-        share = min(1.0, (step - options.warmup_steps) / max(options.steps - options.warmup_steps, 1))
-        return options.final_learning_rate + (1 - options.final_learning_rate) * 0.5 * (1 + math.cos(math.pi * share))
-
-    def log_distortion(self, parts: Distortion, commitment: Tensor) -> None:
-        """Scalars of D, PSNR in decibels."""
-        psnr = -10 * torch.log10(parts.mse.detach().clamp(min=1e-10))
-        self.log_dict(
-            {
-                "loss/distortion": parts.total,
-                "loss/mse": parts.mse,
-                "loss/l1": parts.l1,
-                "loss/commitment": commitment,
-            }
-        )
-        self.log("quality/psnr_db", psnr, prog_bar=True)
-        if self.perceptual is not None:
-            self.log("quality/lpips", parts.lpips, prog_bar=True)
-
-    def log_rate(self, rate: Rate, codes: Codes, pixels: int) -> None:
-        """Bits per pixel of adaptive and static coding of the same indices, and the saving in per cent."""
-        if not self._static_lengths or self.step_index % TABLES_EVERY == 0:
-            usage = self.model.quantiser.usage
-            self._static_lengths = {"arithmetic": arithmetic_lengths(usage), "huffman": huffman_lengths(usage)}
-        static = {name: static_bits(lengths, codes) for name, lengths in self._static_lengths.items()}
-        adaptive = (rate.index_bits + rate.z_bits).detach()
-        self.log("rate/adaptive_bpp", adaptive / pixels, prog_bar=True)
-        self.log_dict({f"rate/static_{name}_bpp": bits / pixels for name, bits in static.items()})
-        self.log("rate/z_bpp", rate.z_bits / pixels)
-        self.log("rate/saving_percent", 100 * (1 - adaptive / static["arithmetic"]))
 
     def log_perplexity(self) -> None:
         """Effective number of codes in use for each granularity."""
@@ -291,7 +260,13 @@ class HvqModule(lightning.LightningModule):
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """The step goes with the weights: schedule and randomness follow from it."""
         checkpoint["step_index"] = self.step_index
+        checkpoint["static_lengths"] = self._static_lengths.state_dict()
+        if self.average is not None:
+            checkpoint[CHECKPOINT_KEY] = self.average.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """See `on_save_checkpoint`."""
+        """See `on_save_checkpoint`; an average that the checkpoint lacks begins at its weights."""
         self.step_index = checkpoint["step_index"]
+        self._static_lengths.load_state_dict(checkpoint.get("static_lengths", {}))
+        if self.average is not None and CHECKPOINT_KEY in checkpoint:
+            self.average.load_state_dict(checkpoint[CHECKPOINT_KEY])

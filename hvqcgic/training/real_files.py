@@ -73,7 +73,8 @@ class RealFiles(lightning.Callback):
         if pl_module.stage == "backbone" or not self.pictures:
             return
         try:
-            model, priors = copy.deepcopy((pl_module.model, pl_module.priors))
+            with pl_module.averaged():
+                model, priors = copy.deepcopy((pl_module.model, pl_module.priors))
             self._codec = Codec(freeze_model(model.cpu(), priors.cpu()), pl_module.device)
         except ModelError as error:
             self._console.print(f"no real files at step {pl_module.step_index}: {error}", soft_wrap=True, markup=False)

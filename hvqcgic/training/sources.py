@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import numpy as np
@@ -199,6 +199,29 @@ def hold_out(shards: Sequence[Shard], count: int) -> Split:
     rest = shards[0].keep(frozenset(names) - chosen)
     train = tuple(shard for shard in (rest, *shards[1:]) if shard.names)
     return Split(train, (shards[0].keep(chosen),))
+
+
+def prefix_of(name: str) -> str:
+    """What a picture's file name says of its source: `cats` for `any/cats-0001.webp`, "" for `0001.webp`."""
+    return PurePosixPath(name).stem.rpartition("-")[0]
+
+
+def of_prefixes(shards: Sequence[Shard], prefixes: Collection[str], *, source: str) -> tuple[Shard, ...]:
+    """The same shards, limited to pictures of some prefixes; shards without any are left out.
+
+    Args:
+        shards: of folders or tar files.
+        prefixes: see `prefix_of`.
+        source: where the shards are, for the message.
+    Raises:
+        ConfigError: there is no picture of one of the prefixes.
+    """
+    there = sorted({prefix_of(name) for shard in shards for name in shard.names} - {""})
+    if missing := sorted(set(prefixes) - set(there)):
+        known = f"its prefixes are {', '.join(there)}" if there else "no name of its pictures has a prefix"
+        raise ConfigError(f"{source}: no picture of prefix {', '.join(missing)}; {known}")
+    chosen = (shard.keep({name for name in shard.names if prefix_of(name) in prefixes}) for shard in shards)
+    return tuple(shard for shard in chosen if shard.names)
 
 
 def _folder_shards(folder: Path) -> tuple[Shard, ...]:

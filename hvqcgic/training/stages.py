@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import pickle
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import lightning
-import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import one_line, reason
 from hvqcgic.model_file import MODEL_SUFFIX, bundled_models, find_model, read_summary
+from hvqcgic.training.average import weights_of
 from hvqcgic.training.callbacks import SaveEvery, ShowPictures, StopAtStep
+from hvqcgic.training.checkpoints import WholeCheckpoints, read_checkpoint, steps_taken
 from hvqcgic.training.closing import StageResult
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
@@ -35,8 +35,6 @@ STAGES: tuple[Stage, ...] = ("backbone", "hyperprior", "joint")
 BACKBONE = ("model.encoder.", "model.decoder.", "model.quantiser.")
 """What a checkpoint must hold for a training to start from it."""
 
-SAVE_EVERY = 200
-
 
 @dataclass(frozen=True)
 class Machine:
@@ -48,6 +46,7 @@ class Machine:
         precision: of Lightning: 32-true or bf16-mixed.
         resume: go on from a stage's checkpoint where there is one.
         force: start anew where there is one.
+        save_every: steps between two checkpoints.
     """
 
     folder: Path
@@ -55,22 +54,7 @@ class Machine:
     precision: str = "32-true"
     resume: bool = False
     force: bool = False
-
-
-def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, on the CPU.
-
-    Raises:
-        ConfigError: the file is not there, or no checkpoint of this project.
-    """
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-        if not {"state_dict", "hyper_parameters", "step_index"} <= found.keys():
-            raise ValueError("it lacks parts of one")
-    except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
-        why = reason(error).partition("\n")[0]
-        raise ConfigError(f"{path}: not a checkpoint of hvqcgic ({why}); name a .ckpt of a training") from error
-    return found
+    save_every: int = 200
 
 
 def is_model(path: Path) -> bool:
@@ -93,6 +77,7 @@ def model_options(path: Path) -> dict[str, Any]:
 def load_weights(module: HvqModule, paths: Sequence[Path]) -> None:
     """Starts a module from checkpoints or frozen models, later ones over earlier ones.
 
+    Of a checkpoint with a moving average of its weights that is taken: it is what was validated and would be exported.
     Of a checkpoint of stage backbone the entropy networks are left out, as they are untrained there. Where none of the
     checkpoints has trained ones, the index prior starts from the use of the codes.
 
@@ -104,7 +89,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path]) -> None:
         checkpoint = thawed_checkpoint(path) if is_model(path) else read_checkpoint(path)
         untrained = checkpoint["hyper_parameters"]["stage"] == "backbone"
         kept = (*BACKBONE, "discriminator.") if untrained else ("",)
-        state = {key: value for key, value in checkpoint["state_dict"].items() if key.startswith(kept) and key in own}
+        state = {key: value for key, value in weights_of(checkpoint).items() if key.startswith(kept) and key in own}
         fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
         missing = sorted(key for key in own if key.startswith(BACKBONE) and key not in fitting)
         if missing:
@@ -142,13 +127,14 @@ def run_stage(
     began = time.monotonic()
     last = check_free(machine, module.stage)
     going_on = last.exists() and machine.resume
-    if going_on and steps_taken(last, module) >= module.options.steps:
+    done = steps_taken(last, module) if going_on else 0
+    if going_on and done >= module.options.steps:
         return None
     if not going_on:
         load_weights(module, start)
     pictures.setup()
     with quiet_lightning():
-        trainer = make_trainer(module.stage, module.options, machine)
+        trainer = make_trainer(module.stage, module.options, machine, steps_taken=done)
         trainer.fit(module, pictures, ckpt_path=str(last) if going_on else None, weights_only=True)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     return StageResult(module.stage, last, module.options, metrics, time.monotonic() - began)
@@ -168,22 +154,14 @@ def check_free(machine: Machine, stage: Stage) -> Path:
     return path
 
 
-def steps_taken(path: Path, module: HvqModule) -> int:
-    """Steps of a checkpoint that a module is to go on from.
-
-    Raises:
-        ConfigError: the file is no checkpoint, or one of other networks.
-    """
-    checkpoint = read_checkpoint(path)
-    shapes, own = ({n: v.shape for n, v in x.items()} for x in (checkpoint["state_dict"], module.state_dict()))
-    for name in sorted(shapes.keys() | own.keys()):
-        if shapes.get(name) != own.get(name):
-            raise ConfigError(f"{path}: {name} differs from that of these options; resume with the options of that run")
-    return int(checkpoint["step_index"])
-
-
-def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine) -> lightning.Trainer:
+def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, steps_taken: int = 0) -> lightning.Trainer:
     """Lightning's trainer with this project's callbacks: bar, pictures, files, stop, checkpoints, Ctrl-C.
+
+    Args:
+        stage: names checkpoint and charts.
+        options: steps and validation.
+        machine: where and how.
+        steps_taken: where the training goes on; what an earlier process charted beyond that is dropped by TensorBoard.
 
     Raises:
         ConfigError: the accelerator or the precision is not to be had here, or the folder cannot be written to.
@@ -195,7 +173,7 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine) -> lig
         ShowPictures(),
         RealFiles(options.file_pictures),
         StopAtStep(options.steps),
-        SaveEvery(last, SAVE_EVERY, options.steps),
+        SaveEvery(last, machine.save_every, options.steps),
         SaveOnInterrupt(last, "the same command and --resume true"),
     ]
     try:
@@ -206,7 +184,10 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine) -> lig
             precision=machine.precision,  # pyright: ignore[reportArgumentType]
             max_epochs=-1,
             callbacks=callbacks,
-            logger=TensorBoardLogger(machine.folder, name=None, version=stage),
+            logger=TensorBoardLogger(
+                machine.folder, name=None, version=stage, default_hp_metric=False, purge_step=steps_taken
+            ),
+            plugins=[WholeCheckpoints()],
             val_check_interval=options.validate_every,
             check_val_every_n_epoch=None,
             limit_val_batches=options.validation_pictures,

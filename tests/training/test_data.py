@@ -97,6 +97,21 @@ def test_streaming_gives_the_same_batches_from_any_start(tmp_path: Path) -> None
     assert not torch.equal(in_order[0], in_order[12])
 
 
+def test_only_pictures_of_the_prefixes_are_trained_on(tmp_path: Path) -> None:
+    write_noise_shards(tmp_path, shards=4, pictures=6, side=32)  # prefixes are the numbers of the shards
+    data = module(tmp_path, val=str(tmp_path / "00.tar"), prefixes=["1", "3"])
+    assert data.stream is not None
+    assert data.stream.pictures == 12
+    assert len(data.validation) == 6
+    held_out = module(tmp_path, prefixes=["2"])
+    assert held_out.stream is not None
+    assert held_out.stream.pictures + len(held_out.validation) == 6
+    with pytest.raises(ConfigError, match="no picture of prefix 7; its prefixes are 0, 1, 2, 3"):
+        module(tmp_path, prefixes=["7"])
+    with pytest.raises(ConfigError, match="prefixes are cats, dogs, and no --data is given"):
+        PictureDataModule(prefixes=["cats", "dogs"])
+
+
 def test_a_shard_that_exceeds_the_memory_limit_is_refused(tmp_path: Path) -> None:
     write_noise_shards(tmp_path, shards=1, pictures=8, side=256)
     with pytest.raises(ConfigError, match=r"8 pictures takes about 2 MB decoded, over the limit of 1 MB"):

@@ -11,7 +11,7 @@ from PIL import Image
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.training.dead_leaves import dead_leaves
-from hvqcgic.training.sources import FOLDER_SHARD_FILES, embedded_split, find_shards, hold_out
+from hvqcgic.training.sources import FOLDER_SHARD_FILES, embedded_split, find_shards, hold_out, of_prefixes
 
 
 def picture_bytes(value: int, size: tuple[int, int] = (40, 24)) -> bytes:
@@ -119,3 +119,28 @@ def test_dead_leaves_follow_from_their_seed() -> None:
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert first.shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize("tar", [False, True])
+def test_pictures_are_chosen_by_the_prefix_of_their_names(tmp_path: Path, tar: bool) -> None:
+    names = ["cats-0001.png", "cats-0002.png", "dogs-x-0001.png", "dogs-0001.png", "0001.png"]
+    for place, name in enumerate(names):
+        if tar:
+            write_tar(tmp_path / f"{place}.tar", [(name, picture_bytes(place)), (f"sub/{name}", picture_bytes(place))])
+        else:
+            (tmp_path / "sub").mkdir(exist_ok=True)
+            (tmp_path / name).write_bytes(picture_bytes(place))
+            (tmp_path / "sub" / name).write_bytes(picture_bytes(place))
+    shards = find_shards(str(tmp_path))
+    chosen = of_prefixes(shards, ["cats", "dogs-x"], source="here")
+    assert sorted(int(picture[0, 0, 0]) for shard in chosen for picture in shard.read()) == [0, 0, 1, 1, 2, 2]
+    with pytest.raises(
+        ConfigError, match=r"^here: no picture of prefix birds, dog; its prefixes are cats, dogs, dogs-x$"
+    ):
+        of_prefixes(shards, ["birds", "cats", "dog"], source="here")
+
+
+def test_where_no_name_has_a_prefix_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(picture_bytes(1))
+    with pytest.raises(ConfigError, match="no picture of prefix cats; no name of its pictures has a prefix"):
+        of_prefixes(find_shards(str(tmp_path)), ["cats"], source=str(tmp_path))

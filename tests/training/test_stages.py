@@ -1,7 +1,5 @@
 """Stages on a very small model: they run, learn, start from one another, and a resumed one goes on bit for bit."""
 
-import os
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,62 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.models.granularity import GranularityMap
-from hvqcgic.models.picture_model import Codes
-from hvqcgic.training.config import Stage, TrainingConfig
-from hvqcgic.training.crops import Batch
-from hvqcgic.training.data import PictureDataModule
+from hvqcgic.training.config import Stage
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.stages import Machine, load_weights, make_trainer, run_stage
 from tests.random_model import random_model, small_config
-
-
-def settings(**changes: Any) -> TrainingConfig:
-    quick: dict[str, Any] = {
-        "steps": 6,
-        "codebook_start": 2,
-        "warmup_steps": 2,
-        "lmbda_warmup": 2,
-        "validate_every": 100,
-        "validation_pictures": 1,
-        "file_pictures": 0,
-    }
-    return TrainingConfig(**quick | changes)
-
-
-def squared(x: Tensor, y: Tensor) -> Tensor:
-    """Stands in for LPIPS."""
-    return (x - y).square().mean((1, 2, 3))
-
-
-def module(stage: Stage, options: TrainingConfig, **entropy: Any) -> HvqModule:
-    """With the networks of a random model, whose codebook has started."""
-    made = HvqModule(small_config(**entropy), options, stage, squared)
-    source = random_model(small_config(**entropy))
-    made.model.load_state_dict(source.model.state_dict())
-    made.priors.load_state_dict(source.priors.state_dict())
-    return made
-
-
-class Pictures(PictureDataModule):
-    """Presses Ctrl-C while a given batch is on its way."""
-
-    def __init__(self, folder: Path, *, interrupt_at: int = -1, **changes: Any) -> None:
-        quick: dict[str, Any] = {"crop_px": 64, "batch_size": 2, "val_pictures": 1}
-        super().__init__(str(folder), **quick | changes)
-        self.interrupt_at = interrupt_at
-
-    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        if self.batches_used == self.interrupt_at:
-            os.kill(os.getpid(), signal.SIGINT)
-        return super().on_after_batch_transfer(batch, dataloader_idx)
-
-
-def saved(path: Path) -> dict[str, Any]:
-    return torch.load(path, weights_only=True)
+from tests.training.small_training import Pictures, Recorder, module, saved, settings, write_checkpoint
 
 
 def assert_equal(a: dict[str, Any], b: dict[str, Any]) -> None:
@@ -97,19 +46,6 @@ def test_runs_of_one_seed_agree_and_an_interrupted_one_goes_on_as_if_it_had_not_
     assert run_stage(module(stage, options), Pictures(picture_folder), cut) is not None
     assert_equal(saved(checkpoint), straight)
     assert run_stage(module(stage, options), Pictures(picture_folder), cut) is None
-
-
-class Recorder(HvqModule):
-    """Keeps the loss of every step."""
-
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self.losses: list[float] = []
-
-    def loss(self, batch: Tensor, masks: GranularityMap, codes: Codes, features: dict[str, Tensor]) -> Tensor:
-        found = super().loss(batch, masks, codes, features)
-        self.losses.append(found.item())
-        return found
 
 
 def test_the_loss_falls_on_one_picture(picture_folder: Path, tmp_path: Path) -> None:
@@ -166,11 +102,6 @@ def test_settings_of_stage_joint_change_the_encoder(
     if "adversarial_weight" in changes:  # it starts at once in stage joint
         assert any(name.startswith("discriminator") for name in changed)
         assert 0 < result.metrics["loss/adversarial_weight"] <= 1
-
-
-def write_checkpoint(path: Path, source: HvqModule, stage: Stage) -> None:
-    parameters = {"stage": stage, "model": source.model.config.to_dict(), "training": {}}
-    torch.save({"state_dict": source.state_dict(), "hyper_parameters": parameters, "step_index": 1}, path)
 
 
 def test_of_a_backbone_checkpoint_only_the_backbone_is_taken(tmp_path: Path) -> None:

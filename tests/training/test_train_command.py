@@ -28,6 +28,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path) -> P
         "training": {
             "steps": 3,
             "codebook_start": 2,
+            "ema_decay": 0.99,
             "validate_every": 2,
             "validation_pictures": 2,
             "file_pictures": 1,
@@ -80,6 +81,8 @@ def test_tensorboard_holds_charts_files_and_pictures(trained: Path) -> None:
     ):
         assert {f"{group}/{mode}_bpp" for mode in modes} <= scalars
     assert {"file/saving_percent", "val/saving_percent", "val/psnr_db", "codebook/perplexity_fine"} <= scalars
+    assert {"val_raw/saving_percent", "val_raw/psnr_db"} <= scalars
+    assert "hp_metric" not in scalars
     files, estimates = (events.Scalars(f"file/{name}_bpp") for name in ("adaptive", "estimate"))
     assert [event.step for event in files] == [event.step for event in estimates]
     pixels = 72 * 64
@@ -120,6 +123,9 @@ def test_the_closing_table_tells_files_time_checkpoint_and_what_to_type_next(
         (["--model.entropy.schedule", "[fine]", "--perceptual", "none"], "schedule"),
         (["--stage", "joint", "--training.steps", "0"], "--training.steps"),
         (["--data", "nowhere", "--perceptual", "none"], "nowhere"),
+        (["--pictures.prefixes", "[cats]", "--perceptual", "none"], "no picture of prefix cats"),
+        (["--training.ema_decay", "1", "--perceptual", "none"], "--training.ema_decay is 1"),
+        (["--save_every", "0", "--perceptual", "none"], "save_every"),
     ],
 )
 def test_refusals_are_one_line(

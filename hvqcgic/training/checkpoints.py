@@ -1,0 +1,66 @@
+"""Checkpoint files: written whole or not at all, read with one line for what is none."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import nn
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.files import reason, write_atomically
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes beside the checkpoint before it and replaces that once all is on the disk.
+
+    Lightning's own way moves a file from the system's temporary folder, which copies where that is another disk.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Writes a checkpoint.
+
+        Args:
+            checkpoint: what to write.
+            path: of the file.
+            storage_options: for other kinds of storage; has no effect.
+        Raises:
+            OutputError: the file cannot be written; the one before it is as it was.
+        """
+        data = io.BytesIO()
+        torch.save(checkpoint, data)
+        write_atomically(Path(path), data.getvalue(), force=True)
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's content, on the CPU.
+
+    Raises:
+        ConfigError: the file is not there, or no checkpoint of this project.
+    """
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        if not {"state_dict", "hyper_parameters", "step_index"} <= found.keys():
+            raise ValueError("it lacks parts of one")
+    except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
+        why = reason(error).partition("\n")[0]
+        raise ConfigError(f"{path}: not a checkpoint of hvqcgic ({why}); name a .ckpt of a training") from error
+    return found
+
+
+def steps_taken(path: Path, module: nn.Module) -> int:
+    """Steps of a checkpoint that a module is to go on from.
+
+    Raises:
+        ConfigError: the file is no checkpoint, or one of other networks.
+    """
+    checkpoint = read_checkpoint(path)
+    shapes, own = ({n: v.shape for n, v in x.items()} for x in (checkpoint["state_dict"], module.state_dict()))
+    for name in sorted(shapes.keys() | own.keys()):
+        if shapes.get(name) != own.get(name):
+            raise ConfigError(f"{path}: {name} differs from that of these options; resume with the options of that run")
+    return int(checkpoint["step_index"])

@@ -1,0 +1,152 @@
+"""Trainings repeat themselves to the last bit, and one that is killed at any moment goes on as if it had not been."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from hvqcgic import files
+from hvqcgic.training.config import Stage
+from hvqcgic.training.stages import Machine, run_stage
+from tests.training.small_training import Pictures, module, saved, settings
+
+ROOT = Path(__file__).parents[2]
+STEPS, SAVE_EVERY = 50, 6
+
+
+class Trained:
+    """Where a training left its checkpoint, charts and losses."""
+
+    def __init__(self, folder: Path, stage: Stage) -> None:
+        self.folder = folder
+        self.stage: Stage = stage
+
+    @property
+    def losses(self) -> list[tuple[int, str]]:
+        lines = (self.folder / "losses").read_text().splitlines()
+        return [(int(step), loss) for step, loss in map(str.split, lines)]
+
+    @property
+    def checkpoint(self) -> dict[str, Any]:
+        return saved(self.folder / f"{self.stage}.ckpt")
+
+    @property
+    def charts(self) -> dict[str, list[tuple[int, float]]]:
+        events = EventAccumulator(str(self.folder / self.stage)).Reload()
+        return {
+            name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]
+        }
+
+
+def train(
+    pictures: Path, folder: Path, stage: Stage, *, before_step: Callable[[int], None] = lambda step: None
+) -> None:
+    """Trains, or goes on where there is a checkpoint; writes down the loss of every step before the next begins."""
+    torch.manual_seed(0)
+    adversarial = 0.5 if stage == "joint" else 0.0
+    options = settings(
+        steps=STEPS, codebook_start=8, ema_decay=0.9, adversarial_weight=adversarial, rdo_choice=0.1, validate_every=20
+    )
+    made = module(stage, options)
+    made.model.quantiser.initialised.fill_(stage == "joint")
+    folder.mkdir(exist_ok=True)
+    with (folder / "losses").open("a") as file:
+        plain = made.take_step
+
+        def take_step(loss: torch.Tensor) -> None:
+            file.write(f"{made.step_index} {float(loss.detach()).hex()}\n")
+            file.flush()
+            if before_step is not None:
+                before_step(made.step_index)
+            plain(loss)
+
+        made.take_step = take_step
+        run_stage(made, Pictures(pictures), Machine(folder, "cpu", resume=True, save_every=SAVE_EVERY))
+
+
+def train_until_killed(pictures: str, folder: str, stage: Stage, when: str, threads: int) -> None:
+    """Trains in a process that ends itself: in the midst of a step, or just before a checkpoint gets its name."""
+    torch.set_num_threads(threads)
+    plain, written = os.replace, []
+
+    def kill() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def replace(source: str, target: Path) -> None:
+        written.append(target)
+        if when == "writing" and len(written) == 4:
+            kill()
+        plain(source, target)
+
+    files.os.replace = replace  # pyright: ignore[reportAttributeAccessIssue]
+    train(Path(pictures), Path(folder), stage, before_step=lambda n: kill() if (when, n) == ("stepping", 28) else None)
+
+
+@pytest.fixture(scope="module", params=["backbone", "joint"])
+def straight(request: pytest.FixtureRequest, picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A training that nothing disturbed."""
+    found = Trained(tmp_path_factory.mktemp("straight"), request.param)
+    train(picture_folder, found.folder, found.stage)
+    return found
+
+
+def assert_equal(a: Any, b: Any, where: str = "") -> None:
+    """Holds for nested dicts and lists of tensors and plain values, bit for bit."""
+    assert type(a) is type(b), where
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), where
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        for name in a:
+            assert_equal(a[name], b[name], f"{where}/{name}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), where
+        for place, pair in enumerate(zip(a, b, strict=True)):
+            assert_equal(*pair, f"{where}/{place}")
+    else:
+        assert a == b, where
+
+
+def assert_the_same(trained: Trained, straight: Trained) -> None:
+    """Everything that decides what comes next, and what was charted on the way."""
+    kept = ("state_dict", "optimizer_states", "average", "static_lengths", "step_index", "PictureDataModule")
+    names = [name for name in straight.checkpoint if name in kept or name == "Pictures"]
+    assert len(names) == len(kept)
+    for name in names:
+        assert_equal(trained.checkpoint[name], straight.checkpoint[name], name)
+    assert trained.charts == straight.charts
+    assert {"loss/total", "val/psnr_db", "val_raw/psnr_db"} <= straight.charts.keys()
+
+
+def test_runs_of_one_seed_agree_to_the_last_bit(straight: Trained, picture_folder: Path, tmp_path: Path) -> None:
+    again = Trained(tmp_path / "again", straight.stage)
+    train(picture_folder, again.folder, again.stage)
+    assert again.losses == straight.losses
+    assert [step for step, _ in again.losses] == list(range(STEPS))
+    assert len({loss for _, loss in again.losses}) == STEPS
+    assert_the_same(again, straight)
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_as_if_it_had_not_been(
+    straight: Trained, picture_folder: Path, tmp_path: Path
+) -> None:
+    when, died_at, saved_at = ("stepping", 28, 24) if straight.stage == "backbone" else ("writing", 23, 18)
+    cut = Trained(tmp_path / "cut", straight.stage)
+    call = (str(picture_folder), str(cut.folder), cut.stage, when, torch.get_num_threads())
+    program = f"from tests.training.test_reproducibility import *; train_until_killed(*{call!r})"
+    killed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert cut.losses == straight.losses[: died_at + 1]
+    assert cut.checkpoint["step_index"] == saved_at
+
+    train(picture_folder, cut.folder, cut.stage)
+    assert cut.losses[died_at + 1 :] == straight.losses[saved_at:]
+    assert_the_same(cut, straight)

@@ -27,6 +27,9 @@ class TrainingConfig:
         mse_weight: weight of the mean squared error on a 0 to 1 scale.
         l1_weight: weight of the mean absolute error on a 0 to 1 scale.
         lpips_weight: weight of LPIPS.
+        lpips_shift: LPIPS sees each batch without 0 to so many of its upper rows and left columns, drawn for each step:
+            else the stride of its network, 4 px in AlexNet, always falls in step with the grid of the cells, and the
+            decoder learns a texture of that grid which the loss takes for detail. 3 covers every offset.
         lpips_start: step of stage backbone from which LPIPS counts; in stage joint it always does.
         commitment_weight: weight of the mean squared distance from features to their codes.
         adversarial_weight: largest share of the adversarial gradient, relative to the distortion's, at the decoder's
@@ -64,6 +67,7 @@ class TrainingConfig:
     mse_weight: float = 1.0
     l1_weight: float = 0.05
     lpips_weight: float = 0.1
+    lpips_shift: int = 0
     lpips_start: int = 0
     commitment_weight: float = 0.02
     adversarial_weight: float = 0.0
@@ -106,6 +110,7 @@ class TrainingConfig:
 
 _RANGES = {
     "tau": (1e-3, math.inf),
+    "lpips_shift": (0, 15),
     "gradient_clip": (1e-6, math.inf),
     "ema_decay": (0.0, 0.999999),
     "final_learning_rate": (0.0, 1.0),

@@ -34,7 +34,14 @@ class Distortion:
     lpips: Tensor
 
 
-def distortion(picture: Tensor, decoded: Tensor, config: TrainingConfig, perceptual: Perceptual | None) -> Distortion:
+def distortion(
+    picture: Tensor,
+    decoded: Tensor,
+    config: TrainingConfig,
+    perceptual: Perceptual | None,
+    *,
+    shift: tuple[int, int] = (0, 0),
+) -> Distortion:
     """D of a batch.
 
     Args:
@@ -42,9 +49,12 @@ def distortion(picture: Tensor, decoded: Tensor, config: TrainingConfig, percept
         decoded: the same shape, not clamped.
         config: the weights.
         perceptual: LPIPS, or None to leave it out.
+        shift: rows and columns, from the upper left, that LPIPS does not see.
     """
     mse, l1 = F.mse_loss(decoded, picture), F.l1_loss(decoded, picture)
-    lpips = perceptual(decoded, picture).mean() if perceptual is not None else mse.new_zeros(())
+    rows, columns = shift
+    seen = (decoded[..., rows:, columns:], picture[..., rows:, columns:])
+    lpips = perceptual(*seen).mean() if perceptual is not None else mse.new_zeros(())
     total = config.mse_weight * mse + config.l1_weight * l1 + config.lpips_weight * lpips
     return Distortion(total, mse, l1, lpips)
 

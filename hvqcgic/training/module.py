@@ -185,7 +185,8 @@ class HvqModule(lightning.LightningModule):
         if self.stage != "hyperprior":
             assembled = self.model.assemble_parameters(rate.parameters, masks) if rate and self.reads_prior else None
             decoded = self.model.reconstruct(codes.maps, masks, assembled)
-            parts = distortion(batch, decoded, options, self.perceptual)
+            row, column = torch.randint(options.lpips_shift + 1, (2,)).tolist()
+            parts = distortion(batch, decoded, options, self.perceptual, shift=(row, column))
             commitment = codes.quantised.commitment.mean()
             total = total + parts.total + options.commitment_weight * commitment
             total = total + self.adversarial(batch, decoded, parts.total)

@@ -24,6 +24,23 @@ def test_distortion_is_the_weighted_sum_of_its_parts() -> None:
     assert float(distortion(picture, decoded, config, None).lpips) == 0
 
 
+def test_lpips_does_not_see_what_is_shifted_out() -> None:
+    picture, decoded = torch.zeros(1, 3, 8, 8), torch.zeros(1, 3, 8, 8)
+    decoded[..., :2, :] = decoded[..., :, :3] = 1
+    seen: list[torch.Size] = []
+
+    def perceptual(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        seen.append(x.shape)
+        return (x - y).abs().sum((1, 2, 3))
+
+    config = TrainingConfig(lpips_shift=3)
+    assert float(distortion(picture, decoded, config, perceptual).lpips) > 0
+    shifted = distortion(picture, decoded, config, perceptual, shift=(2, 3))
+    assert float(shifted.lpips) == 0
+    assert float(shifted.mse) > 0
+    assert seen == [(1, 3, 8, 8), (1, 3, 6, 5)]
+
+
 def test_the_soft_choice_of_a_far_code_costs_that_codes_bits_and_pulls_towards_cheap_ones() -> None:
     codebook = torch.tensor([[0.0], [1.0]])
     logits = torch.log2(torch.tensor([[0.9, 0.1]]))

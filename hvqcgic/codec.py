@@ -13,6 +13,7 @@ from hvqcgic.bitstream.container import MAX_PIXELS
 from hvqcgic.coder import Encoded, PictureCoder, Written, check_coding
 from hvqcgic.errors import ConfigError
 from hvqcgic.frozen_model import read_model
+from hvqcgic.models.tiled_networks import TileSize
 from hvqcgic.picture import PictureSource
 from hvqcgic.rate_control.operating_point import Choices, OperatingPoint, check_choices
 from hvqcgic.rate_control.reach import Reached, reach
@@ -67,18 +68,20 @@ class Codec(PictureCoder):
         return self.reconstruct(self.read(data, max_pixels=max_pixels))
 
 
-def load(name_or_path: str | Path = "tiny", device: str = "auto") -> Codec:
+def load(name_or_path: str | Path = "tiny", device: str = "auto", *, tile: TileSize = "auto") -> Codec:
     """A codec of a bundled model, by its name, or of a model file, by its path.
 
     Args:
         name_or_path: such as "tiny" or "runs/mine.safetensors".
         device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps" ...
+        tile: side of the largest part of a picture that its networks run over at once, in pixels: less takes less
+            memory and more time, and gives the same; "auto" cuts pictures of more than five megapixels.
 
     Raises:
         ModelError: there is no such model, or its file is damaged.
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or the tile is too small.
     """
-    return Codec(read_model(name_or_path), _find_device(device))
+    return Codec(read_model(name_or_path), _find_device(device), tile)
 
 
 def _find_device(name: str) -> torch.device:

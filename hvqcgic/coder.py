@@ -20,12 +20,12 @@ from hvqcgic.entropy.entropy_model import RANGE_CODED
 from hvqcgic.errors import ConfigError, ModelMismatch
 from hvqcgic.frozen_model import FrozenModel
 from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap, PatchEntropies, Ratios, check_ratios, pad_to_cells
 from hvqcgic.models.hyperprior import sent_positions
-from hvqcgic.models.picture_model import PictureModel, scatter_rows
+from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.models.quantiser import nearest_codes
-from hvqcgic.models.selection import information_density, order_cells
+from hvqcgic.models.selection import order_cells, picture_density
+from hvqcgic.models.tiled_networks import TiledNetworks, TileSize
 from hvqcgic.picture import PictureSource, read_picture
 from hvqcgic.schedule import GRANULARITIES
 
@@ -105,7 +105,9 @@ class Analysed:
         """Args: see the attributes; codebook: (K, d), whose nearest codes `nearest` finds."""
         self.pixels, self.density, self.features = pixels, density, features
         self._codebook = codebook
-        self._nearest = {g: torch.full(y.shape[-2:], -1, device=y.device) for g, y in features.items()}
+        self._nearest = {
+            g: torch.full(y.shape[-2:], -1, dtype=torch.int32, device=y.device) for g, y in features.items()
+        }
 
     @property
     def width(self) -> int:
@@ -130,19 +132,29 @@ class Analysed:
         """Nearest codes (N,) of the cells in a mask (h_g, w_g); each is looked for once."""
         known = self._nearest[granularity]
         new = mask & (known < 0)
-        known[new] = nearest_codes(self.rows(granularity, new), self._codebook)
-        return known[mask]
+        known[new] = nearest_codes(self.rows(granularity, new), self._codebook).int()
+        return known[mask].long()
 
 
 class PictureCoder:
     """The networks and the entropy model of one model, and the steps that they take."""
 
-    def __init__(self, model: FrozenModel, device: torch.device) -> None:
-        """Args: model: frozen; device: where the picture networks run (what shapes the stream runs on the CPU)."""
+    def __init__(self, model: FrozenModel, device: torch.device, tile: TileSize = "auto") -> None:
+        """A coder of one model.
+
+        Args:
+            model: frozen.
+            device: where the picture networks run (what shapes the stream runs on the CPU).
+            tile: side of the largest part of a picture that they run over at once, in pixels; "auto" cuts large ones.
+
+        Raises:
+            ConfigError: the tile is no size, or too small for what the networks see around it.
+        """
         self.config: ModelConfig = model.config
         self.name, self.card, self.fingerprint = model.config.name, model.card, model.fingerprint
         self.device = device
         self._networks: PictureModel = model.picture_model(device)
+        self._tiled = TiledNetworks(self._networks, device, tile)
         self._entropy = model.entropy_model()
 
     @torch.inference_mode()
@@ -153,10 +165,8 @@ class PictureCoder:
             PictureError: the picture cannot be read.
         """
         pixels = read_picture(image)
-        padded = pad_to_cells(torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255)
-        density = information_density(self.config, padded)
-        features = self._networks.encoder(padded.to(self.device))
-        return Analysed(pixels, density, features, self._networks.quantiser.codebook)
+        density = picture_density(self.config, pixels)
+        return Analysed(pixels, density, self._tiled.features(pixels), self._networks.quantiser.codebook)
 
     def order_cells(self, picture: Analysed, ratios: Ratios, weights: NDArray[np.float32] | None = None) -> Masks:
         """The granularity map by information density.
@@ -182,7 +192,7 @@ class PictureCoder:
         on_device = GranularityMap(*(found[g][None, None] for g in GRANULARITIES))
         z = {
             g: (values.round() * sent_positions(on_device[g]))[0].long().cpu().numpy()
-            for g, values in self._networks.hyper_latents(picture.features, on_device).items()
+            for g, values in self._tiled.hyper_latents(picture.features, on_device).items()
         }
         indices = {g: picture.nearest(g, found[g]).cpu().numpy() for g in GRANULARITIES}
         return Encoded(picture.width, picture.height, masks, indices, z)
@@ -199,16 +209,15 @@ class PictureCoder:
         """
         check_coding(coding)
         encoded = self.quantise(picture, masks)
-        assert encoded.z is not None
+        z, priced = _hyper_latents(encoded), None
         if eta:
-            choice = self._weighed_choice(picture, encoded, eta)
-            priced = choose(self._entropy, masks, encoded.z, choice, mode=coding)
-            encoded = Encoded(encoded.width, encoded.height, masks, priced.indices, encoded.z)
-        elif coding in RANGE_CODED:
-            priced = price(self._entropy, masks, encoded.z, encoded.indices, mode=coding)
+            priced = choose(self._entropy, masks, z, self._weighed_choice(picture, encoded, eta), mode=coding)
+            encoded = Encoded(encoded.width, encoded.height, masks, priced.indices, z)
         if coding not in RANGE_CODED:
             return Trial(encoded, self.write(encoded, coding=coding).parts)
-        parts = side_bits(self._entropy, masks, encoded.z, mode=coding)
+        if priced is None:
+            priced = price(self._entropy, masks, z, encoded.indices, mode=coding)
+        parts = side_bits(self._entropy, masks, z, mode=coding)
         parts |= {g: float(priced.bits[g].sum()) for g in GRANULARITIES}
         parts["container"] = 8.0 * len(pack(self._header(encoded, coding), (b"",)))
         return Trial(encoded, parts)
@@ -260,26 +269,14 @@ class PictureCoder:
         found = self._entropy.decode(*grid, container.sections, mode=header.mode)
         return Encoded(header.width, header.height, found.masks, found.indices, None, found.parameters)
 
-    @torch.inference_mode()
     def reconstruct(self, encoded: Encoded) -> Image.Image:
         """The picture that an encoded one decodes to."""
-        device = self.device
-        masks = GranularityMap(*(torch.from_numpy(encoded.masks[g])[None, None].to(device) for g in GRANULARITIES))
-        codebook = self._networks.quantiser.codebook
-        indices = {g: torch.from_numpy(encoded.indices[g]).to(device) for g in GRANULARITIES}
-        maps = {g: scatter_rows(codebook[indices[g]], masks[g]) for g in GRANULARITIES}
-        parameters = self._parameters(encoded, masks) if self.config.backbone.decoder_prior else None
-        decoded = self._networks.reconstruct(maps, masks, parameters)[0, :, : encoded.height, : encoded.width]
-        pixels = (decoded.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
-        return Image.fromarray(np.ascontiguousarray(pixels))
-
-    def _parameters(self, encoded: Encoded, masks: GranularityMap) -> Tensor:
-        """The index prior's parameters on the fine grid, (1, P, H/4, W/4)."""
-        own = encoded.parameters
-        if own is None:
-            own = self._entropy.parameters(encoded.masks, encoded.indices, _hyper_latents(encoded))
-        rows = {g: torch.from_numpy(own[g].T.copy()).to(self.device) for g in GRANULARITIES}
-        return assemble({g: scatter_rows(rows[g], masks[g]) for g in GRANULARITIES}, masks)
+        parameters = encoded.parameters
+        if parameters is None and self.config.backbone.decoder_prior:
+            parameters = self._entropy.parameters(encoded.masks, encoded.indices, _hyper_latents(encoded))
+        masks = {g: encoded.masks[g] for g in GRANULARITIES}
+        sizes = {"height": encoded.height, "width": encoded.width}
+        return Image.fromarray(self._tiled.reconstruct(encoded.indices, masks, parameters, **sizes))
 
     def _header(self, encoded: Encoded, coding: str) -> Header:
         counts = encoded.masks.count("coarse"), encoded.masks.count("medium")

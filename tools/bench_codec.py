@@ -37,11 +37,11 @@ Stage = tuple[str, Any, str]
 """A stage, and the function that it times: its owner and its name there."""
 
 STAGES: tuple[Stage, ...] = (
-    ("granularity map", coder, "information_density"),
+    ("granularity map", coder, "picture_density"),
     ("granularity map", coder, "order_cells"),
     ("features", Encoder, "forward"),
     ("nearest codes", coder.Analysed, "nearest"),
-    ("hyper-analysis", PictureModel, "hyper_latents"),
+    ("hyper-analysis", PictureModel, "hyper_latent"),
     ("map coding", MapCoder, "encode"),
     ("map coding", MapCoder, "decode"),
     ("context networks", ExactNetwork, "forward"),

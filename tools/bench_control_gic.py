@@ -33,7 +33,7 @@ from hvqcgic.training.export import freeze_model
 from hvqcgic.training.rate import HyperLatentPriors
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
-    ("selection", coder, "information_density"),
+    ("selection", coder, "picture_density"),
     ("selection", coder, "order_cells"),
     ("encoder", ControlGicEncoder, "forward"),
     ("nearest codes", coder.Analysed, "nearest"),

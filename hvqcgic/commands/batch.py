@@ -64,6 +64,6 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _message(path: Path, error: Exception) -> str:
     if not isinstance(error, HvqcgicError):
-        return f"{path}: not enough memory for a picture of this size; scale it down"
+        return f"{path}: not enough memory for a picture of this size; try --tile 512, or scale it down"
     named = isinstance(error, OutputError) or str(path) in str(error)
     return str(error) if named else f"{path}: {error}"

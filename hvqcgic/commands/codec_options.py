@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hvqcgic.errors import ConfigError
 
@@ -18,7 +18,7 @@ _TARGETS = ("bpp", "max_bytes", "target", "budget", "per_image_max")
 
 
 def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | None, model_help: str) -> None:
-    """Add `--model`, `--device` and `--threads`."""
+    """Add `--model`, `--device`, `--threads` and `--tile`."""
     parser.add_argument("--model", metavar="NAME_OR_FILE", default=default_model, help=model_help)
     parser.add_argument(
         "--device",
@@ -28,6 +28,14 @@ def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | N
     )
     parser.add_argument(
         "--threads", type=_positive, metavar="N", help="CPU threads to use (default: as many as PyTorch chooses)"
+    )
+    parser.add_argument(
+        "--tile",
+        type=_tile,
+        default="auto",
+        metavar="auto|N",
+        help="side of the largest part of a picture that the networks run over at once, in pixels; less takes less "
+        "memory and more time, and gives the same (default: auto, which cuts pictures above 5 megapixels)",
     )
 
 
@@ -53,6 +61,15 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return number
+
+
+def _tile(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return _positive(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto or a whole number of pixels, such as 1024") from None
 
 
 def _ratios(text: str) -> Ratios:
@@ -85,11 +102,11 @@ def check_options(arguments: argparse.Namespace) -> None:
 
 
 def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
-    """Load a model for the device and threads that were asked for.
+    """Load a model for the device, threads and tiles that were asked for.
 
     Raises:
         ModelError: the model's file is damaged.
-        ConfigError: there is no such device.
+        ConfigError: there is no such device, or tiles are too small.
     """
     import torch
 
@@ -97,7 +114,7 @@ def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
 
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    return load(model, device=arguments.device)
+    return load(model, device=arguments.device, tile=arguments.tile)
 
 
 @dataclass

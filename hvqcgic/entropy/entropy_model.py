@@ -164,8 +164,9 @@ class EntropyModel:
             chunks = self.prior.chunks(cells.parameters, cells.step.granularity)
             return np.concatenate([decoder.decode_each(chunk.frequencies) for chunk in chunks])
 
-        result = self.walk.run(masks, self._decode_z(decoder, masks), resolve)
-        return DecodedPicture(masks, result.indices, result.parameters if self.decoder_prior else None)
+        z = self._decode_z(decoder, masks)
+        result = self.walk.run(masks, z, resolve, keep_parameters=self.decoder_prior)
+        return DecodedPicture(masks, result.indices, result.parameters)
 
     def parameters(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]]
@@ -175,7 +176,9 @@ class EntropyModel:
         def resolve(cells: PassCells) -> NDArray[Any]:
             return indices[cells.step.granularity][cells.ranks]
 
-        return self.walk.run(masks, self.sent(masks, z), resolve).parameters
+        parameters = self.walk.run(masks, self.sent(masks, z), resolve, keep_parameters=True).parameters
+        assert parameters is not None
+        return parameters
 
     def frequencies(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]]

@@ -58,6 +58,35 @@ class ExactNetwork:
             x = self._apply(layer, x)
         return x
 
+    def forward_rows(self, x: Tensor, first: int, stop: int) -> Tensor:
+        """Rows [first, stop) of the output, computed from the rows that they depend on and no others.
+
+        Args:
+            x: (C, H, W) integers, float64.
+            first: row of the output plane.
+            stop: one past the last row.
+
+        Returns:
+            (P, stop - first, W') integers, float64; equals `forward` there.
+        """
+        window = self.window(first, stop, x.shape[1])
+        found = self.forward(x[None, :, window.start : window.stop])[0]
+        return found[:, first - window.offset : stop - window.offset]
+
+    def window(self, first: int, stop: int, height: int) -> RowWindow:
+        """The rows of an input plane of some height that rows [first, stop) of the output depend on."""
+        start, end, up, down = first, stop, 1, 1
+        for layer in reversed(self.layers):
+            if isinstance(layer, Enlarge):
+                start, end, up = start // 2, -(-end // 2), 2 * up
+            elif isinstance(layer, Convolution):
+                top, stride = layer.pad[2], layer.stride
+                start, end = start * stride - top, (end - 1) * stride - top + layer.weight.shape[2]
+                down *= stride
+        # Where every stride divides the first row, all layers see their rows at the same places as in the whole plane.
+        start = max(start, 0) // down * down
+        return RowWindow(start, min(end, height), start // down * up)
+
     def forward_at(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """The output at some positions only; layers compute what these positions need and nothing else.
 
@@ -118,6 +147,15 @@ class ExactNetwork:
         """Sums back to activations: floor(sum / 2^weight_bits + 1/2), clamped; in place."""
         bits, clamp = self.precision.weight_bits, self.precision.clamp
         return sums.add_(2.0 ** (bits - 1)).mul_(2.0**-bits).floor_().clamp_(-clamp, clamp)
+
+
+@dataclass(frozen=True)
+class RowWindow:
+    """Rows [start, stop) of an input plane; `offset` is the output's row that a network of them alone calls row 0."""
+
+    start: int
+    stop: int
+    offset: int
 
 
 @dataclass(frozen=True)

@@ -104,8 +104,12 @@ class PictureModel(nn.Module):
         Returns:
             (B, C_z, ceil(h_g / 4), ceil(w_g / 4)) each, in [-z_limit, z_limit].
         """
+        return {g: self.hyper_latent(g, features[g], masks[g]) for g in self.z_channels}
+
+    def hyper_latent(self, granularity: str, y: Tensor, mask: Tensor) -> Tensor:
+        """One granularity's hyper-latent of its features, (B, d, h_g, w_g), and mask; shape as of `hyper_latents`."""
         limit = self.config.entropy.z_limit
-        return {g: self.analysis[g](features[g], masks[g]).clamp(-limit, limit) for g in self.analysis}
+        return self.analysis[granularity](y, mask).clamp(-limit, limit)
 
 
 def make_backbone(

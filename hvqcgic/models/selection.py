@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.granularity import GranularityMap, PatchEntropies, Ratios, lowest_first, patch_entropies
+from hvqcgic.models.granularity import (
+    GranularityMap,
+    PatchEntropies,
+    Ratios,
+    lowest_first,
+    pad_to_cells,
+    patch_entropies,
+)
 from hvqcgic.models.published_selection import published_entropies, published_order
+
+BAND_PIXELS = 1 << 19
+"""Pixels whose patches' histograms are held at once."""
 
 
 def select_cells(config: ModelConfig, picture: Tensor, ratios: list[Ratios]) -> GranularityMap:
@@ -25,6 +38,14 @@ def information_density(config: ModelConfig, picture: Tensor) -> PatchEntropies:
     if config.selection == "published":
         return published_entropies(picture if config.input_range == "unit" else picture * 2 - 1)
     return patch_entropies(picture, config.entropy_sigma)
+
+
+def picture_density(config: ModelConfig, pixels: NDArray[np.uint8]) -> PatchEntropies:
+    """What orders the cells of a picture, (H, W, 3), padded as its networks see it; computed band by band."""
+    rows = max(16, BAND_PIXELS // pixels.shape[1] // 16 * 16)
+    values = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+    bands = [information_density(config, pad_to_cells(band.float() / 255)) for band in values.split(rows, 2)]
+    return PatchEntropies(torch.cat([band.of_16 for band in bands], 1), torch.cat([band.of_8 for band in bands], 1))
 
 
 def order_cells(config: ModelConfig, density: PatchEntropies, ratios: list[Ratios]) -> GranularityMap:

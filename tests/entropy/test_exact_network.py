@@ -100,6 +100,26 @@ def test_some_positions_equal_the_whole_plane(h: int, w: int, seed: int, stride:
     assert torch.equal(net.forward_at(x, rows, columns), whole[:, rows, columns].t())
 
 
+@settings(max_examples=40)
+@given(st.integers(6, 20), st.integers(0, 99), st.integers(1, 9), st.sampled_from(["mixed", "down", "up"]))
+def test_some_rows_equal_the_whole_plane_and_need_no_others(height: int, first: int, count: int, kind: str) -> None:
+    blocks = {
+        "mixed": ALL_LAYERS,
+        "down": [conv(1, 3, 4, 5, stride=2), ("leaky", 3), conv(2, 4, 4, 3), conv(3, 4, 4, 1)],
+        "up": [conv(1, 3, 16, 3), ("leaky", 3), ("shuffle",), conv(2, 4, 16, 3), ("shuffle",)],
+    }
+    net, x = network(blocks[kind], 3), integers(first, 3, 2 * height, 6)
+    whole = net.forward(x[None])[0]
+    first %= whole.shape[1]
+    stop = min(first + count, whole.shape[1])
+    expected = whole[:, first:stop]
+    assert torch.equal(net.forward_rows(x, first, stop), expected)
+    window = net.window(first, stop, 2 * height)
+    disturbed = integers(first + 1, *x.shape)
+    disturbed[:, window.start : window.stop] = x[:, window.start : window.stop]
+    assert torch.equal(net.forward(disturbed[None])[0][:, first:stop], expected)
+
+
 @pytest.fixture
 def torch_settings() -> Iterator[None]:
     before = torch.get_num_threads(), torch._C._get_mkldnn_enabled()

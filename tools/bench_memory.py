@@ -1,0 +1,147 @@
+"""Largest memory that compressing and decompressing take, for pictures of growing size, each in a process of its own.
+
+    python -m tools.bench_memory [PICTURE ...] [--megapixels 1 4 24 100] [--model tiny] [--tile auto] [--threads 2]
+
+Pictures of the wanted sizes, three wide to two high, are laid from those given, enlarged to twice their size and
+mirrored at seams; without any, from blurred noise. The table holds time, peak memory, and what a pixel adds: memory
+above that of the process once its model is loaded, and above that of the size before. The peak is what the system
+counted (VmHWM), libraries included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+ROOT = Path(__file__).parents[1]
+ENLARGED = 2
+"""Downscaled photographs have more detail a pixel than what a camera writes."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What one process took: seconds, and megabytes once the model was loaded and at most."""
+
+    seconds: float
+    loaded_mb: float
+    peak_mb: float
+
+
+def main() -> int:
+    """Prints the table, or as a process of its own does one run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pictures", nargs="*", type=Path, metavar="PICTURE")
+    parser.add_argument("--megapixels", nargs="+", type=float, default=[1, 4, 24], metavar="N")
+    parser.add_argument("--model", default="tiny")
+    parser.add_argument("--tile", default="auto", help="auto, or a side in pixels")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--json", action="store_true", help="print one JSON line a run in place of the table")
+    parser.add_argument("--only", nargs=3, metavar=("WAY", "FROM", "TO"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.only:
+        print(json.dumps(asdict(run(*options.only, options=options))))
+        return 0
+    show(options)
+    return 0
+
+
+def show(options: argparse.Namespace) -> None:
+    """Runs all sizes and prints a line each."""
+    before: dict[str, tuple[float, Taken]] = {}
+    if not options.json:
+        print(f"{options.model}, tile {options.tile}, {options.threads} threads")
+        print(f"{'':<12}{'MP':>8}{'seconds':>10}{'peak MB':>10}{'bytes/px':>10}{'of growth':>11}")
+    with tempfile.TemporaryDirectory() as folder:
+        for megapixels in options.megapixels:
+            picture, stream = Path(folder) / "x.ppm", Path(folder) / "x.hvq"
+            lay(options.pictures, megapixels).save(picture)
+            size = Image.open(picture).size
+            pixels = size[0] * size[1] / 1e6
+            for way, source, target in (("compress", picture, stream), ("decompress", stream, picture)):
+                taken = in_process(way, source, target, options)
+                if options.json:
+                    print(json.dumps({"way": way, "megapixels": pixels, **asdict(taken)}), flush=True)
+                    continue
+                growth = ""
+                if way in before:
+                    last_pixels, last = before[way]
+                    growth = f"{(taken.peak_mb - last.peak_mb) / (pixels - last_pixels):.1f}"
+                line = f"{way:<12}{pixels:>8.1f}{taken.seconds:>10.1f}{taken.peak_mb:>10.0f}"
+                print(f"{line}{(taken.peak_mb - taken.loaded_mb) / pixels:>10.1f}{growth:>11}", flush=True)
+                before[way] = pixels, taken
+
+
+def in_process(way: str, source: Path, target: Path, options: argparse.Namespace) -> Taken:
+    """One run in a process of its own."""
+    command = [sys.executable, "-m", "tools.bench_memory", "--only", way, str(source), str(target)]
+    command += ["--model", options.model, "--tile", options.tile, "--threads", str(options.threads)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    return Taken(**json.loads(done.stdout))
+
+
+def run(way: str, source: str, target: str, *, options: argparse.Namespace) -> Taken:
+    """Compresses or decompresses a file, as the commands do."""
+    import torch
+
+    import hvqcgic
+    from hvqcgic.picture import allow_large_pictures
+
+    torch.set_num_threads(options.threads)
+    allow_large_pictures()
+    tile = "auto" if options.tile == "auto" else int(options.tile)
+    codec = hvqcgic.load(options.model, "cpu", tile=tile)
+    loaded, start = memory_mb("VmRSS"), time.perf_counter()
+    if way == "compress":
+        Path(target).write_bytes(codec.compress(source))
+    else:
+        codec.decompress(Path(source).read_bytes()).save(target)
+    return Taken(time.perf_counter() - start, loaded, memory_mb("VmHWM"))
+
+
+def memory_mb(name: str) -> float:
+    """A figure of this process's memory, as Linux keeps it: unlike `ru_maxrss`, nothing of the parent is in it."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+
+
+def lay(pictures: Sequence[Path], megapixels: float) -> Image.Image:
+    """A picture of some megapixels, laid from others."""
+    height = round((megapixels * 1e6 / 1.5) ** 0.5)
+    canvas = Image.new("RGB", (round(1.5 * height), height))
+    stones, top = stones_of(pictures), 0
+    while top < canvas.height:
+        left, row_height = 0, canvas.height
+        while left < canvas.width:
+            stone = next(stones)
+            canvas.paste(stone, (left, top))
+            left, row_height = left + stone.width, min(row_height, stone.height)
+        top += row_height
+    return canvas
+
+
+def stones_of(pictures: Sequence[Path]) -> Iterator[Image.Image]:
+    """The pictures over and over, enlarged, plain and mirrored in turn."""
+    noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+    for number in itertools.count():
+        if not pictures:
+            stone = Image.fromarray(noise).resize((1536, 1024), Image.Resampling.BICUBIC)
+        else:
+            with Image.open(pictures[number % len(pictures)]) as image:
+                size = image.width * ENLARGED, image.height * ENLARGED
+                stone = image.convert("RGB").resize(size, Image.Resampling.LANCZOS)
+        yield ImageOps.mirror(stone) if number % 2 else stone
+
+
+if __name__ == "__main__":
+    sys.exit(main())

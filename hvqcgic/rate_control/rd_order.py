@@ -90,7 +90,7 @@ def _between(coarser: Masks, finer: Masks, wanted: int) -> Masks:
 
 def _indices_by_square(masks: Masks) -> Plane:
     """Of every 16 px square, (rows, columns)."""
-    return masks.coarse + _sum_of_four(masks.medium + _sum_of_four(masks.fine))
+    return masks.coarse + _sum_of_four(masks.medium + _sum_of_four(masks.fine.astype(np.float64)))
 
 
 def distortions(picture: Analysed, decoded: NDArray[np.uint8], weights: NDArray[np.float32] | None) -> Plane:
@@ -107,7 +107,10 @@ def distortions(picture: Analysed, decoded: NDArray[np.uint8], weights: NDArray[
     error = _squares(picture, np.square(original - decoded).sum(2)).sum((2, 3))
     contrast = [_squares(picture, pixels @ _LUMA).std((2, 3)) for pixels in (original, decoded.astype(np.float32))]
     total = error + 3 * 64 * CONTRAST_WEIGHT * np.square(contrast[0] - contrast[1])
-    return total if weights is None else total * _squares(picture, weights).mean((2, 3))
+    if weights is None:
+        return total
+    inside = _squares(picture, np.ones_like(weights)).sum((2, 3))
+    return total * _squares(picture, weights).sum((2, 3)) / np.maximum(inside, 1)
 
 
 def _squares(picture: Analysed, plane: NDArray[np.float32]) -> Plane:

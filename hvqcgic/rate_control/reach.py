@@ -128,7 +128,10 @@ class Search:
         values = self._run(wanted, self._forecast_size, measure)
         place = _best(values, wanted)
         clamped = ""
-        if not wanted.holds(values[place]):
+        if self._has_room(wanted, values):
+            # Just before the end of the path files may be larger, for their maps, and still no better.
+            place = 1.0
+        elif not wanted.holds(values[place]):
             clamped = self._check_reach(wanted, values, measure)
             place = _best(values, wanted)
         self._start = place
@@ -213,14 +216,16 @@ class Search:
             if count >= ENOUGH_INDICES:
                 self._index_bits[granularity] = trial.parts[granularity] / count
 
+    def _has_room(self, wanted: Wanted, values: dict[float, float]) -> bool:
+        """Whether even all cells fine leave a limit unused."""
+        return self._point.max_bytes is not None and values.get(1.0, np.inf) < wanted.low
+
     def _check_reach(self, wanted: Wanted, values: dict[float, float], measure: Callable[[float], float]) -> str:
-        """What to say of a size that no place has; "" where the file is merely smaller than it may be.
+        """What to say of a size that no place has.
 
         Raises:
             Unreachable: it is out of reach and may not be clamped.
         """
-        if self._point.max_bytes is not None and 1.0 in values and values[1.0] < wanted.low:
-            return ""
         too_small, too_large = values.get(0.0, 0.0) > wanted.high, values.get(1.0, np.inf) < wanted.low
         if not (too_small or too_large):
             return ""

@@ -96,6 +96,10 @@ class PathSearch:
         return min(max(place, below + least), above - least)
 
     def _place_of(self, value: float, low: float = 0.0, high: float = 1.0) -> float:
+        if value <= self.forecast(low):
+            return low
+        if value >= self.forecast(high):
+            return high
         for _ in range(_HALVINGS):
             middle = (low + high) / 2
             low, high = (middle, high) if self.forecast(middle) < value else (low, middle)

@@ -1,0 +1,96 @@
+"""What an encoder may be asked for, and one line for all else."""
+
+import math
+from typing import Any
+
+import pytest
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.rate_control.operating_point import (
+    AUTO_ETAS,
+    DEFAULT_ETA,
+    OperatingPoint,
+    check_choices,
+    parse_target,
+    rate_range,
+)
+from hvqcgic.rate_control.quality import LpipsAlex, Psnr
+from tests.random_model import small_config
+
+
+@pytest.mark.parametrize(
+    ("choices", "words"),
+    [
+        ({"bpp": 0.0}, "bpp 0 is no rate; give a number above 0 and at most 24"),
+        ({"bpp": -0.1}, "bpp -0.1 is no rate"),
+        ({"bpp": math.nan}, "bpp nan is no rate"),
+        ({"bpp": math.inf}, "bpp inf is no rate"),
+        ({"bpp": 24.001}, r"bpp 24\.001 is no rate"),
+        ({"max_bytes": 0}, "max_bytes 0 is no size; give at least 1"),
+        ({"max_bytes": -5}, "max_bytes -5 is no size"),
+        ({"max_bytes": math.nan}, "max_bytes nan is no size"),
+        ({"bpp": 0.2, "max_bytes": 900}, "bpp and max_bytes are two targets; give one of them"),
+        ({"ratios": (1.0, 0.0, 0.0), "target": "psnr=27"}, "ratios and target are two targets"),
+        ({"ratios": (1.0, 1.0, 0.0)}, "ratios"),
+        ({"ratios": (math.nan, 0.5, 0.5)}, "ratios"),
+        ({"target": "psnr"}, "target 'psnr' is not NAME=VALUE with a quality of lpips, psnr"),
+        ({"target": "ssim=0.9"}, "target 'ssim=0.9' is not NAME=VALUE"),
+        ({"target": "psnr="}, "give a number from 1 to 100 for psnr"),
+        ({"target": "psnr=nan"}, "give a number from 1 to 100 for psnr"),
+        ({"target": "psnr=0"}, "give a number from 1 to 100 for psnr"),
+        ({"target": "psnr=101"}, "give a number from 1 to 100 for psnr"),
+        ({"target": "lpips=0"}, "give a number from 0.0001 to 1 for lpips"),
+        ({"target": "lpips=-0.1"}, "give a number from 0.0001 to 1 for lpips"),
+        ({"target": "lpips=good"}, "give a number from 0.0001 to 1 for lpips"),
+        ({"granularity": "random"}, "granularity 'random' is unknown; use entropy or rd"),
+        ({"path": "winding"}, "ratio path 'winding' is unknown"),
+        ({"eta": -0.1}, "eta -0.1 is not allowed; give a number from 0"),
+        ({"eta": math.nan}, "eta nan is not allowed"),
+        ({"eta": math.inf}, "eta inf is not allowed"),
+        ({"bpp": 0.2, "eta": "automatic"}, "eta 'automatic' is unknown"),
+        ({"eta": "auto"}, "eta auto compares files of one size; give bpp or max_bytes"),
+        ({"target": "psnr=27", "eta": "auto"}, "eta auto compares files of one size"),
+    ],
+)
+def test_what_is_not_allowed_is_one_line(choices: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        OperatingPoint(**choices)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("choices", [{"bpp": math.nan}, {"bpp": 25.0}, {"max_bytes": 0}])
+def test_a_wrong_size_is_answered_with_the_range_of_the_model(choices: dict[str, Any]) -> None:
+    low, high = rate_range(small_config())
+    assert (low, high) == (6 / 256, 6 / 16)
+    with pytest.raises(ConfigError, match=r"\(random reaches about 0\.02 to 0\.38 bpp\)$"):
+        check_choices(small_config, **choices)
+
+
+def test_what_is_wrong_otherwise_is_not() -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_choices(small_config, target="psnr=0")
+    assert "reaches" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("choices", "etas"),
+    [
+        ({}, (0.0,)),
+        ({"ratios": (1.0, 0.0, 0.0)}, (0.0,)),
+        ({"target": "psnr=27"}, (0.0,)),
+        ({"bpp": 24}, (DEFAULT_ETA,)),
+        ({"max_bytes": 1}, (DEFAULT_ETA,)),
+        ({"max_bytes": 1, "eta": 0}, (0.0,)),
+        ({"bpp": 0.1, "eta": "auto"}, AUTO_ETAS),
+        ({"target": "psnr=27", "eta": 2.5}, (2.5,)),
+    ],
+)
+def test_the_values_of_eta_that_are_tried(choices: dict[str, Any], etas: tuple[float, ...]) -> None:
+    assert check_choices(small_config, **choices).etas == etas
+
+
+def test_a_target_is_a_quality_and_its_value() -> None:
+    assert [(t.kind, t.value) for t in map(parse_target, ("lpips=0.08", " psnr = 27 "))] == [
+        (LpipsAlex, 0.08),
+        (Psnr, 27.0),
+    ]

@@ -1,0 +1,108 @@
+"""Cells by the fall of distortion: ends, counts, ties, and where the fine ones go."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hvqcgic.codec import Codec
+from hvqcgic.models.granularity import counts_from_ratios
+from hvqcgic.rate_control.ratio_path import ratios
+from hvqcgic.rate_control.rd_order import CONTRAST_WEIGHT, RdOrder, distortions
+from hvqcgic.schedule import GRANULARITIES
+from tests.random_model import random_picture
+
+Pixels = NDArray[np.uint8]
+
+LARGEST_STEP = 15
+"""Indices that a 16 px square can win at once."""
+
+
+def n_indices(order: RdOrder, place: float) -> int:
+    masks = order.masks(ratios(place))
+    return sum(masks.count(g) for g in GRANULARITIES)
+
+
+@pytest.mark.parametrize("pixels", [random_picture(90, 70, seed=3), np.full((256, 256, 3), 120, np.uint8)])
+def test_there_are_as_many_indices_as_asked_for(codec: Codec, pixels: Pixels) -> None:
+    picture = codec.analyse(pixels)
+    rows, columns = picture.grid
+    order = RdOrder(codec, picture, None)
+    found = [n_indices(order, place) for place in np.linspace(0, 1, 21)]
+    for place, n_found in zip(np.linspace(0, 1, 21), found, strict=True):
+        coarse, medium = counts_from_ratios(ratios(float(place)), rows, columns)
+        wanted = 16 * rows * columns - 15 * coarse - 3 * medium
+        assert wanted - LARGEST_STEP < n_found <= wanted
+    assert (found[0], found[-1]) == (rows * columns, 16 * rows * columns)
+
+
+def test_maps_grow_along_the_path(codec: Codec) -> None:
+    order = RdOrder(codec, codec.analyse(random_picture(90, 70, seed=3)), None)
+    maps = [order.masks(ratios(float(place))) for place in np.linspace(0, 1, 11)]
+    for coarser, finer in pairwise(maps):
+        assert not np.any(coarser.fine & ~finer.fine)
+        assert not np.any(finer.coarse & ~coarser.coarse)
+
+
+def test_weights_draw_the_fine_cells(tiny: Codec, cat: Pixels) -> None:
+    picture = tiny.analyse(cat[:92, :90])
+    weights = np.ones((92, 90), np.float32)
+    weights[:, :32] = 50
+    plain, drawn = (RdOrder(tiny, picture, each).masks(ratios(0.4)).fine for each in (None, weights))
+    assert drawn[:, :8].mean() > plain[:, :8].mean() + 0.1
+    neutral = RdOrder(tiny, picture, np.ones((92, 90), np.float32)).masks(ratios(0.4))
+    assert np.array_equal(neutral.fine, plain)
+
+
+def test_the_busy_half_has_the_fine_cells(tiny: Codec, cat: Pixels) -> None:
+    pixels = cat[:96, :128].copy()
+    pixels[:, 64:] = pixels[:, 64:].mean((0, 1))
+    masks = RdOrder(tiny, tiny.analyse(pixels), None).masks(ratios(0.4))
+    # Cells at the border see the other half.
+    assert masks.fine[:, :18].sum() > 0.95 * masks.fine.sum() > 0
+
+
+def test_one_split_more_wins_less_than_one_split_less_loses(tiny: Codec, cat: Pixels) -> None:
+    """What the three decoded pictures say of the map is the least, of all maps with as many indices that were tried."""
+    pixels = cat[:48, :64]
+    picture = tiny.analyse(pixels)
+    planes = {}
+    for name, shares in {"coarse": (0.0, 0.0, 1.0), "medium": (0.0, 1.0, 0.0), "fine": (1.0, 0.0, 0.0)}.items():
+        encoded = tiny.quantise(picture, tiny.order_cells(picture, shares))
+        planes[name] = distortions(picture, np.asarray(tiny.reconstruct(encoded)), None)
+
+    def total(coarse: NDArray[np.bool_], fine: NDArray[np.bool_]) -> float:
+        wide = coarse.repeat(2, 0).repeat(2, 1)
+        return float(np.where(wide, planes["coarse"], np.where(fine, planes["fine"], planes["medium"])).sum())
+
+    masks = RdOrder(tiny, picture, None).masks(ratios(0.5))
+    own_fine = masks.fine[::2, ::2]
+    own = total(masks.coarse, own_fine)
+    generator = np.random.default_rng(0)
+    n_tried = 0
+    for _ in range(2000):
+        coarse = generator.random(masks.coarse.shape) < generator.random()
+        fine = ~coarse.repeat(2, 0).repeat(2, 1) & (generator.random(own_fine.shape) < generator.random())
+        wide = coarse.repeat(2, 0).repeat(2, 1)
+        if coarse.sum() + (~wide & ~fine).sum() + 4 * fine.sum() <= sum(masks.count(g) for g in GRANULARITIES):
+            n_tried += 1
+            assert total(coarse, fine) >= own
+    assert n_tried > 100
+
+
+def test_distortion_counts_squared_error_and_contrast_of_the_picture_alone(codec: Codec) -> None:
+    generator = np.random.default_rng(1)
+    pixels, decoded = (generator.integers(0, 256, (13, 20, 3), dtype=np.uint8) for _ in range(2))
+    picture = codec.analyse(pixels)
+    found = distortions(picture, decoded, None)
+    assert found.shape == (2, 4)
+    inside = np.s_[:8, 8:16]
+    luma = [each[inside] @ np.array([0.299, 0.587, 0.114]) for each in (pixels, decoded)]
+    squares = np.square(pixels[inside].astype(float) - decoded[inside]).sum()
+    contrast = (luma[0].std() - luma[1].std()) ** 2
+    assert found[0, 1] == pytest.approx(squares + 3 * 64 * CONTRAST_WEIGHT * contrast, rel=1e-5)
+    assert np.all(found[:, 3] == 0)
+    assert np.all(distortions(picture, pixels, None) == 0)
+    weighted = distortions(picture, decoded, np.full((13, 20), 3, np.float32))
+    assert weighted[0] == pytest.approx(3 * found[0])

@@ -65,9 +65,9 @@ def show(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for megapixels in options.megapixels:
             picture, stream = Path(folder) / "x.ppm", Path(folder) / "x.hvq"
-            lay(options.pictures, megapixels).save(picture)
-            size = Image.open(picture).size
-            pixels = size[0] * size[1] / 1e6
+            canvas = lay(options.pictures, megapixels)
+            canvas.save(picture)
+            pixels = canvas.width * canvas.height / 1e6
             for way, source, target in (("compress", picture, stream), ("decompress", stream, picture)):
                 taken = in_process(way, source, target, options)
                 if options.json:

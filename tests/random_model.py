@@ -1,12 +1,14 @@
 """Small models of random weights, frozen the way that trained ones are: for tests of everything but picture quality."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from PIL import Image
 
 from hvqcgic.frozen_model import FrozenModel
 from hvqcgic.models.config import BackboneConfig, EntropyConfig, ModelConfig
@@ -80,3 +82,10 @@ def random_picture(width: int, height: int, *, seed: int) -> NDArray[np.uint8]:
     kind = F.interpolate(torch.rand(1, 1, 3, 3, generator=generator), (height, width), mode="nearest")
     picture = torch.where(kind < 0.4, blurred, torch.where(kind < 0.7, sharp, 0.5 * sharp + 0.5 * noise))
     return (picture[0].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+
+
+def save_random_pictures(folder: Path, count: int) -> Path:
+    """Pictures of 72 x 64 px, `0.png` and so on, in a folder that is there; returns it."""
+    for seed in range(count):
+        Image.fromarray(random_picture(72, 64, seed=seed)).save(folder / f"{seed}.png")
+    return folder

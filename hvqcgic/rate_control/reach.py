@@ -67,10 +67,8 @@ def reach(coder: PictureCoder, picture: Analysed, point: OperatingPoint, *, codi
     if point.target is not None:
         return search.for_quality(parse_target(point.target))
     if not point.seeks_size:
-        masks = search.masks_at(point.ratios or coder.config.default_ratios)
-        eta = point.etas[0]
-        encoded = coder.try_out(picture, masks, eta=eta, coding=coding).encoded if eta else search.plain(masks)
-        return Reached(encoded, None, eta, 1)
+        encoded = search.encoded_at(point.ratios or coder.config.default_ratios)
+        return Reached(encoded, None, point.etas[0], 1)
     return search.for_size_at_least_error()
 
 
@@ -94,9 +92,12 @@ class Search:
             return self._order.masks(shares)
         return self._coder.order_cells(self._picture, shares, self._weights)
 
-    def plain(self, masks: Masks) -> Encoded:
-        """The picture with the nearest codes."""
-        return self._coder.quantise(self._picture, masks)
+    def encoded_at(self, shares: Ratios) -> Encoded:
+        """The picture at some ratios; its bits are not counted where no index depends on them."""
+        if self._point.etas[0]:
+            return self.trial_at(shares).encoded
+        self._trials += 1
+        return self._coder.quantise(self._picture, self.masks_at(shares))
 
     def for_size_at_least_error(self) -> Reached:
         """Of the values of eta with which the size is reached, the one whose picture has the least squared error."""
@@ -147,10 +148,7 @@ class Search:
         tried: dict[float, Encoded] = {}
 
         def measure(place: float) -> float:
-            masks = self.masks_at(ratios(place, self._point.path))
-            eta = self._point.etas[0]
-            tried[place] = self.trial_at(ratios(place, self._point.path), eta).encoded if eta else self.plain(masks)
-            self._trials += not eta
+            tried[place] = self.encoded_at(ratios(place, self._point.path))
             return sign * quality.measure(np.asarray(self._coder.reconstruct(tried[place])))
 
         values = self._run(wanted, lambda t: sign * quality.typical(t), measure)

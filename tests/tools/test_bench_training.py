@@ -6,17 +6,13 @@ from pathlib import Path
 import pytest
 import yaml
 from bench_training import REST, WHOLE, main
-from PIL import Image
 
-from tests.random_model import random_picture, small_config
+from tests.random_model import save_random_pictures, small_config
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pictures")
-    for seed in range(2):
-        Image.fromarray(random_picture(72, 64, seed=seed)).save(folder / f"{seed}.png")
-    return folder
+    return save_random_pictures(tmp_path_factory.mktemp("pictures"), 2)
 
 
 @pytest.fixture(scope="module")

@@ -3,15 +3,11 @@
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from tests.random_model import random_picture
+from tests.random_model import save_random_pictures
 
 
 @pytest.fixture(scope="session")
 def picture_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six pictures of 72 x 64 px."""
-    folder = tmp_path_factory.mktemp("pictures")
-    for seed in range(6):
-        Image.fromarray(random_picture(72, 64, seed=seed)).save(folder / f"{seed}.png")
-    return folder
+    return save_random_pictures(tmp_path_factory.mktemp("pictures"), 6)

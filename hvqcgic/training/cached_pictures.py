@@ -9,7 +9,6 @@ from typing import Any
 import lightning
 import numpy as np
 import torch
-from rich.console import Console
 
 from hvqcgic.commands.terminal import progress_bar
 from hvqcgic.errors import ConfigError
@@ -18,6 +17,8 @@ from hvqcgic.training.crops import CachedCrops
 from hvqcgic.training.data import PictureDataModule, TrainBatches
 from hvqcgic.training.feature_cache import CELL_PX, Entry, FeatureCache, check_folder, parts_of
 from hvqcgic.training.module import HvqModule
+from hvqcgic.training.processes import first_console
+from hvqcgic.training.ranks import own_share
 from hvqcgic.training.sources import Shard
 
 
@@ -46,17 +47,19 @@ class CachedStream:
         self._seed, self._device = seed, torch.device(device)
 
     def batch(self, number: int) -> CachedCrops:
-        """Batch `number`, counted from 0.
+        """This process's share of batch `number`, counted from 0.
 
         Determinism: a pure function of the seed and the number for given entries; same-device.
         """
         generator = np.random.default_rng([self._seed, 1, number])
         samples = number * self._batch_size + np.arange(self._batch_size)
-        windows = []
-        for place in in_random_order(samples, len(self._entries), (self._seed, 2)):
-            entry = self._entries[place]
-            row, column = generator.integers(0, [entry.rows - self._cells + 1, entry.columns - self._cells + 1])
-            windows.append(entry.window(int(row), int(column), self._cells))
+        chosen = [self._entries[place] for place in in_random_order(samples, len(self._entries), (self._seed, 2))]
+        corners = [generator.integers(0, [e.rows - self._cells + 1, e.columns - self._cells + 1]) for e in chosen]
+        share = own_share(self._batch_size)
+        windows = [
+            entry.window(int(row), int(column), self._cells)
+            for entry, (row, column) in zip(chosen[share], corners[share], strict=True)
+        ]
         stacked = {
             name: torch.from_numpy(np.stack([window[name] for window in windows])).to(self._device)
             for name in windows[0]
@@ -83,7 +86,7 @@ class CachedPictures(PictureDataModule):
         super().__init__(data, val, **settings)
         check_folder(folder)
         self._folder, self._shards = folder, ()
-        self._console = Console(stderr=True)
+        self._console = first_console()
 
     def train_dataloader(self) -> TrainBatches:
         """Endless `CachedCrops` on the trainer's device.

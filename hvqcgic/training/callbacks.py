@@ -63,6 +63,8 @@ class ShowPictures(lightning.Callback):
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         """Lays the charts out."""
+        if not trainer.is_global_zero:
+            return
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 logger.experiment.add_custom_scalars(charts_layout())
@@ -77,7 +79,7 @@ class ShowPictures(lightning.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Writes the strip of one of the first pictures."""
-        if batch_idx >= self.pictures:
+        if batch_idx >= self.pictures or not trainer.is_global_zero:
             return
         image = shown(batch, outputs["found"], pl_module.model.config.codebook_size)
         for logger in trainer.loggers:

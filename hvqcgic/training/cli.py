@@ -12,7 +12,6 @@ import lightning
 import torch
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
-from rich.console import Console
 
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
@@ -24,6 +23,7 @@ from hvqcgic.training.closing import print_closing
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
+from hvqcgic.training.processes import Processes, first_console, is_first
 from hvqcgic.training.stages import STAGES, Machine, check_free, model_options, run_stage
 
 
@@ -53,6 +53,7 @@ def build_parser() -> ArgumentParser:
     add_input(parser)
     add_checkpoints(parser)
     add_machine(parser)
+    parser.add_class_arguments(Processes, "trainer")
     parser.add_class_arguments(TrainingConfig, "training", skip={"lmbda"})
     parser.add_class_arguments(PictureDataModule, "pictures", skip={"data", "val", "seed"})
     parser.add_class_arguments(ModelConfig, "model")
@@ -155,9 +156,18 @@ def steps_by_stage(options: Namespace) -> dict[Stage, int]:
     return steps
 
 
-def run(options: Namespace) -> Path:
+def run(
+    options: Namespace,
+    *,
+    pictures: PictureDataModule | None = None,
+    callbacks: Sequence[lightning.Callback] | None = None,
+) -> Path:
     """Trains what the options name and says what it reached; returns the last checkpoint.
 
+    Args:
+        options: of `parse`.
+        pictures: those that the options name, where they were read before.
+        callbacks: see `Machine`; nothing is said where there are any.
     Raises:
         HvqcgicError: settings, checkpoints or pictures that cannot be used, or no weights for LPIPS.
     """
@@ -165,23 +175,25 @@ def run(options: Namespace) -> Path:
         torch.set_num_threads(options.threads)
     steps = steps_by_stage(options)
     machine = Machine(
-        *(Path(options.out), options.accelerator, options.precision),
+        *(Path(options.out), options.accelerator, options.precision, Processes(**vars(options.trainer))),
         resume=options.resume,
         force=options.force,
         save_every=options.save_every,
+        callbacks=callbacks,
     )
     for stage in steps:
         check_free(machine, stage)
     start, results = [Path(path) for path in options.init or ()], []
-    pictures = make_pictures(options)
+    pictures = pictures or make_pictures(options)
     cached = make_pictures(options, cached=True) if options.cache else pictures
     for stage, count in steps.items():
         module = make_module(options, stage, count)
         pictures.batches_used = 0
         results.append(run_stage(module, cached if stage == "hyperprior" else pictures, machine, start=start))
         start.append(machine.folder / f"{stage}.ckpt")
-    if done := [result for result in results if result is not None]:
-        print_closing(done, Console(stderr=True))
+    done = [result for result in results if result is not None]
+    if done and callbacks is None:
+        print_closing(done, first_console())
     return start[-1]
 
 
@@ -224,7 +236,9 @@ def load_perceptual(net: str) -> Lpips | None:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done, 2 refused in one line."""
     try:
-        print(run(parse(sys.argv[1:] if arguments is None else arguments)))
+        last = run(parse(sys.argv[1:] if arguments is None else arguments))
+        if is_first():
+            print(last)
     except ArgumentError as error:
         complain(f"{error} (see python -m hvqcgic.train --help)")
         return 2

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.training.crops import PicturePool
+from hvqcgic.training.ranks import own_share
 from hvqcgic.training.sources import Shard
 
 # A streamed picture is worth its decoding only if several crops are cut from it.
@@ -82,7 +83,7 @@ class CropStream:
         return sum(len(shard.names) for shard in self._shards)
 
     def batch(self, number: int) -> Tensor:
-        """Batch `number`, counted from 0: (B, 3, crop_px, crop_px), float32 in [0, 1].
+        """This process's share of batch `number`, counted from 0: (B, 3, crop_px, crop_px), float32 in [0, 1].
 
         Determinism: a pure function of the seed and the number for given pictures; same-device.
         """
@@ -90,7 +91,8 @@ class CropStream:
         self._enter(window)
         chosen = self._chosen(window, within)
         generator = np.random.default_rng([self._seed, 1, number])
-        return self._pool.crops(chosen, self._crop_px, self._downscale, generator)
+        share = own_share(self._batch_size)
+        return self._pool.crops(chosen, self._crop_px, self._downscale, generator, share=share)
 
     def _chosen(self, window: int, within: int) -> np.ndarray:
         """Pictures of a batch of a window."""

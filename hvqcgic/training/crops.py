@@ -92,7 +92,15 @@ class PicturePool:
         flat = self.pixels.index_select(0, index.flatten())
         return flat.view(len(chosen), side_px, side_px, 3).permute(0, 3, 1, 2)
 
-    def crops(self, chosen: np.ndarray, crop_px: int, downscale: float, generator: np.random.Generator) -> Tensor:
+    def crops(
+        self,
+        chosen: np.ndarray,
+        crop_px: int,
+        downscale: float,
+        generator: np.random.Generator,
+        *,
+        share: slice = slice(None),
+    ) -> Tensor:
         """Cut a random crop from each chosen picture: place, left-right flip, and for about half a random downscale.
 
         Args:
@@ -100,15 +108,21 @@ class PicturePool:
             crop_px: side of the crops in pixels.
             downscale: crops are read from windows up to this many times their side, as far as pictures allow.
             generator: source of all randomness.
+            share: the crops of the batch that are cut; what is drawn does not depend on it.
         Returns:
-            crops, (B, 3, crop_px, crop_px), float32 in [0, 1], on the pool's device.
+            crops, (B, 3, crop_px, crop_px), float32 in [0, 1], on the pool's device; B is that of the share.
         Determinism: random(generator) for the windows; resampling is same-device.
         """
-        groups = np.array_split(chosen, min(_SCALE_GROUPS, len(chosen)))
-        return torch.cat([self._scaled(group, crop_px, downscale, generator) for group in groups])
+        wanted = np.zeros(len(chosen), bool)
+        wanted[share] = True
+        groups = min(_SCALE_GROUPS, len(chosen))
+        parts = zip(np.array_split(chosen, groups), np.array_split(wanted, groups), strict=True)
+        return torch.cat([self._scaled(part, cut, crop_px, downscale, generator) for part, cut in parts])
 
-    def _scaled(self, chosen: np.ndarray, crop_px: int, downscale: float, generator: np.random.Generator) -> Tensor:
-        """Crops of one scale, (B, 3, crop_px, crop_px), float32 in [0, 1]."""
+    def _scaled(
+        self, chosen: np.ndarray, wanted: np.ndarray, crop_px: int, downscale: float, generator: np.random.Generator
+    ) -> Tensor:
+        """The wanted ones of crops of one scale, (B, 3, crop_px, crop_px), float32 in [0, 1]."""
         sizes = self.sizes[chosen]
         side = crop_px
         if generator.random() >= _UNSCALED_SHARE:
@@ -116,7 +130,7 @@ class PicturePool:
         side = max(crop_px, min(side, int(sizes.min())))
         corners = generator.integers(0, np.maximum(sizes - side, 0) + 1)
         mirrored = generator.random(len(chosen)) < 0.5
-        windows = self.windows(chosen, corners, side, mirrored).to(torch.float32) / 255
-        if side == crop_px:
-            return windows.contiguous()
+        windows = self.windows(chosen[wanted], corners[wanted], side, mirrored[wanted]).to(torch.float32) / 255
+        if side == crop_px or not len(windows):
+            return windows[..., :crop_px, :crop_px].contiguous()
         return F.interpolate(windows, (crop_px, crop_px), mode="bilinear", antialias=True).clamp(0, 1)

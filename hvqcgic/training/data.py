@@ -41,7 +41,7 @@ class PictureDataModule(lightning.LightningDataModule):
                 manner; none for the embedded default, scikit-image's colour photographs and dead leaves.
             val: validation pictures, likewise; none to hold some of `data` out.
             crop_px: side of the training crops in pixels, a multiple of 16.
-            batch_size: crops a batch.
+            batch_size: crops a batch, over all processes that train together.
             seed: seeds the order of pictures, places of crops, flips and scales.
             downscale: about half of the crops are downscaled by a random factor from 1 up to this.
             memory_mb: memory for decoded training pictures, in MB; beyond it they are streamed shard by shard.

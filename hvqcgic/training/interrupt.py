@@ -11,6 +11,8 @@ from typing import Any
 import lightning
 from rich.console import Console
 
+from hvqcgic.training.processes import first_console
+
 
 class SaveOnInterrupt(lightning.Callback):
     """Saves a checkpoint at Ctrl-C (or SIGTERM) and says where it is.
@@ -28,7 +30,7 @@ class SaveOnInterrupt(lightning.Callback):
             console: where to write; by default standard error.
         """
         self._path, self._resume = path, resume
-        self._console = console or Console(stderr=True)
+        self._console = console or first_console()
         self._asked = False
         self._between_steps = False
         self._before: dict[signal.Signals, Any] = {}

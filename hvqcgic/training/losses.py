@@ -13,6 +13,7 @@ from torch import Tensor
 from hvqcgic.models.index_prior import BITS_A_NAT
 from hvqcgic.models.quantiser import squared_distances
 from hvqcgic.training.config import TrainingConfig
+from hvqcgic.training.ranks import same_for_all
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 
@@ -98,7 +99,10 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
 
 
 def adaptive_weight(distortion_loss: Tensor, adversarial_loss: Tensor, layer: Tensor, limit: float) -> Tensor:
-    """Weight that keeps the adversarial gradient at the last layer at `limit` of the distortion's (VQGAN, eq. 7)."""
+    """Weight that keeps the adversarial gradient at the last layer at `limit` of the distortion's (VQGAN, eq. 7).
+
+    With several processes, the mean of theirs: one weight for the whole batch.
+    """
     wanted = torch.autograd.grad(distortion_loss, layer, retain_graph=True)[0].norm()
     found = torch.autograd.grad(adversarial_loss, layer, retain_graph=True)[0].norm()
-    return (limit * wanted / (found + 1e-8)).clamp(max=1.0).detach()
+    return same_for_all((limit * wanted / (found + 1e-8)).clamp(max=1.0).detach())

@@ -29,6 +29,7 @@ from hvqcgic.training.config import Stage, TrainingConfig, check_settings
 from hvqcgic.training.crops import Batch, CachedCrops
 from hvqcgic.training.losses import Perceptual, adaptive_weight, discriminator_loss, distortion
 from hvqcgic.training.optimisation import learning_rate_share, make_optimisers, parameter_groups, trained_weights
+from hvqcgic.training.ranks import gather_parts, mean_over_all, rank_and_size, same_for_all
 from hvqcgic.training.rate import HyperLatentPriors, choose_by_rate, estimate_rate
 from hvqcgic.training.ratios import draw_ratios
 from hvqcgic.training.scalars import StaticLengths, distortion_scalars, rate_scalars, validation_scalars
@@ -118,15 +119,16 @@ class HvqModule(lightning.LightningModule):
         return torch.Generator().manual_seed((self.options.seed << 32) + self.step_index)
 
     def masks(self, picture: Tensor, generator: torch.Generator) -> GranularityMap:
-        """Granularity maps at ratios drawn for each picture."""
-        config = self.model.config
-        ratios = draw_ratios(len(picture), config.default_ratios, self.options.favoured_share, generator=generator)
-        return select_cells(config, picture, ratios)
+        """Granularity maps at ratios drawn for each picture of the whole batch, of which this is a process's share."""
+        config, (rank, size), count = self.model.config, rank_and_size(), len(picture)
+        ratios = draw_ratios(count * size, config.default_ratios, self.options.favoured_share, generator=generator)
+        return select_cells(config, picture, ratios[rank * count : (rank + 1) * count])
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One optimiser step on pictures (B, 3, H, W) in [0, 1], or on crops whose features are known already."""
         generator = self.generator()
-        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        # Noise on hyper-latents differs from process to process; all else that is drawn is the same in all.
+        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)) + rank_and_size()[0])
         known = isinstance(batch, CachedCrops)
         picture = batch.picture if known else batch
         masks = self.masks(picture, generator)
@@ -154,18 +156,20 @@ class HvqModule(lightning.LightningModule):
                 if self.stage == "joint" and self.options.rdo_choice > 0:
                     codes = choose_by_rate(self.model, features, masks, codes, self.options.rdo_choice)
                 return codes
-            y = torch.cat([features[g].permute(0, 2, 3, 1)[masks[g][:, 0]] for g in GRANULARITIES])
+            parts = [features[g].permute(0, 2, 3, 1)[masks[g][:, 0]] for g in GRANULARITIES]
+            y = torch.cat(parts)
             if self.step_index + 1 >= self.options.codebook_start:
-                self.model.quantiser.start(y.detach(), generator)
+                self.model.quantiser.start(gather_parts(parts), generator)
             blank = torch.zeros(len(y), dtype=torch.int64, device=y.device)
             return self.model.lay_out(y, Quantised(y, blank, y.new_zeros(len(y))), masks)
 
     def update_codebook(self, codes: Codes, generator: torch.Generator) -> None:
-        """Moves the codebook and counts its use."""
+        """Moves the codebook and counts its use, by the cells of all processes."""
+        own = codes.quantised.indices.split(codes.counts)
         if self.stage != "hyperprior":
-            self.model.quantiser.update(codes.y.detach(), codes.quantised.indices, generator)
-        for place, indices in enumerate(codes.quantised.indices.split(codes.counts)):
-            self.model.quantiser.count(place, indices)
+            self.model.quantiser.update(gather_parts(codes.y.split(codes.counts)), gather_parts(own), generator)
+        for place, indices in enumerate(own):
+            self.model.quantiser.count(place, gather_parts([indices]))
 
     def loss(self, batch: Tensor, masks: GranularityMap, codes: Codes, features: dict[str, Tensor]) -> Tensor:
         """The stage's loss, a scalar."""
@@ -187,11 +191,11 @@ class HvqModule(lightning.LightningModule):
             decoded = self.model.reconstruct(codes.maps, masks, assembled)
             row, column = torch.randint(options.lpips_shift + 1, (2,)).tolist()
             parts = distortion(batch, decoded, options, self.perceptual, shift=(row, column))
-            commitment = codes.quantised.commitment.mean()
+            commitment = mean_over_all(codes.quantised.commitment)
             total = total + parts.total + options.commitment_weight * commitment
             total = total + self.adversarial(batch, decoded, parts.total)
             self.log_dict(distortion_scalars(parts, commitment, with_lpips=self.perceptual is not None))
-        self.log("loss/total", total)
+        self.log("loss/total", same_for_all(total.detach()))
         return total
 
     def validation_step(self, batch: Tensor, batch_index: int) -> dict[str, Measured]:

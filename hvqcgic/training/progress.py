@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from hvqcgic.training.processes import first_console
+
 NUMBERS = {
     "adaptive bpp": "rate/adaptive_bpp",
     "PSNR dB": "quality/psnr_db",
@@ -46,7 +48,7 @@ class TrainingProgress(lightning.Callback):
         """
         self._steps, self._stage = steps, stage
         self._numbers = NUMBERS if numbers is None else numbers
-        self._console = console or Console(stderr=True)
+        self._console = console or first_console()
         self._bar: Progress | None = None
         self._due = 0.0
         self._began, self._first_step = 0.0, 0

@@ -14,6 +14,7 @@ from hvqcgic.codec import Codec
 from hvqcgic.errors import ModelError
 from hvqcgic.training.export import freeze_model
 from hvqcgic.training.module import HvqModule
+from hvqcgic.training.processes import first_console
 from hvqcgic.training.validation import Measured
 
 MODES = {"adaptive": "adaptive", "static_arithmetic": "static-arithmetic", "static_huffman": "static-huffman"}
@@ -63,14 +64,14 @@ class RealFiles(lightning.Callback):
     def __init__(self, pictures: int, *, console: Console | None = None) -> None:
         """Args: pictures: how many, from the first; console: for warnings, by default standard error."""
         self.pictures = pictures
-        self._console = console or Console(stderr=True)
+        self._console = console or first_console()
         self._codec: Codec | None = None
         self._sizes: list[FileSizes] = []
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: HvqModule) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Freezes the model; one that cannot be frozen is named and trained on."""
         self._codec, self._sizes = None, []
-        if pl_module.stage == "backbone" or not self.pictures:
+        if pl_module.stage == "backbone" or not self.pictures or not trainer.is_global_zero:
             return
         try:
             with pl_module.averaged():

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.interrupt import SaveOnInterrupt
 from hvqcgic.training.module import LOG_EVERY, HvqModule
+from hvqcgic.training.processes import Processes
 from hvqcgic.training.progress import TrainingProgress
 from hvqcgic.training.real_files import RealFiles
 from hvqcgic.training.thaw import thawed_checkpoint
@@ -44,17 +45,22 @@ class Machine:
         folder: for checkpoints, `STAGE.ckpt` each, and TensorBoard files, a folder for each stage.
         accelerator: of Lightning: cpu, cuda, mps or auto.
         precision: of Lightning: 32-true or bf16-mixed.
+        processes: that train together.
         resume: go on from a stage's checkpoint where there is one.
         force: start anew where there is one.
         save_every: steps between two checkpoints.
+        callbacks: of a program that shows the progress and heeds Ctrl-C itself, in place of bar, closing table and the
+            checkpoint at Ctrl-C; None for a training by itself.
     """
 
     folder: Path
     accelerator: str = "auto"
     precision: str = "32-true"
+    processes: Processes = field(default_factory=Processes)
     resume: bool = False
     force: bool = False
     save_every: int = 200
+    callbacks: Sequence[lightning.Callback] | None = None
 
 
 def is_model(path: Path) -> bool:
@@ -132,6 +138,7 @@ def run_stage(
         return None
     if not going_on:
         load_weights(module, start)
+    machine.processes.check_batch(pictures.batch_size)
     pictures.setup()
     with quiet_lightning():
         trainer = make_trainer(module.stage, module.options, machine, steps_taken=done)
@@ -168,19 +175,22 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, ste
     """
     last = machine.folder / f"{stage}.ckpt"
     # Its place in the list matters: an interrupted step must have been counted and shown before.
-    callbacks = [
-        TrainingProgress(options.steps, stage),
+    callbacks: list[lightning.Callback] = [
         ShowPictures(),
         RealFiles(options.file_pictures),
         StopAtStep(options.steps),
         SaveEvery(last, machine.save_every, options.steps),
-        SaveOnInterrupt(last, "the same command and --resume true"),
     ]
+    if machine.callbacks is None:
+        interrupt = SaveOnInterrupt(last, "the same command and --resume true")
+        callbacks = [TrainingProgress(options.steps, stage), *callbacks, interrupt]
+    else:
+        callbacks += machine.callbacks
     try:
         machine.folder.mkdir(parents=True, exist_ok=True)
         return lightning.Trainer(
             accelerator=machine.accelerator,
-            devices=1,
+            **machine.processes.for_trainer(),
             precision=machine.precision,  # pyright: ignore[reportArgumentType]
             max_epochs=-1,
             callbacks=callbacks,
@@ -200,7 +210,7 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, ste
     except OSError as error:
         raise ConfigError(f"{machine.folder}: cannot be written to: {reason(error)}; name another --out") from error
     except (MisconfigurationException, ValueError) as error:
-        used = f"--accelerator {machine.accelerator} --precision {machine.precision}"
+        used = f"{machine.processes} --accelerator {machine.accelerator} --precision {machine.precision}".strip()
         raise ConfigError(one_line([f"{used}: not to be had here: {error}"])) from error
 
 

@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 
 from hvqcgic.bitstream.container import MAX_PIXELS
-from hvqcgic.coder import Encoded, PictureCoder, Written, check_coding
+from hvqcgic.coder import Encoded, Written, check_coding
 from hvqcgic.errors import ConfigError
 from hvqcgic.frozen_model import read_model
 from hvqcgic.models.tiled_networks import TileSize
 from hvqcgic.picture import PictureSource
+from hvqcgic.preview import PreviewCoder
 from hvqcgic.rate_control.operating_point import Choices, OperatingPoint, check_choices
 from hvqcgic.rate_control.reach import Reached, reach
 
@@ -27,7 +28,7 @@ class Compressed:
     written: Written
 
 
-class Codec(PictureCoder):
+class Codec(PreviewCoder):
     """One model, ready to compress and decompress. Made by `hvqcgic.load`."""
 
     def compress(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> bytes:
@@ -63,9 +64,23 @@ class Codec(PictureCoder):
         check_coding(coding)
         return reach(self, self.analyse(image), check_choices(lambda: self.config, **choices), coding=coding).encoded
 
-    def decompress(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-        """The picture in the bytes of a `.hvq` file; arguments and errors as of `read`."""
-        return self.reconstruct(self.read(data, max_pixels=max_pixels))
+    def decompress(
+        self, data: bytes, *, max_passes: int | None = None, partial: bool = False, max_pixels: int = MAX_PIXELS
+    ) -> Image.Image:
+        """The picture in the bytes of a `.hvq` file.
+
+        Args:
+            data: the file.
+            max_passes: read the first passes only and complete the picture from them; see `preview`.
+            partial: take a file that was cut short, likewise.
+            max_pixels: largest picture to accept, width times height.
+
+        Raises:
+            BitstreamError, ConfigError: as of `read` and `preview`.
+        """
+        if max_passes is None and not partial:
+            return self.reconstruct(self.read(data, max_pixels=max_pixels))
+        return self.preview(data, max_passes=max_passes, partial=partial, max_pixels=max_pixels).picture
 
 
 def load(name_or_path: str | Path = "tiny", device: str = "auto", *, tile: TileSize = "auto") -> Codec:

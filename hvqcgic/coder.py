@@ -260,14 +260,18 @@ class PictureCoder:
         """
         container = unpack(data, max_pixels=max_pixels)
         header = container.header
+        self.check_fingerprint(header)
+        grid = header.grid_height, header.grid_width, header.n_coarse, header.n_medium
+        found = self._entropy.decode(*grid, container.sections, mode=header.mode)
+        return Encoded(header.width, header.height, found.masks, found.indices, None, found.parameters)
+
+    def check_fingerprint(self, header: Header) -> None:
+        """Refuses a stream of another model (`ModelMismatch`)."""
         if header.fingerprint != self.fingerprint:
             raise ModelMismatch(
                 f"the stream was made with a model of fingerprint {header.fingerprint.hex()}, "
                 f"{self.name} has {self.fingerprint.hex()}; name the file of the model that made it"
             )
-        grid = header.grid_height, header.grid_width, header.n_coarse, header.n_medium
-        found = self._entropy.decode(*grid, container.sections, mode=header.mode)
-        return Encoded(header.width, header.height, found.masks, found.indices, None, found.parameters)
 
     def reconstruct(self, encoded: Encoded) -> Image.Image:
         """The picture that an encoded one decodes to."""

@@ -83,6 +83,17 @@ class Header:
         """How many 16 x 16 cells cover the picture."""
         return self.grid_height * self.grid_width
 
+    @property
+    def n_fine(self) -> int:
+        """How many 4 x 4 cells are left."""
+        return 4 * (4 * (self.grid_cells - self.n_coarse) - self.n_medium)
+
+    @property
+    def ratios(self) -> tuple[float, float, float]:
+        """Shares of the area in fine, medium and coarse cells."""
+        cells = self.grid_cells
+        return self.n_fine / (16 * cells), self.n_medium / (4 * cells), self.n_coarse / cells
+
 
 @dataclass(frozen=True)
 class Container:
@@ -90,6 +101,23 @@ class Container:
 
     header: Header
     sections: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Start:
+    """A stream of the adaptive mode, or its beginning.
+
+    Attributes:
+        header: of the stream.
+        section: what there is of its one section.
+        section_begin: where in the stream that begins, in bytes.
+        checked: whether all of it is there, and its checksum is right.
+    """
+
+    header: Header
+    section: bytes
+    section_begin: int
+    checked: bool
 
 
 def pack(header: Header, sections: Sequence[bytes]) -> bytes:
@@ -150,6 +178,34 @@ def unpack(data: bytes, *, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXEL
     _check_size(header, max_side=max_side, max_pixels=max_pixels)
     _check_counts(header)
     return Container(header, _split_sections(body, position, n_sections))
+
+
+def unpack_start(data: bytes, *, partial: bool, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS) -> Start:
+    """Take a stream of the adaptive mode apart that may be cut short.
+
+    Args:
+        data: the stream, or its beginning.
+        partial: take the beginning of one, whose checksum is not there; else errors are those of `unpack`.
+        max_side: widest and highest picture to accept, in pixels.
+        max_pixels: largest picture to accept, width times height.
+
+    Raises:
+        BitstreamError: as `unpack`, of the header; or the mode is another.
+    """
+    check_start(data)
+    if partial and len(data) < MIN_BYTES:
+        raise Truncated(f"{len(data)} bytes are less than a header, nothing can be shown of them yet")
+    whole = len(data) >= MIN_BYTES and zlib.crc32(data[:-CRC_BYTES]).to_bytes(CRC_BYTES, "little") == data[-CRC_BYTES:]
+    if not whole and not partial:
+        unpack(data, max_side=max_side, max_pixels=max_pixels)
+    # Of a stream cut short, the last bytes may be the first ones of its checksum.
+    body = data[:-CRC_BYTES]
+    header, _, position = _decode_header(body)
+    _check_size(header, max_side=max_side, max_pixels=max_pixels)
+    _check_counts(header)
+    if header.mode != "adaptive":
+        raise BitstreamError(f"a stream coded {header.mode} has no passes to be read one by one; read it whole")
+    return Start(header, body[position:], position, whole)
 
 
 def check_start(data: bytes) -> None:

@@ -149,13 +149,13 @@ class EntropyModel:
         if mode not in RANGE_CODED:
             masks = decode_raw_map(sections[0], h16, w16, n_coarse, n_medium)
             indices = self._plain[mode][1](sections[1], _sizes(masks))
-            z = self._decode_z(RangeDecoder(sections[2]), masks) if self.decoder_prior else {}
+            z = self.decode_z(RangeDecoder(sections[2]), masks) if self.decoder_prior else {}
             return DecodedPicture(masks, indices, self.parameters(masks, indices, z) if self.decoder_prior else None)
         decoder = RangeDecoder(sections[0])
         masks = self.map_coder.decode(decoder, h16, w16, n_coarse, n_medium)
         if mode == "adaptive":
             return self._decode_adaptive(decoder, masks)
-        z = self._decode_z(decoder, masks) if self.decoder_prior else {}
+        z = self.decode_z(decoder, masks) if self.decoder_prior else {}
         indices = self.static.decode_arithmetic(decoder, _sizes(masks))
         return DecodedPicture(masks, indices, self.parameters(masks, indices, z) if self.decoder_prior else None)
 
@@ -164,7 +164,7 @@ class EntropyModel:
             chunks = self.prior.chunks(cells.parameters, cells.step.granularity)
             return np.concatenate([decoder.decode_each(chunk.frequencies) for chunk in chunks])
 
-        z = self._decode_z(decoder, masks)
+        z = self.decode_z(decoder, masks)
         result = self.walk.run(masks, z, resolve, keep_parameters=self.decoder_prior)
         return DecodedPicture(masks, result.indices, result.parameters)
 
@@ -262,7 +262,8 @@ class EntropyModel:
     def _encode_z(self, encoder: SymbolSink, masks: Masks, z: Mapping[str, NDArray[Any]]) -> float:
         return sum(prior.encode(encoder, z[g], sent_positions(masks[g])) for g, prior in self.z_priors.items())
 
-    def _decode_z(self, decoder: RangeDecoder, masks: Masks) -> dict[str, NDArray[np.int64]]:
+    def decode_z(self, decoder: RangeDecoder, masks: Masks) -> dict[str, NDArray[np.int64]]:
+        """Reads the hyper-latents, (Cz, hz, wz) per granularity that has one; 0 where they are not sent."""
         return {g: prior.decode(decoder, sent_positions(masks[g])) for g, prior in self.z_priors.items()}
 
     def sent(self, masks: Masks, z: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:

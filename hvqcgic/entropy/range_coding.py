@@ -123,6 +123,12 @@ class RangeDecoder:
         padded = data + b"\0" * (-len(data) % 4)
         self._coder = _STREAM.queue.RangeDecoder(np.frombuffer(padded, ">u4").astype(np.uint32))
 
+    def clone(self) -> RangeDecoder:
+        """Another one that goes on from here."""
+        other = RangeDecoder(b"")
+        other._coder = self._coder.clone()
+        return other
+
     def decode_each(self, frequencies: Frequencies) -> NDArray[np.int64]:
         """One symbol for each row of frequencies (N, K); (N,)."""
         if len(frequencies) == 0:

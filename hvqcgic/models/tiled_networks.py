@@ -112,7 +112,7 @@ class TiledNetworks:
         """The picture, (H, W, 3), that indices stand for.
 
         Args:
-            indices: per granularity, (N_g,).
+            indices: per granularity, (N_g,), or codes themselves, (N_g, d) float32.
             masks: the granularity map, (h_g, w_g) each.
             parameters: the index prior's, (P, N_g) each, of a decoder that reads them.
             height: of the picture before padding.
@@ -127,7 +127,7 @@ class TiledNetworks:
             own = {g: tile.window(planes[g], CELL_PX[g]) for g in GRANULARITIES}
             chosen = {g: tile.window(ranks[g], CELL_PX[g])[own[g][0, 0]].long().numpy() - 1 for g in GRANULARITIES}
             on_device = GranularityMap(*(own[g].to(self._device) for g in GRANULARITIES))
-            codes = {g: self._networks.quantiser.codebook[self._on_device(indices[g][chosen[g]])] for g in chosen}
+            codes = {g: self._codes(self._on_device(indices[g][chosen[g]])) for g in chosen}
             told = None
             if parameters is not None:
                 numbers = {g: self._on_device(parameters[g].T[chosen[g]]) for g in chosen}
@@ -135,6 +135,9 @@ class TiledNetworks:
             decoded = self._networks.reconstruct(_lay_out(codes, on_device), on_device, told)[0]
             tile.put((decoded.clamp(0, 1) * 255).round().to(torch.uint8).cpu(), target)
         return pixels
+
+    def _codes(self, values: Tensor) -> Tensor:
+        return self._networks.quantiser.codebook[values] if values.ndim == 1 else values
 
     def _on_device(self, values: NDArray[Any]) -> Tensor:
         return torch.from_numpy(values).to(self._device)

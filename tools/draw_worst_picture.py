@@ -1,0 +1,124 @@
+"""Draws where a model does worst: of some pictures the one of highest LPIPS, original and decoded side by side.
+
+    python tools/draw_worst_picture.py MODEL [PICTURES] [--bpp 0.2] -o WORST.webp
+
+Without PICTURES, the photographs that come with scikit-image. Of the picture found, the square window of the largest
+squared error is drawn pixel by pixel, so that faults are seen as they are. Prints the LPIPS and PSNR of every picture,
+worst first. Exit codes: 0 done; 2 a model, pictures or an output that cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hvqcgic.codec import Codec, load
+from hvqcgic.errors import HvqcgicError
+from hvqcgic.evaluation.metrics import METRICS, Metric, MetricOptions, Picture
+from hvqcgic.files import PICTURE_SUFFIXES, find_inputs, one_line, write_atomically
+from hvqcgic.picture import read_picture
+from hvqcgic.training.sources import EMBEDDED_TRAIN, EMBEDDED_VAL
+
+GAP_PX = 4
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A picture beside what became of it, (H, W, 3) uint8 each."""
+
+    name: str
+    original: NDArray[np.uint8]
+    decoded: NDArray[np.uint8]
+    bpp: float
+    lpips: float
+    psnr_db: float
+
+    def __str__(self) -> str:
+        """One line."""
+        return f"{self.name}: {self.bpp:.3f} bpp, LPIPS {self.lpips:.3f}, {self.psnr_db:.2f} dB"
+
+
+def pictures(arguments: Sequence[str]) -> list[Path]:
+    """Those named, or scikit-image's photographs.
+
+    Raises:
+        HvqcgicError: a name stands for nothing.
+    """
+    if arguments:
+        return list(find_inputs(arguments, PICTURE_SUFFIXES, "pictures").paths)
+    folder = Path(str(resources.files("skimage") / "data"))
+    return [folder / name for name in (*EMBEDDED_TRAIN, *EMBEDDED_VAL)]
+
+
+def decode(codec: Codec, path: Path, bpp: float, metrics: Sequence[Metric]) -> Decoded:
+    """One picture at a rate, or the nearest that it can have; metrics are LPIPS and PSNR."""
+    original = read_picture(path)
+    data = codec.compress(original, bpp=bpp, clamp=True)
+    decoded = np.asarray(codec.decompress(data))
+    lpips, psnr_db = (metric.measure(Picture(original), Picture(decoded)) for metric in metrics)
+    pixels = original.shape[0] * original.shape[1]
+    return Decoded(path.stem, original, decoded, 8 * len(data) / pixels, lpips, psnr_db)
+
+
+def worst_window(original: NDArray[np.uint8], decoded: NDArray[np.uint8], side: int) -> tuple[int, int]:
+    """Top and left of the window of the largest squared error, on a grid of a quarter of its side."""
+    error = np.square(original.astype(np.float64) - decoded).sum(2)
+    sums = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    height, width = error.shape
+    tops, lefts = (range(0, max(1, length - side + 1), max(1, side // 4)) for length in (height, width))
+    rows, columns = min(side, height), min(side, width)
+
+    def total(place: tuple[int, int]) -> float:
+        top, left = place
+        bottom, right = top + rows, left + columns
+        return float(sums[bottom, right] - sums[top, right] - sums[bottom, left] + sums[top, left])
+
+    return max(((top, left) for top in tops for left in lefts), key=total)
+
+
+def draw(found: Decoded, side: int) -> Image.Image:
+    """Original and decoded window, side by side."""
+    top, left = worst_window(found.original, found.decoded, side)
+    parts = [Image.fromarray(whole[top : top + side, left : left + side]) for whole in (found.original, found.decoded)]
+    width, height = parts[0].size
+    sheet = Image.new("RGB", (2 * width + GAP_PX, height), "white")
+    for place, part in enumerate(parts):
+        sheet.paste(part, (place * (width + GAP_PX), 0))
+    return sheet
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: see above."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", help="a bundled model or a model file")
+    parser.add_argument("pictures", nargs="*", help="pictures or folders")
+    parser.add_argument("--bpp", type=float, default=0.2, help="bits per pixel (%(default)s)")
+    parser.add_argument("--side", type=int, default=320, help="of the window in pixels (%(default)s)")
+    parser.add_argument("-o", "--output", type=Path, required=True, help=".webp or .png")
+    options = parser.parse_args(arguments)
+    try:
+        codec = load(options.model, device="cpu")
+        metrics = [METRICS[name](MetricOptions()) for name in ("lpips_alex", "psnr_db")]
+        found = [decode(codec, path, options.bpp, metrics) for path in pictures(options.pictures)]
+        found.sort(key=lambda one: one.lpips, reverse=True)
+        data = io.BytesIO()
+        draw(found[0], options.side).save(data, options.output.suffix[1:], quality=88, method=6)
+        write_atomically(options.output, data.getvalue(), force=True)
+    except HvqcgicError as error:
+        print(f"draw_worst_picture: {one_line([error])}", file=sys.stderr)
+        return 2
+    print("\n".join(map(str, found)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -50,4 +50,4 @@ def test_the_worst_of_two_is_drawn(tmp_path: Path, tiny_model_path: Path, capsys
 
 def test_a_missing_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main(["missing.safetensors", "-o", str(tmp_path / "x.png")]) == 2
-    assert capsys.readouterr().err.startswith("draw_worst_picture: missing.safetensors")
+    assert capsys.readouterr().err.startswith("draw_worst_picture: unknown model 'missing.safetensors'")

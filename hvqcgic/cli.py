@@ -1,6 +1,7 @@
 """The console command `hvqcgic`: parses, calls a command, and turns what goes wrong into one line and an exit code.
 
-Exit codes: 0 done; 1 some of several files failed; 2 bad input or usage; 130 interrupted; 143 terminated.
+Exit codes: 0 done; 1 some of several files failed; 2 bad input or usage, or a worker process died; 130 interrupted;
+143 terminated.
 """
 
 import argparse
@@ -84,11 +85,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # Whoever read the results has had enough of them: `hvqcgic models | head -1`.
         return 1
-    except KeyboardInterrupt:
-        complain("interrupted; every file that was written is complete")
+    except KeyboardInterrupt as error:
+        complain(_broken_off("interrupted", error))
         return INTERRUPTED
-    except _Terminated:
-        complain("terminated; every file that was written is complete")
+    except _Terminated as error:
+        complain(_broken_off("terminated", error))
         return TERMINATED
     finally:
         signal.signal(signal.SIGTERM, previous)
@@ -106,6 +107,11 @@ def join_negative_values(argv: Sequence[str]) -> list[str]:
         else:
             joined.append(argument)
     return joined
+
+
+def _broken_off(how: str, error: BaseException) -> str:
+    """What to say of an interrupted command: what it has noted of its state goes with the error."""
+    return "; ".join([how, "every file that was written is complete", *getattr(error, "__notes__", ())])
 
 
 def _terminate(number: int, frame: FrameType | None) -> NoReturn:

@@ -11,8 +11,9 @@ HvqcgicError
 ├── PictureError (ValueError)       a picture cannot be read, or is of a kind or size that is not taken
 ├── ConfigError (ValueError)        a setting, or a combination of settings, is not allowed
 ├── Unreachable (ValueError)        one picture cannot have what was asked for: a rate, a region
-└── OutputError                     a result cannot be written
-    └── OutputExists                there is a file already, and replacing it was not asked for
+├── OutputError                     a result cannot be written
+│   └── OutputExists                there is a file already, and replacing it was not asked for
+└── WorkerDied                      a worker process ended before its file was done
 
 PictureWarning (UserWarning)        a picture was taken, but not all of it
 """
@@ -68,6 +69,10 @@ class OutputError(HvqcgicError):
 
 class OutputExists(OutputError):
     """A result would replace a file, which was not asked for."""
+
+
+class WorkerDied(HvqcgicError):
+    """A worker process ended before its file was done, or cannot be started."""
 
 
 class PictureWarning(UserWarning):

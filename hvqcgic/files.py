@@ -6,6 +6,7 @@ Standard library only: the commands that need no picture must start at once.
 import errno
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,13 @@ PICTURE_SUFFIXES = (
 
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".ppm", ".tif", ".tiff")
 """What a decoded picture is written as: nothing that would compress it a second time with loss."""
+
+
+PART_PREFIX, PART_SUFFIX = ".hvqcgic-", ".part"
+"""Of files that are being written, where a file system has no unnamed ones; hidden, and never taken for a result."""
+
+LEFT_OVER_S = 3600.0
+"""Age from which on such a file is no longer being written, but was left behind by a kill."""
 
 
 @dataclass(frozen=True)
@@ -180,8 +188,12 @@ def _write_unnamed(path: Path, data: bytes, *, force: bool) -> bool:
     with os.fdopen(handle, "wb") as file:
         _fill(file, data)
         try:
-            os.link(f"/proc/self/fd/{file.fileno()}", path, follow_symlinks=True)
+            # Only with a folder, which an absolute path leaves unused, does Python's link follow symbolic links.
+            os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=file.fileno(), follow_symlinks=True)
         except FileExistsError:
+            # Another process was faster: what it wrote may be replaced, or not.
+            if force:
+                return False
             raise
         except OSError:
             return False
@@ -190,7 +202,7 @@ def _write_unnamed(path: Path, data: bytes, *, force: bool) -> bool:
 
 def _write_renamed(path: Path, data: bytes, *, force: bool) -> None:
     """Write a file under another name and rename it."""
-    handle, name = tempfile.mkstemp(prefix=".hvqcgic-", suffix=".part", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=PART_PREFIX, suffix=PART_SUFFIX, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             _fill(file, data)
@@ -200,6 +212,16 @@ def _write_renamed(path: Path, data: bytes, *, force: bool) -> None:
         os.replace(name, path)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def remove_left_overs(folder: Path) -> None:
+    """Remove what runs that were killed left of unfinished files; what cannot be removed stays."""
+    for path in folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}"):
+        try:
+            if time.time() - path.stat().st_mtime > LEFT_OVER_S:
+                path.unlink()
+        except OSError:
+            continue
 
 
 def _fill(file: BinaryIO, data: bytes) -> None:

@@ -47,6 +47,18 @@ def bundled_models() -> dict[str, Path]:
     return {path.stem: path for path in sorted(WEIGHTS_FOLDER.glob(f"*{MODEL_SUFFIX}"))}
 
 
+def bundled_name(fingerprint: bytes) -> str | None:
+    """The bundled model that has a fingerprint, if any; what else is wrong with model files is not asked here."""
+    for path in bundled_models().values():
+        try:
+            summary = read_summary(path)
+        except ModelError:
+            continue
+        if summary.fingerprint == fingerprint:
+            return summary.name
+    return None
+
+
 def find_model(name_or_path: str | Path) -> Path:
     """The file of a model: a bundled one by its name, or any by its path.
 

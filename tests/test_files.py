@@ -169,6 +169,24 @@ def test_a_write_that_breaks_off_leaves_no_half_file(tmp_path: Path, end: str) -
         assert names(tmp_path) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="no unnamed files on this system")
+def test_a_new_file_has_no_other_name_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    try:
+        os.close(os.open(tmp_path, os.O_TMPFILE | os.O_WRONLY))
+    except OSError:
+        pytest.skip("no unnamed files on this file system")
+
+    def unexpected(*arguments: object) -> None:
+        raise AssertionError("renamed")
+
+    monkeypatch.setattr(os, "replace", unexpected)
+    write_atomically(tmp_path / "x.hvq", b"whole")
+    assert (tmp_path / "x.hvq").read_bytes() == b"whole"
+    with pytest.raises(OutputExists, match="--force"):
+        write_atomically(tmp_path / "x.hvq", b"again")
+    assert names(tmp_path) == ["x.hvq"]
+
+
 def test_a_file_system_without_unnamed_files_is_written_to_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

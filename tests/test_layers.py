@@ -20,20 +20,23 @@ ORDER = (
     {"bitstream"},
     {"files"},
     {"picture", "model_file"},
+    {"shards"},
     {"models", "entropy"},
     {"frozen_model"},
     {"coder"},
     {"torchvision_shim", "torch_cache"},
     {"perceptual"},
     {"rate_control"},
+    {"preview"},
     {"codec"},
     {"__init__"},
+    {"pillow"},
     {"commands"},
     {"cli"},
     {"__main__"},
     {"drawing"},
     {"training", "evaluation"},
-    {"train", "evaluate", "sweep", "export", "demo"},
+    {"train", "evaluate", "sweep", "scale", "export", "demo"},
 )
 RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
 LAZY_EXPORTS = {"load": "codec", "Codec": "codec", "BitstreamError": "errors"}
@@ -166,6 +169,16 @@ def test_info_does_not_import_torch(tmp_path: Path, json_flag: list[str]) -> Non
     file.write_bytes(pack(header, [b"indices"]))
     loaded = modules_loaded("-m", "hvqcgic", "info", str(file), *json_flag)
     assert "hvqcgic.bitstream.container" in loaded
+    assert not loaded & ({"torch"} | NOT_FOR_COMMANDS)
+
+
+def test_opening_a_stream_in_pillow_does_not_import_torch(tmp_path: Path) -> None:
+    from hvqcgic.bitstream.container import Header, pack
+
+    file = tmp_path / "picture.hvq"
+    file.write_bytes(pack(Header(bytes(8), "adaptive", 64, 48, 6, 10), [b"indices"]))
+    loaded = modules_loaded("-c", f"import hvqcgic.pillow; from PIL import Image; Image.open({str(file)!r}).close()")
+    assert "hvqcgic.pillow" in loaded
     assert not loaded & ({"torch"} | NOT_FOR_COMMANDS)
 
 

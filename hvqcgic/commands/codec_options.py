@@ -1,7 +1,7 @@
 """The options that say which codec to use, shared by the commands that code pictures."""
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,7 +27,7 @@ def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | N
         help="where the picture networks run: auto (a GPU where there is one), cpu, cuda, cuda:1 ... (default: auto)",
     )
     parser.add_argument(
-        "--threads", type=_positive, metavar="N", help="CPU threads to use (default: as many as PyTorch chooses)"
+        "--threads", type=positive, metavar="N", help="CPU threads to use (default: as many as PyTorch chooses)"
     )
     parser.add_argument(
         "--tile",
@@ -56,7 +56,8 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number above 0, as an option's value."""
     number = int(text) if text.isascii() and text.isdigit() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
@@ -67,7 +68,7 @@ def _tile(text: str) -> int | Literal["auto"]:
     if text == "auto":
         return "auto"
     try:
-        return _positive(text)
+        return positive(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(f"{text!r} is not auto or a whole number of pixels, such as 1024") from None
 
@@ -119,21 +120,19 @@ def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
 
 @dataclass
 class EncoderJob:
-    """One call of a command that encodes pictures: its settings, the codec, and the results so far."""
+    """One call of a command that encodes pictures: its settings, and the codec; each worker process gets a copy."""
 
     arguments: argparse.Namespace
-    results: list[dict[str, Any]] = field(default_factory=list)
 
     @cached_property
     def codec(self) -> "Codec":
         """The codec, loaded for the first picture that can be read."""
         return load_codec(self.arguments, self.arguments.model)
 
-    def summary(self) -> dict[str, Any]:
-        """Everything done, for machines."""
+    def asked(self) -> dict[str, Any]:
+        """The rate, size, quality or ratios that were asked for, for machines."""
         targets = {name: value for name in _TARGETS if (value := getattr(self.arguments, name, None)) is not None}
-        asked = targets or {"ratios": list(self.arguments.ratios or self.codec.config.default_ratios)}
-        return {"model": self.codec.name, **asked, "pictures": self.results}
+        return targets or {"ratios": list(self.arguments.ratios or self.codec.config.default_ratios)}
 
 
 def find_pictures(arguments: argparse.Namespace) -> "Inputs":

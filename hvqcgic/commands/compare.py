@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hvqcgic.bitstream import MODES
+from hvqcgic.commands.attempt import Done
+from hvqcgic.commands.batch import Report, run_batch
 from hvqcgic.commands.codec_options import EncoderJob, add_encoder_options, find_pictures
 
 SUMMARY = "compare the coding modes on the same indices"
@@ -18,44 +20,57 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compare the modes on each picture; return the exit code."""
-    from hvqcgic.commands.batch import run_batch
     from hvqcgic.commands.terminal import say, say_json
 
     inputs = find_pictures(arguments)
     job = _Job(arguments)
-    code = run_batch(inputs, job.compare, label="compare")
-    if arguments.json and job.results:
-        say_json(job.summary())
-    elif len(job.results) > 1:
-        say(format_mean(job.results))
+    report = _Report(as_json=arguments.json)
+    code = run_batch(inputs, job.compare, label="compare", report=report)
+    if arguments.json and report.results:
+        say_json({"model": job.codec.name, **job.asked(), "pictures": report.results})
+    elif len(report.results) > 1:
+        say(format_mean(report.results))
     return code
+
+
+class _Report(Report):
+    """Gathers the results: for machines there is one document."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__(as_json=as_json)
+        self.results: list[dict[str, Any]] = []
+
+    def done(self, path: Path, done: Done) -> str:
+        """Return the mean saving so far."""
+        self.results.append(done.facts)
+        if not self.as_json:
+            super().done(path, done)
+        saved = saving_percent(_mean_bytes(self.results), "static-arithmetic")
+        return f"adaptive saves {saved:.1f} % of static arithmetic"
+
+    def failed(self, path: Path, message: str) -> None:
+        """Leave it out."""
 
 
 class _Job(EncoderJob):
     """One call of the command."""
 
-    def compare(self, path: Path) -> str:
-        """Code one picture in every mode; return the mean saving so far."""
-        from hvqcgic.commands.terminal import say
+    def compare(self, path: Path) -> Done:
+        """Code one picture in every mode."""
         from hvqcgic.picture import read_picture
 
         picture = read_picture(path)
         encoded = self.codec.encode(picture, ratios=self.arguments.ratios)
         written = {coding: self.codec.write(encoded, coding=coding) for coding in MODES}
-        self.results.append(
-            {
-                "name": path.name,
-                "width": encoded.width,
-                "height": encoded.height,
-                "bytes": {coding: len(result.data) for coding, result in written.items()},
-                "estimated_bits": float(written["adaptive"].estimated_bits),
-                "parts": {part: float(bits) for part, bits in written["adaptive"].parts.items()},
-            }
-        )
-        if not self.arguments.json:
-            say(format_picture(self.results[-1]))
-        saved = saving_percent(_mean_bytes(self.results), "static-arithmetic")
-        return f"adaptive saves {saved:.1f} % of static arithmetic"
+        facts = {
+            "name": path.name,
+            "width": encoded.width,
+            "height": encoded.height,
+            "bytes": {coding: len(result.data) for coding, result in written.items()},
+            "estimated_bits": float(written["adaptive"].estimated_bits),
+            "parts": {part: float(bits) for part, bits in written["adaptive"].parts.items()},
+        }
+        return Done(format_picture(facts), facts)
 
 
 def saving_percent(sizes: dict[str, float], coding: str) -> float:

@@ -3,10 +3,14 @@
 import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from hvqcgic.commands.codec_options import add_codec_options, check_options, load_codec
-from hvqcgic.errors import ModelMismatch
+from hvqcgic.commands.attempt import Done
+from hvqcgic.commands.batch import Report, file_facts, run_batch
+from hvqcgic.commands.batch_options import add_batch_options, clean_folders, share_out_jobs
+from hvqcgic.commands.codec_options import add_codec_options, check_options, load_codec, positive
+from hvqcgic.commands.existing import existing_picture
+from hvqcgic.errors import ConfigError, ModelMismatch
 
 if TYPE_CHECKING:
     from hvqcgic.codec import Codec
@@ -30,64 +34,99 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default_model=None,
         model_help="a bundled model or a model file (default: the bundled model that the stream was made with)",
     )
-    parser.add_argument("--force", action="store_true", help="overwrite files that exist")
-    parser.add_argument("--json", action="store_true", help="print the results as JSON")
+    parser.add_argument(
+        "--preview",
+        type=positive,
+        metavar="PASSES",
+        help="read only so many passes of each stream, from 1 (coarse cells) on, and complete the picture by what the "
+        "model expects of the other cells",
+    )
+    parser.add_argument(
+        "--partial",
+        action="store_true",
+        help="take streams that were cut short, such as a download that has not ended, and show what there is of them",
+    )
+    add_batch_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Decompress each stream; return the exit code."""
-    from hvqcgic.commands.batch import run_batch
-    from hvqcgic.commands.terminal import say_json
     from hvqcgic.files import LOSSLESS_SUFFIXES, STREAM_SUFFIX, find_inputs, plan_outputs
 
     inputs = find_inputs(arguments.inputs, (STREAM_SUFFIX,), "streams")
     plan = plan_outputs(inputs, arguments.output, LOSSLESS_SUFFIXES)
     check_options(arguments)
-    job = _Job(arguments, plan)
-    code = run_batch(inputs, job.decompress, label="decompress")
-    if arguments.json and job.results:
-        say_json({"pictures": job.results})
-    return code
+    if arguments.skip_existing and (arguments.preview or arguments.partial):
+        raise ConfigError("--skip-existing cannot tell a preview from the whole picture; leave one of them out")
+    clean_folders(plan)
+    jobs = share_out_jobs(arguments, len(inputs.paths))
+    report = Report(as_json=arguments.json)
+    return run_batch(
+        inputs, _Job(arguments, plan).decompress, label="decompress", report=report, jobs=jobs, resumable=True
+    )
 
 
 @dataclass
 class _Job:
-    """One call of the command: its settings, the codecs loaded so far by model, and the results so far."""
+    """One call of the command: its settings, and the codecs loaded so far by model."""
 
     arguments: argparse.Namespace
     plan: dict[Path, Path]
     codecs: dict[str, "Codec"] = field(default_factory=dict)
-    results: list[dict[str, Any]] = field(default_factory=list)
 
-    def decompress(self, path: Path) -> str:
-        """Decompress one stream."""
-        from hvqcgic.bitstream import unpack
-        from hvqcgic.commands.terminal import say
+    def decompress(self, path: Path) -> Done:
+        """Decompress one stream, or find it done."""
         from hvqcgic.files import check_output, read_stream, write_atomically
         from hvqcgic.picture import encode_picture
 
-        output = self.plan[path]
-        check_output(path, output, force=self.arguments.force)
+        arguments, output = self.arguments, self.plan[path]
+        replaces = arguments.force or arguments.skip_existing
+        check_output(path, output, force=replaces)
+        if arguments.skip_existing and (skipped := self._find_done(path, output)):
+            return skipped
         data = read_stream(path)
-        model = self.arguments.model or bundled_model_for(unpack(data).header.fingerprint)
+        codec = self._codec_for(data)
+        previews = arguments.preview or arguments.partial
+        seen = codec.preview(data, max_passes=arguments.preview, partial=arguments.partial) if previews else None
+        image = seen.picture if seen else codec.decompress(data)
+        write_atomically(output, encode_picture(image, output.suffix), force=replaces)
+        facts = file_facts(path, output, width=image.width, height=image.height, n_bytes=len(data))
+        text = f"{path} -> {output}: {image.width} x {image.height} pixels from {len(data)} bytes"
+        if seen is None:
+            return Done(text, {**facts, "model": codec.name})
+        remarks = () if seen.checked else (f"{path}: cut short, or damaged: its checksum could not be checked",)
+        seen_facts = {"passes": list(seen.passes), "bytes_read": seen.bytes_read, "share_read": seen.share_read}
+        return Done(
+            f"{path} -> {output}: {image.width} x {image.height} pixels from {len(seen.passes)} passes, about "
+            f"{seen.bytes_read} of {len(data)} bytes; {seen.share_read:.0%} of the cells read, the others completed",
+            {**facts, "model": codec.name, **seen_facts, "checked": seen.checked},
+            remarks=remarks,
+        )
+
+    def _codec_for(self, data: bytes) -> "Codec":
+        """The codec that was asked for, or that of the bundled model which made a stream."""
+        from hvqcgic.bitstream import unpack
+        from hvqcgic.bitstream.container import unpack_start
+
+        model = self.arguments.model
+        if not model:
+            header = unpack_start(data, partial=True).header if self.arguments.partial else unpack(data).header
+            model = bundled_model_for(header.fingerprint)
         if model not in self.codecs:
             self.codecs[model] = load_codec(self.arguments, model)
-        image = self.codecs[model].decompress(data)
-        write_atomically(output, encode_picture(image, output.suffix), force=self.arguments.force)
-        self.results.append(
-            {
-                "name": path.name,
-                "output": str(output),
-                "model": self.codecs[model].name,
-                "width": image.width,
-                "height": image.height,
-                "bytes": len(data),
-                "bpp": 8 * len(data) / (image.width * image.height),
-            }
-        )
-        if not self.arguments.json:
-            say(f"{path} -> {output}: {image.width} x {image.height} pixels from {len(data)} bytes")
-        return ""
+        return self.codecs[model]
+
+    def _find_done(self, path: Path, output: Path) -> Done | None:
+        from hvqcgic.picture import allow_large_pictures
+
+        allow_large_pictures()
+        found = existing_picture(path, output, force=self.arguments.force)
+        if found is None:
+            return None
+        header = found.header
+        facts = file_facts(path, output, width=header.width, height=header.height, n_bytes=found.n_bytes)
+        text = f"{path} -> {output}: there already, {header.width} x {header.height} pixels; skipped"
+        return Done(text, facts, skipped=True)
 
 
 def bundled_model_for(fingerprint: bytes) -> str:

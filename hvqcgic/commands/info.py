@@ -34,6 +34,7 @@ def describe(path: Path) -> dict[str, Any]:
     from hvqcgic.bitstream import unpack
     from hvqcgic.errors import BitstreamError
     from hvqcgic.files import read_stream
+    from hvqcgic.model_file import bundled_name
 
     data = read_stream(path)
     try:
@@ -41,9 +42,7 @@ def describe(path: Path) -> dict[str, Any]:
     except BitstreamError as error:
         raise type(error)(f"{path}: {error}") from error
     header = container.header
-    n_fine = 4 * (4 * (header.grid_cells - header.n_coarse) - header.n_medium)
-    cells = {"fine": n_fine, "medium": header.n_medium, "coarse": header.n_coarse}
-    areas = {"fine": 1, "medium": 4, "coarse": 16}
+    cells = {"fine": header.n_fine, "medium": header.n_medium, "coarse": header.n_coarse}
     return {
         "name": path.name,
         "bytes": len(data),
@@ -52,27 +51,12 @@ def describe(path: Path) -> dict[str, Any]:
         "height": header.height,
         "version": header.version,
         "fingerprint": header.fingerprint.hex(),
-        "model": _model_name(header.fingerprint),
+        "model": bundled_name(header.fingerprint),
         "coding": header.mode,
         "cells": cells,
-        "ratios": [count * areas[name] / (16 * header.grid_cells) for name, count in cells.items()],
+        "ratios": list(header.ratios),
         "sections": [len(section) for section in container.sections],
     }
-
-
-def _model_name(fingerprint: bytes) -> str | None:
-    """The bundled model that has a fingerprint, if any; what else is wrong with model files is not asked here."""
-    from hvqcgic.errors import ModelError
-    from hvqcgic.model_file import bundled_models, read_summary
-
-    for path in bundled_models().values():
-        try:
-            summary = read_summary(path)
-        except ModelError:
-            continue
-        if summary.fingerprint == fingerprint:
-            return summary.name
-    return None
 
 
 def format_facts(facts: dict[str, Any]) -> str:

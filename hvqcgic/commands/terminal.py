@@ -41,6 +41,11 @@ def say_json(value: dict[str, Any]) -> None:
     say(json.dumps(value, indent=2, allow_nan=False))
 
 
+def say_json_line(value: dict[str, Any]) -> None:
+    """Write one of several results for machines to stdout, on a line of its own."""
+    say(json.dumps(value, allow_nan=False))
+
+
 def complain(message: object) -> None:
     """Write one line to stderr, whatever line breaks the message holds."""
     sys.stderr.write(f"hvqcgic: {' '.join(str(message).split())}\n")

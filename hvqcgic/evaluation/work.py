@@ -191,6 +191,11 @@ def _ready(spec: CodecSpec, point: str, device: str) -> PictureCodec:
     return codec
 
 
+def forget_codecs() -> None:
+    """Let go of the codecs that rows were made with, each of which is kept: for programs that use many models."""
+    _ready.cache_clear()
+
+
 @lru_cache(maxsize=1)
 def _original(path: Path, sha256: str, device: str) -> Picture:
     """An original with what the metrics keep of it: rows of one picture come one after the other."""

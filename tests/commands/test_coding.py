@@ -53,7 +53,7 @@ def test_a_picture_there_and_back(call: Call, tmp_path: Path, picture: Path, mod
         assert words in line
     result = call("decompress", stream, "-o", tmp_path / "again.png", "--model", model, "--json")
     assert (result.code, result.err) == (0, "")
-    [entry] = json.loads(result.out)["pictures"]
+    entry = json.loads(result.out)
     assert (entry["width"], entry["height"], entry["bytes"]) == (52, 37, stream.stat().st_size)
     with Image.open(tmp_path / "again.png") as again:
         assert (again.size, again.mode) == ((52, 37), "RGB")
@@ -79,9 +79,14 @@ def test_in_a_batch_the_bad_are_named_and_the_others_done(call: Call, tmp_path: 
     assert result.code == 1
     assert len(result.err.splitlines()) == len(bad)
     assert all(name in result.err for name in bad)
-    summary = json.loads(result.out)
-    assert [entry["name"] for entry in summary["pictures"]] == [path.name for path in good]
-    assert summary["coding"] == "adaptive"
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    assert [line["input"] for line in lines] == [
+        *map(str, sorted((tmp_path / "in").iterdir())),
+        str(bad["missing.png"]),
+    ]
+    assert [line["name"] for line in lines if line["status"] == "done"] == [path.name for path in good]
+    assert {line["coding"] for line in lines if line["status"] == "done"} == {"adaptive"}
+    assert [f"hvqcgic: {line['error']}" for line in lines if line["status"] == "failed"] == result.err.splitlines()
     streams = sorted((tmp_path / "out").iterdir())
     assert [path.name for path in streams] == ["a.hvq", "b.hvq"]
     (tmp_path / "out/c.hvq").write_bytes(streams[0].read_bytes()[:-1])

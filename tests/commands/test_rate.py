@@ -38,10 +38,8 @@ def save(path: Path, width: int, height: int, *, seed: int) -> Path:
 def test_a_rate_is_reached_and_told(call: Call, tmp_path: Path, photo: Path, model: Path) -> None:
     result = call("compress", photo, "-o", tmp_path, "--model", model, "--bpp", 0.4, "--json")
     assert (result.code, result.err) == (0, "")
-    summary = json.loads(result.out)
-    [entry] = summary["pictures"]
-    assert summary["bpp"] == 0.4
-    assert "ratios" not in summary
+    entry = json.loads(result.out)
+    assert entry["asked"] == {"bpp": 0.4}
     size = (tmp_path / "photo.hvq").stat().st_size
     assert entry["bytes"] == size
     assert abs(size - 0.4 * N_PIXELS / 8) <= 16
@@ -164,7 +162,9 @@ def test_a_budget_is_kept_and_used(call: Call, tmp_path: Path, limit: int | None
     assert result.code == 1
     assert len(result.err.splitlines()) == len(bad)
     assert all(name in result.err for name in bad)
-    assert json.loads(result.out)["budget"] == 1100
+    lines = [json.loads(line) for line in result.out.splitlines()]
+    assert [line["status"] for line in lines] == ["failed"] * len(bad) + ["done"] * 3
+    assert lines[-1]["asked"]["budget"] == 1100
     found = sizes(tmp_path / "out")
     assert set(found) == {"a", "b", "c"}
     most = 1100 if limit is None else min(1100, 3 * limit)

@@ -1,0 +1,163 @@
+"""`.hvq` files in Pillow: after `import hvqcgic.pillow`, `Image.open` reads them and `Image.save` writes them.
+
+>>> import hvqcgic.pillow
+>>> from PIL import Image
+>>> Image.open("photo.jpg").save("photo.hvq", model="tiny", bpp=0.2)    # doctest: +SKIP
+>>> picture = Image.open("photo.hvq")                                   # doctest: +SKIP
+>>> picture.size, picture.info["model"], picture.info["ratios"]         # doctest: +SKIP
+
+Opening reads the file and checks it, which needs no model; pixels are decoded when they are first asked for. A model is
+loaded once a process. What is wrong with a file is an `OSError`, what is wrong with a picture or an option a
+`ValueError`, as everywhere in Pillow.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any
+
+from PIL import Image, ImageFile
+
+from hvqcgic.bitstream import unpack
+from hvqcgic.bitstream.container import MAGIC
+from hvqcgic.errors import BitstreamError, HvqcgicError
+from hvqcgic.model_file import bundled_name, find_model, read_summary
+
+if TYPE_CHECKING:
+    from hvqcgic.codec import Codec
+
+__all__ = ["FORMAT", "MIME_TYPE", "HvqImageFile", "use_model"]
+
+FORMAT = "HVQ"
+MIME_TYPE = "image/x-hvq"
+DEFAULT_MODEL = "tiny"
+
+_codecs: dict[bytes, Codec] = {}
+"""By fingerprint."""
+_loading = Lock()
+
+
+def use_model(name_or_path: str | Path, *, device: str = "auto") -> None:
+    """Load a model now, so that files made with it can be opened; those of bundled models can be without.
+
+    Args:
+        name_or_path: as of `hvqcgic.load`.
+        device: likewise; it counts for all further files of the model.
+
+    Raises:
+        ModelError: there is no such model, or its file is damaged.
+        ConfigError: there is no such device.
+    """
+    from hvqcgic.codec import load
+
+    codec = load(name_or_path, device)
+    with _loading:
+        _codecs[codec.fingerprint] = codec
+
+
+class HvqImageFile(ImageFile.ImageFile):
+    """An opened `.hvq` file.
+
+    Its `info` has "model" (None of one that is neither bundled nor in use), "fingerprint", "coding", "ratios" (fine,
+    medium, coarse), "cells" (how many of each), "bpp" and "version".
+    """
+
+    format = FORMAT
+    format_description = "hvqcgic generative image codec"
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        data = self.fp.read()
+        try:
+            header = unpack(data).header
+        except BitstreamError as error:
+            raise OSError(f"{self._label}{error}") from error
+        self._size = header.width, header.height
+        self._mode = "RGB"
+        self.info = {
+            "model": _name_of(header.fingerprint),
+            "fingerprint": header.fingerprint.hex(),
+            "coding": header.mode,
+            "ratios": header.ratios,
+            "cells": (header.n_fine, header.n_medium, header.n_coarse),
+            "bpp": 8 * len(data) / (header.width * header.height),
+            "version": header.version,
+        }
+        # Pillow before 11 has plain tuples here, and later versions take them.
+        self.tile = [("hvq", (0, 0, *self._size), 0, (self._label,))]  # pyright: ignore
+
+    @property
+    def _label(self) -> str:
+        """Start of a message about the file."""
+        name = self.filename.decode(errors="replace") if isinstance(self.filename, bytes) else self.filename
+        return f"{name}: " if name else ""
+
+
+class _Decoder(ImageFile.PyDecoder):
+    """Decodes a whole file, which Pillow hands over."""
+
+    _pulls_fd = True
+
+    def decode(self, buffer: Any) -> tuple[int, int]:
+        """Set the pixels; there is nothing to come back for."""
+        assert self.fd is not None
+        data = self.fd.read()
+        try:
+            picture = _find_codec(unpack(data).header.fingerprint).decompress(data)
+        except HvqcgicError as error:
+            raise OSError(f"{self.args[0]}{error}") from error
+        self.set_as_raw(picture.tobytes())
+        return -1, 0
+
+
+def _name_of(fingerprint: bytes) -> str | None:
+    codec = _codecs.get(fingerprint)
+    return codec.name if codec else bundled_name(fingerprint)
+
+
+def _find_codec(fingerprint: bytes) -> Codec:
+    """The codec of a known or bundled model.
+
+    Raises:
+        BitstreamError: there is none of this fingerprint.
+        ModelError: the model's file is damaged.
+    """
+    name = bundled_name(fingerprint)
+    if name is None and fingerprint not in _codecs:
+        raise BitstreamError(
+            f"made with a model of fingerprint {fingerprint.hex()}, which is not bundled; "
+            "give its file to hvqcgic.pillow.use_model"
+        )
+    return _load_once(fingerprint, name or "")
+
+
+def _load_once(fingerprint: bytes, name_or_path: str | Path) -> Codec:
+    from hvqcgic.codec import load
+
+    with _loading:
+        if fingerprint not in _codecs:
+            _codecs[fingerprint] = load(name_or_path)
+        return _codecs[fingerprint]
+
+
+def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
+    """Write a picture: `model`, and the arguments of `Codec.compress`; as in Pillow, other options do not count."""
+    from hvqcgic.rate_control.operating_point import Choices
+
+    options: dict[str, Any] = image.encoderinfo
+    known = {name: options[name] for name in ("coding", *Choices.__annotations__) if name in options}
+    model = options.get("model", DEFAULT_MODEL)
+    codec = _load_once(read_summary(find_model(model)).fingerprint, model)
+    file.write(codec.compress(image, **known))
+
+
+def _accept(prefix: bytes) -> bool:
+    return prefix.startswith(MAGIC)
+
+
+Image.register_open(FORMAT, HvqImageFile, _accept)
+Image.register_decoder("hvq", _Decoder)
+Image.register_save(FORMAT, _save)
+Image.register_extension(FORMAT, ".hvq")
+Image.register_mime(FORMAT, MIME_TYPE)

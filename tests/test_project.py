@@ -12,7 +12,9 @@ import hvqcgic
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = PROJECT["optional-dependencies"]
+TESTED_EXTRAS = EXTRAS["dev"] + EXTRAS["scale"] + EXTRAS["sweep"]
+REQUIREMENTS = [Requirement(line) for line in PROJECT["dependencies"] + TESTED_EXTRAS]
 TESTED = {
     canonicalize_name(name): pinned
     for name, _, pinned in (

@@ -38,13 +38,15 @@ class PictureDataModule(lightning.LightningDataModule):
 
         Args:
             data: training pictures: a folder (searched in depth), a tar file or a pattern of tar files in WebDataset's
-                manner; none for the embedded default, scikit-image's colour photographs and dead leaves.
+                manner, `train-{000..099}.tar`, also of addresses (https://...) and commands (pipe:...); none for the
+                embedded default, scikit-image's colour photographs and dead leaves.
             val: validation pictures, likewise; none to hold some of `data` out.
             crop_px: side of the training crops in pixels, a multiple of 16.
             batch_size: crops a batch, over all processes that train together.
             seed: seeds the order of pictures, places of crops, flips and scales.
             downscale: about half of the crops are downscaled by a random factor from 1 up to this.
-            memory_mb: memory for decoded training pictures, in MB; beyond it they are streamed shard by shard.
+            memory_mb: memory for decoded training pictures of each process, in MB; beyond it they are streamed shard
+                by shard, and each process reads shards of its own.
             val_pictures: pictures held out where `val` is none.
             prefixes: train only on pictures of `data` whose file names are one of these, a hyphen, and a part without
                 hyphens (`cats` for `cats-0001.webp`), such as those of free sources; none for all.

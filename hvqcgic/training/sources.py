@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import glob
-import io
-import tarfile
 import warnings
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 import numpy as np
-from PIL import Image
 
 from hvqcgic.errors import ConfigError, PictureError
+from hvqcgic.files import PICTURE_SUFFIXES
 from hvqcgic.picture import read_picture
+from hvqcgic.shards import decode, expand, is_address, list_pictures, read_index, read_members
 from hvqcgic.training.dead_leaves import dead_leaves
 
-PICTURE_SUFFIXES = frozenset([".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp", ".avif"])
 # Files of a folder that are read together; small enough for a window of streamed training (see `data.py`).
 FOLDER_SHARD_FILES = 64
 
@@ -37,6 +35,8 @@ EMBEDDED_TRAIN = (
 )
 EMBEDDED_VAL = ("chelsea.png", "coffee.png")
 _LEAVES_TRAIN, _LEAVES_VAL, _LEAVES_SIDE_PX = 10, 2, 256
+
+_LISTED_AT_ONCE = 16
 
 
 class Shard(Protocol):
@@ -82,34 +82,28 @@ class FolderShard:
 
 @dataclass(frozen=True)
 class TarShard:
-    """Picture members of one tar file in WebDataset's manner."""
+    """Picture members of one tar file in WebDataset's manner, at a place as of `hvqcgic.shards`."""
 
-    path: Path
+    place: str
     names: tuple[str, ...]
 
     def read(self) -> list[np.ndarray]:
         """Decode the members; unreadable ones are left out with one warning.
 
         Raises:
-            ConfigError: the file is no tar or is cut off.
+            ConfigError: the shard is missing, no tar, or cut off.
         """
         return list(self.stream())
 
     def stream(self) -> Iterator[np.ndarray]:
         """Decode member after member, likewise."""
-        return _decode_all(str(self.path), ((name, io.BytesIO(data)) for name, data in self._members()))
+        wanted = frozenset(self.names)
+        members = read_members(self.place, wanted.__contains__)
+        return _decode_all(self.place, ((member.name, member.data) for member in members))
 
     def keep(self, names: Collection[str]) -> TarShard:
         """The same tar file, limited to the given names."""
         return replace(self, names=tuple(name for name in self.names if name in names))
-
-    def _members(self) -> Iterator[tuple[str, bytes]]:
-        from webdataset.tariterators import tar_file_iterator
-
-        wanted = frozenset(self.names)
-        with _reported_tar_errors(self.path), self.path.open("rb") as file:
-            for member in tar_file_iterator(file, select_files=wanted.__contains__):  # pyright: ignore[reportArgumentType]
-                yield member["fname"], member["data"]
 
 
 @dataclass(frozen=True)
@@ -144,17 +138,21 @@ def find_shards(source: str) -> tuple[Shard, ...]:
 
     Args:
         source: path of a folder or tar file, or a pattern such as `data/train-*.tar` or `data/train-{000..002}.tar`.
-            A folder with tar files and no pictures stands for its tar files.
+            A folder with tar files and no pictures stands for its tar files. Tar files that are elsewhere:
+            `https://HOST/train-{000..099}.tar`, or `pipe:` and a command that writes one,
+            `pipe:aws s3 cp s3://BUCKET/train-{000..099}.tar -`.
     Returns:
         shards in order of their paths, none of them empty.
     Raises:
         ConfigError: nothing there, no pictures, or a broken tar file.
     """
     path = Path(source).expanduser()
-    if path.is_dir():
-        shards = _folder_shards(path) or tuple(_tar_shard(tar) for tar in sorted(path.rglob("*.tar")))
+    if is_address(source):
+        shards = _tar_shards(expand(source))
+    elif path.is_dir():
+        shards = _folder_shards(path) or _tar_shards([str(tar) for tar in sorted(path.rglob("*.tar"))])
     else:
-        shards = tuple(_tar_shard(Path(tar)) for tar in _expand(str(path)))
+        shards = _tar_shards(expand(str(path)))
     shards = tuple(shard for shard in shards if shard.names)
     if not shards:
         raise ConfigError(f"{source}: no pictures there; give a folder with pictures, or tar files that hold some")
@@ -231,37 +229,22 @@ def _folder_shards(folder: Path) -> tuple[Shard, ...]:
     return tuple(FolderShard(folder, tuple(part)) for part in parts)
 
 
-def _tar_shard(path: Path) -> TarShard:
-    with _reported_tar_errors(path), tarfile.open(path) as tar:
-        names = [member.name for member in tar if member.isreg()]
-    return TarShard(path, tuple(name for name in names if Path(name).suffix.lower() in PICTURE_SUFFIXES))
+def _tar_shards(places: Sequence[str]) -> tuple[Shard, ...]:
+    """Shards with the names in their indices; of those without one, the tar files are read for that."""
+    with ThreadPoolExecutor(_LISTED_AT_ONCE, "hvqcgic-shards") as pool:
+        indices = list(pool.map(read_index, places))
+        far = [place for place, index in zip(places, indices, strict=True) if index is None and is_address(place)]
+        names = list(pool.map(lambda place, index: index.names if index else list_pictures(place), places, indices))
+    if far:
+        warnings.warn(
+            f"{far[0]}: {len(far)} shards without an index (NAME.tar.json) were fetched to list their pictures, and "
+            "will be again to read them; `python tools/make_shards.py --index` writes indices",
+            stacklevel=3,
+        )
+    return tuple(map(TarShard, places, names))
 
 
-@contextmanager
-def _reported_tar_errors(path: Path) -> Iterator[None]:
-    """Turn what reading a tar file may raise into a ConfigError that names the file."""
-    try:
-        yield
-    except (tarfile.TarError, EOFError) as error:
-        raise ConfigError(f"{path}: broken tar file ({error}); copy it again or leave it out") from error
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
-
-
-def _expand(pattern: str) -> list[str]:
-    """Paths of a pattern with braces and wildcards, sorted; a plain path stands for itself."""
-    from webdataset.shardlists import expand_urls
-
-    found: set[str] = set()
-    for part in expand_urls(pattern) if "{" in pattern else [pattern]:
-        matches = glob.glob(part)
-        if not matches:
-            raise ConfigError(f"{part}: no such file or folder; give a folder with pictures or tar files")
-        found.update(matches)
-    return sorted(found)
-
-
-def _decode_all(place: str, items: Iterator[tuple[str, Path | io.BytesIO]]) -> Iterator[np.ndarray]:
+def _decode_all(place: str, items: Iterator[tuple[str, Path | bytes]]) -> Iterator[np.ndarray]:
     """Decode every picture that can be; at the end one warning counts the others and names the first."""
     bad: list[str] = []
     for name, file in items:
@@ -272,14 +255,17 @@ def _decode_all(place: str, items: Iterator[tuple[str, Path | io.BytesIO]]) -> I
         else:
             yield picture
     if bad:
-        warnings.warn(f"{place}: {len(bad)} unreadable pictures left out, the first is {bad[0]}", stacklevel=3)
+        _warn_once(f"{place}: {len(bad)} unreadable pictures left out, the first is {bad[0]}")
 
 
-def _decode(file: Path | io.BytesIO) -> np.ndarray:
+@cache
+def _warn_once(message: str) -> None:
+    """Warn, the first time that there is this to say: a long training reads its shards again and again."""
+    warnings.warn(message, stacklevel=4)
+
+
+def _decode(file: Path | bytes) -> np.ndarray:
     with warnings.catch_warnings():
         # Transparency and animation are worth a warning to a person with one picture, not to one with thousands.
         warnings.simplefilter("ignore")
-        if isinstance(file, Path):
-            return read_picture(file)
-        with Image.open(file) as picture:
-            return read_picture(picture)
+        return decode(file) if isinstance(file, bytes) else read_picture(file)

@@ -68,8 +68,9 @@ def test_a_batch_depends_on_seed_and_number_alone(folder: Path) -> None:
 def test_every_picture_comes_once_before_any_comes_again(folder: Path) -> None:
     data = module(folder, batch_size=11)
     assert data.stream is not None
+    assert data.stream._pool is not None
     for number in range(3):
-        assert sorted(data.stream._chosen(0, number)) == list(range(11))
+        assert sorted(data.stream._chosen(data.stream._pool, 0, number, 11)) == list(range(11))
 
 
 def write_noise_shards(folder: Path, shards: int, pictures: int, side: int) -> None:

@@ -1,0 +1,1 @@
+"""Shards of pictures on many machines: compressed, or coded and measured, by workers of Dask, into one table."""

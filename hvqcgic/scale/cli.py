@@ -1,0 +1,140 @@
+"""`python -m hvqcgic.scale`: from its options to one table of all pictures of all shards.
+
+Exit codes: 0 done; 1 some pictures or shards failed; 2 bad input or usage; 130 interrupted; 143 terminated.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
+
+from jsonargparse import ArgumentError, Namespace
+
+from hvqcgic.commands.terminal import complain, plain_warnings, progress_bar, say, say_json
+from hvqcgic.errors import HvqcgicError
+from hvqcgic.scale.options import build_parser
+
+if TYPE_CHECKING:
+    from hvqcgic.scale.parts import Part
+    from hvqcgic.scale.request import Request
+    from hvqcgic.scale.table import Merged
+
+SOME_FAILED, USAGE = 1, 2
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
+_FAILED_SHOWN = 20
+
+
+class _Terminated(KeyboardInterrupt):
+    """The process was asked to end."""
+
+
+def run(options: Namespace) -> int:
+    """Has the shards done and writes the table; returns the exit code.
+
+    Raises:
+        HvqcgicError: options that cannot be used, a cluster that cannot be reached, or a folder that cannot be
+            written to.
+    """
+    from hvqcgic.scale.parts import read_part
+    from hvqcgic.scale.request import claim_folder, read_request
+    from hvqcgic.scale.table import write_table
+
+    request = read_request(options)
+    folder = request.work.folder
+    claim_folder(folder, request.work.settings())
+
+    def parts() -> Iterator[Part]:
+        return (part for shard, place in request.places.items() if (part := read_part(folder, shard, place)))
+
+    there = {part.shard for part in parts()}
+    to_do = [shard for shard in request.places if shard not in there]
+    failures = _work(request, to_do, options)
+    merged = write_table(folder, parts, failed_shown=_FAILED_SHOWN)
+    _tell(request, merged, failures, as_json=options.json)
+    return SOME_FAILED if failures or merged.failed else 0
+
+
+def _work(request: Request, to_do: list[str], options: Namespace) -> list[str]:
+    """Have shards done; returns a line for each that failed, and says how fast it went."""
+    from hvqcgic.scale.cluster import connected, done_shards
+
+    failures: list[str] = []
+    if not to_do:
+        return failures
+    with (
+        connected(options.scheduler, options.workers) as client,
+        progress_bar(options.command, len(to_do)) as advance,
+    ):
+        began, rows = time.monotonic(), 0
+        for ended in done_shards(client, request, to_do):
+            rows += ended.rows
+            failures += [ended.why] if ended.why else []
+            advance(ended.shard)
+        seconds = time.monotonic() - began
+        workers = len(client.scheduler_info()["workers"])
+    complain(
+        f"{len(to_do) - len(failures)} of {len(to_do)} shards done in {seconds:.1f} s, {rows / seconds:.2f} rows a "
+        f"second; workers at the end: {workers}"
+    )
+    return failures
+
+
+def _tell(request: Request, merged: Merged, failures: list[str], *, as_json: bool) -> None:
+    """The outcome, for people or machines, and what failed."""
+    from rich.console import Console
+
+    from hvqcgic.evaluation.summary import summary_table
+    from hvqcgic.scale.table import TABLE
+
+    for name, why in merged.notes.items():
+        complain(f"{name}: {why}")
+    for why in failures:
+        complain(why)
+    for shard, row in merged.failed:
+        complain(f"{shard}: {row.picture}, {row.codec}, {row.point}: {row.status}")
+    rows, failed = (sum(getattr(point, name) for point in merged.points) for name in ("pictures", "failed"))
+    if failed:
+        complain(f"{failed} of {rows + failed} rows failed; all of them are in the table")
+    table = request.work.folder / TABLE
+    shards = {"done": len(request.places) - len(failures), "failed": len(failures)}
+    if as_json:
+        points = [asdict(point) for point in merged.points]
+        say_json({"table": str(table), "shards": shards, "n_bytes": merged.n_bytes, "points": points})
+        return
+    console = Console(width=None if sys.stdout.isatty() else 250)
+    with console.capture() as capture:
+        console.print(summary_table(merged.points))
+    say(capture.get().rstrip())
+    say(f"{rows + failed} rows of {shards['done']} shards, {merged.n_bytes} bytes coded: {table}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: see the module."""
+    previous = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        options = build_parser().parse_args(arguments)
+        with plain_warnings():
+            return run(options)
+    except ArgumentError as error:
+        complain(f"{error} (see python -m hvqcgic.scale --help)")
+        return USAGE
+    except HvqcgicError as error:
+        complain(error)
+        return USAGE
+    except BrokenPipeError:
+        # Whoever read the outcome has had enough of it.
+        return SOME_FAILED
+    except KeyboardInterrupt as error:
+        complain("interrupted; shards that are done are kept, the same command goes on")
+        return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise _Terminated

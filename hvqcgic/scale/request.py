@@ -1,0 +1,137 @@
+"""What the options of a run over shards stand for, checked as far as that can be before any worker starts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.evaluation.metrics import METRICS
+from hvqcgic.evaluation.spec import CodecSpec, parse_specs
+from hvqcgic.files import reason, write_atomically
+from hvqcgic.shards import expand, is_address, shard_name
+
+COMPRESS = "compress"
+RUN = "run.json"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is done with each shard; it can be sent to a worker.
+
+    Attributes:
+        compresses: whether coded pictures are kept; else they are measured.
+        specs: codecs and their points; one of one point where it compresses.
+        metrics: names of those to be measured.
+        device: where networks run.
+        folder: absolute path, for all that is kept; every worker sees it.
+    """
+
+    compresses: bool
+    specs: tuple[CodecSpec, ...]
+    metrics: tuple[str, ...]
+    device: str
+    folder: Path
+
+    def settings(self) -> dict[str, Any]:
+        """What the rows depend on beside the pictures; opens every codec.
+
+        Raises:
+            ConfigError: a codec cannot be used here.
+            ModelError: there is no such model.
+        """
+        points = {
+            f"{spec.label}@{point}": spec.open(point, device=self.device).fingerprint
+            for spec in self.specs
+            for point in spec.points
+        }
+        command = COMPRESS if self.compresses else "evaluate"
+        return {"command": command, "codecs": points, "metrics": list(self.metrics)}
+
+
+@dataclass(frozen=True)
+class Request:
+    """A run over shards.
+
+    Attributes:
+        work: what is done with each.
+        places: of the shards by their names, see `hvqcgic.shards`.
+    """
+
+    work: Work
+    places: dict[str, str]
+
+
+def read_request(options: Namespace) -> Request:
+    """Check the options.
+
+    Raises:
+        ConfigError: a codec, point or metric is unknown, there are no shards, or two of one name.
+    """
+    specs = parse_specs(options.codecs)
+    compresses = options.command == COMPRESS
+    if specs.published:
+        raise ConfigError(f"published:{specs.published[0]}: published curves code no pictures; name codecs")
+    if compresses and (len(specs.codecs) != 1 or len(specs.codecs[0].points) != 1):
+        named = ", ".join(f"{spec.label} at {len(spec.points)} points" for spec in specs.codecs)
+        raise ConfigError(f"--codecs: {named}; compress takes one codec at one point, such as hvqcgic:tiny@bpp=0.25")
+    if compresses and options.metrics:
+        raise ConfigError("--metrics does not go with compress, which measures nothing but sizes; use evaluate")
+    metrics = () if compresses else tuple(options.metrics or METRICS)
+    if unknown := [name for name in metrics if name not in METRICS]:
+        raise ConfigError(f"unknown metric {unknown[0]!r}: known are {', '.join(METRICS)}")
+    work = Work(compresses, specs.codecs, metrics, options.device, Path(options.out).absolute())
+    return Request(work, find_places(options.shards))
+
+
+def find_places(sources: Sequence[str]) -> dict[str, str]:
+    """Places of shards by their names, absolute where they are paths.
+
+    Raises:
+        ConfigError: there are none, or two have one name.
+    """
+    found: dict[str, str] = {}
+    for place in (place for source in sources for place in _expanded(source)):
+        name = shard_name(place)
+        if found.setdefault(name, place) != place:
+            raise ConfigError(
+                f"{found[name]} and {place}: both are called {name}, as their results would be; rename one of them"
+            )
+    return found
+
+
+def _expanded(source: str) -> list[str]:
+    if is_address(source):
+        return expand(source)
+    path = Path(source).expanduser()
+    if not path.is_dir():
+        return [str(Path(place).absolute()) for place in expand(str(path))]
+    tars = sorted(path.rglob("*.tar"))
+    if not tars:
+        raise ConfigError(f"{source}: no tar shards in this folder; tools/make_shards.py makes them from pictures")
+    return [str(tar.absolute()) for tar in tars]
+
+
+def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
+    """Note in a folder what its results are of.
+
+    Raises:
+        ConfigError: it holds results of other settings.
+        OutputError: it cannot be written to.
+    """
+    path = folder / RUN
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        write_atomically(path, (json.dumps(settings, indent=1) + "\n").encode(), force=True)
+        return
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read: {reason(error)}; name another --out") from error
+    if before != settings:
+        other = next(name for name in settings if not isinstance(before, dict) or before.get(name) != settings[name])
+        raise ConfigError(f"{folder}: holds results of other settings, see `{other}` in {path}; name another --out")

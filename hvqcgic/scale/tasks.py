@@ -1,0 +1,136 @@
+"""What a worker does with one shard, all of it in memory but for what the evaluator leaves in a temporary folder."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from hvqcgic.entropy.frequency_chunks import one_thread
+from hvqcgic.errors import OutputError
+from hvqcgic.evaluation.codecs import PictureCodec
+from hvqcgic.evaluation.metrics import MetricOptions
+from hvqcgic.evaluation.pictures import Source, prepare
+from hvqcgic.evaluation.results import Row
+from hvqcgic.evaluation.runner import Outcome, collect, make_plan, run_jobs
+from hvqcgic.evaluation.work import Job, failed_row
+from hvqcgic.files import write_atomically
+from hvqcgic.picture import allow_large_pictures
+from hvqcgic.scale.parts import Part, read_part, stamp_of, streams_path, write_part
+from hvqcgic.scale.request import Work
+from hvqcgic.shards import Member, decode, pack_tar, read_members
+
+_MEASURED_AT_ONCE = 64
+"""Pictures whose originals and decoded versions lie in a worker's temporary folder at a time."""
+
+_alone = threading.Lock()
+
+
+def do_shard(work: Work, shard: str, place: str) -> int:
+    """Code the pictures of a shard and keep what comes of it, unless that is there; returns how many rows it has.
+
+    Args:
+        work: what to do.
+        shard: its name.
+        place: where it is.
+    Raises:
+        ConfigError: the shard is missing or broken, or the codec cannot be used on this machine.
+        ModelError: this machine has no such model.
+        OutputError: the folder cannot be written to.
+    """
+    # Codecs are loaded once a process, and are not made for several threads.
+    with _alone, warnings.catch_warnings(), one_thread():
+        # What a picture's reading warns of is of no concern to who waits for a million of them.
+        warnings.simplefilter("ignore")
+        if (there := read_part(work.folder, shard, place)) is not None:
+            return len(there.rows)
+        allow_large_pictures()
+        stamp = stamp_of(place)
+        if work.compresses:
+            rows, notes = _compress(work, shard, place), {}
+        else:
+            rows, notes = _evaluate(work, place)
+        write_part(work.folder, Part(shard, place, stamp, tuple(rows), notes))
+        return len(rows)
+
+
+def _compress(work: Work, shard: str, place: str) -> list[Row]:
+    """Code the pictures of a shard into a tar file."""
+    (spec,) = work.specs
+    (point,) = spec.points
+    codec = spec.open(point, device=work.device)
+    job = Job(work.folder, Source("", place, "", 0, 0), spec, point, codec.fingerprint, {}, MetricOptions(work.device))
+    rows: list[Row] = []
+    streams: dict[str, bytes] = {}
+    for member in read_members(place):
+        job = replace(job, source=replace(job.source, name=member.name, width=0, height=0))
+        row, data = _code(job, codec, member)
+        rows.append(row)
+        if row.ok:
+            streams[_stream_name(member.name, codec.suffix, streams)] = data
+    write_atomically(
+        streams_path(work.folder, shard), pack_tar(Member(*stream) for stream in streams.items()), force=True
+    )
+    return rows
+
+
+def _code(job: Job, codec: PictureCodec, member: Member) -> tuple[Row, bytes]:
+    """The row of a picture, one that says why where it failed, and its coded form."""
+    try:
+        picture = decode(member.data)
+        height, width = picture.shape[:2]
+        job = replace(job, source=replace(job.source, width=width, height=height))
+        start = time.perf_counter()
+        data = codec.encode(picture)
+        seconds = time.perf_counter() - start
+    except Exception as error:  # a codec of another project may raise anything
+        return failed_row(job, error), b""
+    sizes = {"bytes": len(data), "bpp": 8 * len(data) / (width * height)}
+    return Row(member.name, width, height, job.spec.label, job.point, encode_s=seconds, **sizes), data
+
+
+def _stream_name(name: str, suffix: str, taken: dict[str, bytes]) -> str:
+    """`any/cat.hvq` for `any/cat.png`; where `any/cat.jpg` has taken that, `any/cat.png.hvq`."""
+    short = str(PurePosixPath(name).with_suffix(suffix))
+    return short if short not in taken else name + suffix
+
+
+def _evaluate(work: Work, place: str) -> tuple[list[Row], dict[str, str]]:
+    """Rows of the evaluator for the pictures of a shard, and why metrics are absent."""
+    rows: list[Row] = []
+    notes: dict[str, str] = {}
+    for members in _in_groups(read_members(place)):
+        with tempfile.TemporaryDirectory(prefix="hvqcgic-") as folder:
+            outcome = _measure(work, members, Path(folder))
+        rows += outcome.rows
+        notes |= outcome.metric_notes
+    return rows, notes
+
+
+def _measure(work: Work, members: list[Member], folder: Path) -> Outcome:
+    sources = [_prepare(folder, number, member) for number, member in enumerate(members)]
+    plan = make_plan(folder, sources, work.specs, work.metrics, MetricOptions(work.device))
+    run_jobs(plan.jobs, 1, done=lambda label: None)
+    return collect(plan)
+
+
+def _prepare(folder: Path, number: int, member: Member) -> Source:
+    """A picture as the evaluator takes it; what is wrong with it is told without the temporary path."""
+    path = folder / "in" / f"{number}{PurePosixPath(member.name).suffix}"
+    try:
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(member.data)
+    except OSError as error:
+        raise OutputError(f"{path}: cannot be written: {error.strerror}; set TMPDIR to a disk with space") from error
+    source = prepare(folder, member.name, path)
+    return replace(source, problem=source.problem.removeprefix(f"{path}: "))
+
+
+def _in_groups(members: Iterator[Member]) -> Iterator[list[Member]]:
+    while group := list(islice(members, _MEASURED_AT_ONCE)):
+        yield group

@@ -6,24 +6,24 @@ container -> sections -> indices -> codes -> picture
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from hvqcgic.bitstream.container import MAX_PIXELS, MODES, Header, pack, unpack
-from hvqcgic.entropy import Masks, WeighedChoice, choose, price, side_bits
+from hvqcgic.entropy import EncodedPicture, Masks, WeighedChoice, choose, price
 from hvqcgic.entropy.entropy_model import RANGE_CODED
+from hvqcgic.entropy.range_coding import BitCounter, RangeEncoder
 from hvqcgic.errors import ConfigError, ModelMismatch
 from hvqcgic.frozen_model import FrozenModel
+from hvqcgic.models.analysed import Analysed
 from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.granularity import GranularityMap, PatchEntropies, Ratios, check_ratios, pad_to_cells
+from hvqcgic.models.granularity import GranularityMap, Ratios, check_ratios, pad_to_cells
 from hvqcgic.models.hyperprior import sent_positions
 from hvqcgic.models.picture_model import PictureModel
-from hvqcgic.models.quantiser import nearest_codes
 from hvqcgic.models.selection import order_cells, picture_density
 from hvqcgic.models.tiled_networks import TiledNetworks, TileSize
 from hvqcgic.picture import PictureSource, read_picture
@@ -46,6 +46,7 @@ class Encoded:
             read from a file, which needs them no more.
         parameters: the index prior's parameters, (P, N_g) each, in what was read from a file whose picture decoder
             reads them; else None.
+        coded: what the adaptive mode makes of it, of a trial in that mode: it need not be made again.
     """
 
     width: int
@@ -54,6 +55,7 @@ class Encoded:
     indices: dict[str, NDArray[np.int64]]
     z: dict[str, NDArray[np.int64]] | None
     parameters: dict[str, NDArray[np.float32]] | None = None
+    coded: EncodedPicture | None = None
 
 
 @dataclass(frozen=True)
@@ -88,52 +90,6 @@ class Written:
     data: bytes
     estimated_bits: float
     parts: dict[str, float]
-
-
-class Analysed:
-    """A picture with all that no operating point changes, computed once.
-
-    Attributes:
-        pixels: (H, W, 3) uint8.
-        density: of its patches, on the CPU.
-        features: of the encoder, (1, d, h_g, w_g) each, on the networks' device.
-    """
-
-    def __init__(
-        self, pixels: NDArray[np.uint8], density: PatchEntropies, features: dict[str, Tensor], codebook: Tensor
-    ) -> None:
-        """Args: see the attributes; codebook: (K, d), whose nearest codes `nearest` finds."""
-        self.pixels, self.density, self.features = pixels, density, features
-        self._codebook = codebook
-        self._nearest = {
-            g: torch.full(y.shape[-2:], -1, dtype=torch.int32, device=y.device) for g, y in features.items()
-        }
-
-    @property
-    def width(self) -> int:
-        """In pixels."""
-        return self.pixels.shape[1]
-
-    @property
-    def height(self) -> int:
-        """In pixels."""
-        return self.pixels.shape[0]
-
-    @property
-    def grid(self) -> tuple[int, int]:
-        """Rows and columns of 16 px cells that cover the picture."""
-        return -(-self.height // 16), -(-self.width // 16)
-
-    def rows(self, granularity: str, mask: Tensor) -> Tensor:
-        """Features (N, d) of the cells in a mask (h_g, w_g), in raster order."""
-        return self.features[granularity][0].permute(1, 2, 0)[mask]
-
-    def nearest(self, granularity: str, mask: Tensor) -> Tensor:
-        """Nearest codes (N,) of the cells in a mask (h_g, w_g); each is looked for once."""
-        known = self._nearest[granularity]
-        new = mask & (known < 0)
-        known[new] = nearest_codes(self.rows(granularity, new), self._codebook).int()
-        return known[mask].long()
 
 
 class PictureCoder:
@@ -209,16 +165,22 @@ class PictureCoder:
         """
         check_coding(coding)
         encoded = self.quantise(picture, masks)
-        z, priced = _hyper_latents(encoded), None
+        z, model = _hyper_latents(encoded), self._entropy
+        encoder = RangeEncoder() if coding == "adaptive" else None
+        sink, parts = encoder or BitCounter(), dict[str, float]()
+        if coding in RANGE_CODED:
+            parts = model.side_information(sink, masks, model.sent(masks, z), mode=coding)
         if eta:
-            priced = choose(self._entropy, masks, z, self._weighed_choice(picture, encoded, eta), mode=coding)
-            encoded = Encoded(encoded.width, encoded.height, masks, priced.indices, z)
+            priced = choose(model, masks, z, self._weighed_choice(picture, encoded, eta), mode=coding, sink=sink)
+        else:
+            priced = price(model, masks, z, encoded.indices, mode=coding, sink=sink)
+        encoded = replace(encoded, indices=priced.indices)
         if coding not in RANGE_CODED:
             return Trial(encoded, self.write(encoded, coding=coding).parts)
-        if priced is None:
-            priced = price(self._entropy, masks, z, encoded.indices, mode=coding)
-        parts = side_bits(self._entropy, masks, z, mode=coding)
         parts |= {g: float(priced.bits[g].sum()) for g in GRANULARITIES}
+        if encoder:
+            coded = EncodedPicture((encoder.finish(),), sum(parts.values()), dict(parts))
+            encoded = replace(encoded, coded=coded)
         parts["container"] = 8.0 * len(pack(self._header(encoded, coding), (b"",)))
         return Trial(encoded, parts)
 
@@ -238,7 +200,9 @@ class PictureCoder:
             ValueError: the picture was read from a file.
         """
         check_coding(coding)
-        found = self._entropy.encode(encoded.masks, encoded.indices, _hyper_latents(encoded), mode=coding)
+        found = encoded.coded if coding == "adaptive" else None
+        if found is None:
+            found = self._entropy.encode(encoded.masks, encoded.indices, _hyper_latents(encoded), mode=coding)
         data = pack(self._header(encoded, coding), found.sections)
         container = 8 * len(data) - sum(found.parts.values())
         return Written(data, found.estimated_bits, {**found.parts, "container": container})

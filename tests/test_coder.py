@@ -1,5 +1,7 @@
 """The steps of coding: what a trial says a file would take, and what one analysis serves for."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,3 +71,22 @@ def test_an_unknown_mode_is_named(codec: Codec) -> None:
     picture = codec.analyse(random_picture(32, 32, seed=5))
     with pytest.raises(ConfigError, match="'morse' is unknown"):
         codec.try_out(picture, codec.order_cells(picture, RATIOS), coding="morse")
+
+
+@pytest.mark.parametrize("eta", [0.0, 0.5])
+def test_what_a_trial_has_coded_is_what_writing_would_code(codec: Codec, eta: float) -> None:
+    picture = codec.analyse(random_picture(160, 112, seed=3))
+    encoded = codec.try_out(picture, codec.order_cells(picture, RATIOS), eta=eta).encoded
+    assert encoded.coded is not None
+    afresh = codec.write(replace(encoded, coded=None))
+    assert codec.write(encoded).data == afresh.data
+    assert encoded.coded.parts == pytest.approx(
+        {name: bits for name, bits in afresh.parts.items() if name != "container"}
+    )
+    assert codec.write(encoded, coding="fixed-length").data != afresh.data
+
+
+@pytest.mark.parametrize("coding", [mode for mode in MODES if mode != "adaptive"])
+def test_a_trial_of_another_mode_has_nothing_of_the_adaptive_one(codec: Codec, coding: str) -> None:
+    picture = codec.analyse(random_picture(64, 64, seed=3))
+    assert codec.try_out(picture, codec.order_cells(picture, RATIOS), coding=coding).encoded.coded is None

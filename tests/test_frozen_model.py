@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import hvqcgic
+from hvqcgic.codec import Codec
 from hvqcgic.errors import HvqcgicError, ModelError, OutputExists
 from hvqcgic.frozen_model import PARTS, FrozenModel, network_weights, read_model, write_model
 from hvqcgic.model_file import bundled_models, read_summary
@@ -226,3 +227,15 @@ def test_a_loaded_model_codes_as_the_frozen_one(frozen: FrozenModel, tiny_model_
     picture = random_picture(60, 40, seed=1)
     fresh = Codec(frozen, torch.device("cpu"))
     assert fresh.compress(picture) == hvqcgic.load(tiny_model_path, device="cpu").compress(picture)
+
+
+def test_the_layout_of_the_decoder_changes_no_picture(frozen: FrozenModel) -> None:
+    cpu = torch.device("cpu")
+    fast, plain = Codec(frozen, cpu), Codec(frozen, cpu)
+    plain._networks.decoder.to(memory_format=torch.contiguous_format)
+    weights = [[w for w in c._networks.decoder.parameters() if w.ndim == 4 and min(w.shape) > 1] for c in (fast, plain)]
+    assert all(w.is_contiguous(memory_format=torch.channels_last) for w in weights[0])
+    assert not any(w.is_contiguous(memory_format=torch.channels_last) for w in weights[1])
+    data = fast.compress(random_picture(64, 48, seed=2))
+    pictures = [np.asarray(codec.decompress(data)).astype(int) for codec in (fast, plain)]
+    assert abs(pictures[0] - pictures[1]).max() <= 1

@@ -1,21 +1,26 @@
-"""Where the time goes: one picture through a codec, stage by stage, and the largest memory that the process held.
+"""Where the time goes: one picture through a codec stage by stage, and beside other codecs in the same run.
 
-    python tools/bench_codec.py [PICTURE] [--model tiny] [--repeats 5] [--threads 2]
+    python -m tools.bench_codec [PICTURE] [--model tiny] [--repeats 5] [--threads 2] [--against jpeg webp avif ...]
 
-Stages are timed from inside by wrapping the functions that do them; medians over repeats. Without a picture, procedural
-noise of 768 x 512 is coded, whose indices cost more than a photograph's.
+Stages are timed from inside by wrapping the functions that do them. All codecs take turns, so that what else the
+machine does touches them alike; figures are medians over repeats, of slow codecs as many as `--slow-repeats` says.
+`--clock cpu` counts the seconds that the processor worked for this process: with one thread, steadier where other work
+runs. Without a picture, procedural noise of 768 x 512 is coded, whose indices cost more than a photograph's.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
-import resource
+import json
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,33 +30,86 @@ from rich.table import Table
 
 import hvqcgic
 from hvqcgic import coder
+from hvqcgic.codec import Codec
+from hvqcgic.entropy import EntropyModel
 from hvqcgic.entropy.exact_network import ExactNetwork
+from hvqcgic.entropy.index_coding import IndexWalk
 from hvqcgic.entropy.index_prior import IndexPrior
 from hvqcgic.entropy.map_coding import MapCoder
 from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
-from hvqcgic.models.backbone import Encoder
-from hvqcgic.models.decoder import ConditionalDecoder
 from hvqcgic.models.picture_model import PictureModel
+from hvqcgic.models.tiled_networks import TiledNetworks
+from hvqcgic.picture import allow_large_pictures, read_picture
+from tools.bench_rivals import RIVALS, Pixels, Rival, make_rival
 
 Stage = tuple[str, Any, str]
 """A stage, and the function that it times: its owner and its name there."""
 
 STAGES: tuple[Stage, ...] = (
+    ("reading", coder, "read_picture"),
     ("granularity map", coder, "picture_density"),
     ("granularity map", coder, "order_cells"),
-    ("features", Encoder, "forward"),
+    ("features", TiledNetworks, "features"),
     ("nearest codes", coder.Analysed, "nearest"),
     ("hyper-analysis", PictureModel, "hyper_latent"),
     ("map coding", MapCoder, "encode"),
     ("map coding", MapCoder, "decode"),
-    ("context networks", ExactNetwork, "forward"),
+    ("hyper-synthesis", ExactNetwork, "forward"),
     ("context networks", ExactNetwork, "forward_at"),
+    ("context networks", IndexWalk, "run"),
     ("index prior", IndexPrior, "chunks"),
-    ("range coder", RangeEncoder, "encode_each"),
+    ("range coder", RangeEncoder, "bits_of_each"),
     ("range coder", RangeDecoder, "decode_each"),
-    ("picture network", ConditionalDecoder, "forward"),
+    ("entropy coding, the rest", EntropyModel, "encode"),
+    ("entropy coding, the rest", EntropyModel, "decode"),
+    ("picture network", TiledNetworks, "reconstruct"),
 )
+ENTROPY_CODING = ("map coding", "hyper-synthesis", "context networks", "index prior", "range coder")
+"""Stages that, with the rest of entropy coding, stand between indices and bytes."""
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 Seconds = defaultdict[str, float]
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Another codec: seconds of it, and how many times as many pixels a second this one takes; of both ways.
+
+    Attributes:
+        name: of `RIVALS`.
+        pixels: of the picture that it was given, "768 x 512".
+        compress: seconds.
+        decompress: seconds.
+        compress_ratio: this codec's pixels a second through the other's.
+        decompress_ratio: likewise.
+    """
+
+    name: str
+    pixels: str
+    compress: float
+    decompress: float
+    compress_ratio: float
+    decompress_ratio: float
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was measured.
+
+    Attributes:
+        setting: model, picture, its size, threads, clock, repeats.
+        megapixels: of the picture.
+        bytes: of the file.
+        compress: seconds by stage, "whole" among them.
+        decompress: likewise.
+        others: the other codecs.
+    """
+
+    setting: str
+    megapixels: float
+    bytes: int
+    compress: dict[str, float]
+    decompress: dict[str, float]
+    others: tuple[Compared, ...]
 
 
 @contextmanager
@@ -110,49 +168,126 @@ def timed(
     return wrapper
 
 
+@dataclass(frozen=True)
+class Bench:
+    """What is measured: a codec, what it codes, other codecs, how often (slow ones apart), and the clock."""
+
+    codec: Codec
+    source: Path | Pixels
+    rivals: Sequence[Rival]
+    repeats: int
+    slow_repeats: int
+    now: Callable[[], float]
+
+    def run(self, setting: str) -> Report:
+        """All codecs in turn, as often as asked; the first round, which warms up, is left out."""
+        ways: dict[str, list[Seconds]] = {"compress": [], "decompress": []}
+        others: dict[str, list[tuple[float, float]]] = {rival.name: [] for rival in self.rivals}
+        data = b""
+        for number in range(self.repeats + 1):
+            data, took = self._timed(lambda: self.codec.compress(self.source))
+            ways["compress"].append(took)
+            ways["decompress"].append(self._timed(functools.partial(self.codec.decompress, data))[1])
+            for rival in self.rivals:
+                if not rival.slow or number < self.slow_repeats:
+                    file, compress = self._timed(functools.partial(rival.encode, rival.pixels))
+                    others[rival.name].append(
+                        (compress["whole"], self._timed(lambda r=rival, f=file: r.decode(f))[1]["whole"])
+                    )
+        height, width = read_picture(self.source).shape[:2]
+        own = {way: medians(runs[1:]) for way, runs in ways.items()}
+        mp = height * width / 1e6
+        compared = tuple(compare(rival, others[rival.name], own, mp) for rival in self.rivals)
+        return Report(f"{setting}, {width} x {height}", mp, len(data), own["compress"], own["decompress"], compared)
+
+    def _timed(self, call: Callable[[], Any]) -> tuple[Any, Seconds]:
+        seconds: Seconds = defaultdict(float)
+        with timed_stages(seconds, now=self.now):
+            start = self.now()
+            result = call()
+            seconds["whole"] = self.now() - start
+        return result, seconds
+
+
+def medians(runs: Sequence[Seconds]) -> dict[str, float]:
+    """Of each stage; what no stage is of the whole is "the rest"."""
+    stages = dict.fromkeys(stage for stage, _, _ in STAGES)
+    found = {stage: statistics.median(run[stage] for run in runs) for stage in stages}
+    whole = statistics.median(run["whole"] for run in runs)
+    return {stage: spent for stage, spent in found.items() if spent} | {
+        "the rest": max(0.0, whole - sum(found.values())),
+        "whole": whole,
+    }
+
+
+def compare(rival: Rival, runs: list[tuple[float, float]], own: dict[str, dict[str, float]], mp: float) -> Compared:
+    """A codec beside this one; its first run is left out where there are more."""
+    kept = runs[1:] or runs
+    compress, decompress = (statistics.median(run[way] for run in kept) for way in (0, 1))
+    height, width = rival.pixels.shape[:2]
+    scale = mp / (height * width / 1e6)
+    return Compared(
+        name=rival.name,
+        pixels=f"{width} x {height}",
+        compress=compress,
+        decompress=decompress,
+        compress_ratio=compress * scale / own["compress"]["whole"],
+        decompress_ratio=decompress * scale / own["decompress"]["whole"],
+    )
+
+
+def show(report: Report) -> None:
+    """The tables."""
+    console = Console(width=100)
+    for way, seconds in (("compress", report.compress), ("decompress", report.decompress)):
+        table = Table("stage", "seconds", "share", "MP/s", title=f"{way}: {report.setting}")
+        entropy = sum(seconds.get(stage, 0) for stage in (*ENTROPY_CODING, "entropy coding, the rest"))
+        for stage, spent in (*seconds.items(), ("of it entropy coding in all", entropy)):
+            share = f"{100 * spent / seconds['whole']:.1f} %"
+            table.add_row(stage, f"{spent:.3f}", share, f"{report.megapixels / max(spent, 1e-9):.2f}")
+        console.print(table)
+    if report.others:
+        table = Table(
+            "codec",
+            "picture",
+            "compress",
+            "decompress",
+            "as fast",
+            "as fast",
+            title="beside others: seconds; how many times as fast this one is, compressing, decompressing",
+        )
+        for other in report.others:
+            ratios = f"{other.compress_ratio:.3g}", f"{other.decompress_ratio:.3g}"
+            table.add_row(other.name, other.pixels, f"{other.compress:.3f}", f"{other.decompress:.3f}", *ratios)
+        console.print(table)
+
+
 def main() -> None:
     """Codes and decodes some times; prints the medians."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("picture", nargs="?")
+    parser.add_argument("picture", nargs="?", type=Path)
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--slow-repeats", type=int, default=1, help="of codecs that take many seconds")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--against", nargs="*", choices=RIVALS, default=list(RIVALS), help="none if empty")
+    parser.add_argument("--reference-size", default="256x176", help="width x height that control-gic is given")
+    parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    codec = hvqcgic.load(options.model, "cpu")
+    allow_large_pictures()
     source = options.picture or np.random.default_rng(0).integers(0, 256, (512, 768, 3), dtype=np.uint8)
-    runs: dict[str, list[Seconds]] = {"encode": [], "decode": []}
-    for _ in range(options.repeats + 1):
-        encode, decode = defaultdict(float), defaultdict(float)
-        with timed_stages(encode):
-            start = time.perf_counter()
-            data = codec.compress(source)
-            encode["whole"] = time.perf_counter() - start
-        with timed_stages(decode):
-            start = time.perf_counter()
-            codec.decompress(data)
-            decode["whole"] = time.perf_counter() - start
-        runs["encode"].append(encode)
-        runs["decode"].append(decode)
-    show(runs, options.threads)
-
-
-def show(runs: dict[str, list[Seconds]], threads: int) -> None:
-    """The table; the first run of each, which warms up, is left out."""
-    table = Table(title=f"seconds with {threads} threads, median of {len(runs['encode']) - 1}")
-    for heading in ("stage", "encode", "decode"):
-        table.add_column(heading, justify="left" if heading == "stage" else "right")
-    stages = list(dict.fromkeys(stage for stage, _, _ in STAGES))
-    medians = {
-        way: {stage: statistics.median(run[stage] for run in found[1:]) for stage in (*stages, "whole")}
-        for way, found in runs.items()
-    }
-    for way in medians:
-        medians[way]["the rest"] = medians[way]["whole"] - sum(medians[way][stage] for stage in stages)
-    for stage in (*stages, "the rest", "whole"):
-        table.add_row(stage, *(f"{medians[way][stage]:.3f}" for way in ("encode", "decode")))
-    Console().print(table)
-    print(f"largest memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    pixels, (width, height) = read_picture(source), map(int, options.reference_size.split("x"))
+    rivals = [make_rival(name, pixels, (height, width)) for name in options.against]
+    codec = hvqcgic.load(options.model, "cpu")
+    bench = Bench(codec, source, rivals, options.repeats, options.slow_repeats, CLOCKS[options.clock])
+    name = "noise" if options.picture is None else options.picture.name
+    report = bench.run(f"{options.model}, {options.threads} threads, {options.clock} seconds, {name}")
+    if options.json:
+        print(json.dumps(dataclasses.asdict(report)))
+    else:
+        show(report)
 
 
 if __name__ == "__main__":

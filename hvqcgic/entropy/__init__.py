@@ -2,7 +2,7 @@
 
 from hvqcgic.entropy.entropy_model import MODES, DecodedPicture, EncodedPicture, EntropyModel, PassFrequencies
 from hvqcgic.entropy.freezing import FrozenEntropy, freeze
-from hvqcgic.entropy.index_choice import PricedIndices, WeighedChoice, choose, price, side_bits
+from hvqcgic.entropy.index_choice import PricedIndices, WeighedChoice, choose, price
 from hvqcgic.entropy.map_fitting import fit_map_coder
 from hvqcgic.entropy.masks import GRANULARITIES, Masks
 
@@ -21,5 +21,4 @@ __all__ = [
     "fit_map_coder",
     "freeze",
     "price",
-    "side_bits",
 ]

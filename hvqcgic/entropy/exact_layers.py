@@ -66,6 +66,10 @@ class Leaky:
 
     shift: int
 
+    def apply(self, x: Tensor) -> Tensor:
+        """Any shape, integers in float64; in place."""
+        return F.leaky_relu_(x, 2.0**-self.shift).floor_()
+
 
 @dataclass(frozen=True)
 class Enlarge:
@@ -92,9 +96,28 @@ def exact_convolution(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> T
     return F.conv2d(x, weight, bias, stride=stride).round_()
 
 
-def exact_product(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(N, I) times (I, O) plus (O,): integers held in float64, as in `exact_convolution`."""
-    return torch.addmm(bias, x, weight).round_()
+def exact_product(weight: Tensor, x: Tensor, bias: Tensor) -> Tensor:
+    """(O, I) times (I, N) plus (O, 1): multiples of one power of two, whose sums are exact in any order."""
+    return torch.addmm(bias, weight, x)
+
+
+class Product:
+    """A convolution as a matrix product of what it sees.
+
+    The shift that follows the sums is in the numbers already: weights and bias carry the power of two, which moves no
+    digit, and the bias the half that rounding adds.
+    """
+
+    def __init__(self, layer: Convolution, precision: Precision) -> None:
+        """Args: layer: whose weights count; precision: whose shift and clamp follow."""
+        unit = 2.0**-precision.weight_bits
+        self.matrix = (layer.weight.permute(0, 2, 3, 1).flatten(1) * unit).contiguous()
+        self._bias = layer.bias[:, None] * unit + 0.5
+        self._clamp = precision.clamp
+
+    def apply(self, x: Tensor) -> Tensor:
+        """What is seen at N positions, (kernel · I, N), row by row of the kernel, to activations (O, N)."""
+        return exact_product(self.matrix, x, self._bias).floor_().clamp_(-self._clamp, self._clamp)
 
 
 def freeze_network(

@@ -22,7 +22,7 @@ from hvqcgic.entropy.frequency_chunks import FrequencyChunk
 from hvqcgic.entropy.index_coding import PassCells
 from hvqcgic.entropy.index_prior import STEPS_PER_BIT
 from hvqcgic.entropy.masks import GRANULARITIES, Masks
-from hvqcgic.entropy.range_coding import BitCounter, symbol_bits
+from hvqcgic.entropy.range_coding import BitCounter, SymbolSink, symbol_bits
 from hvqcgic.entropy.static_coding import StaticCoder
 
 Indices = Mapping[str, NDArray[Any]]
@@ -44,7 +44,9 @@ class PricedIndices:
     bits: dict[str, NDArray[np.float64]]
 
 
-def price(model: EntropyModel, masks: Masks, z: HyperLatents, indices: Indices, *, mode: str) -> PricedIndices:
+def price(
+    model: EntropyModel, masks: Masks, z: HyperLatents, indices: Indices, *, mode: str, sink: SymbolSink | None = None
+) -> PricedIndices:
     """What given indices cost; map, hyper-latents and container are not in it.
 
     Args:
@@ -53,29 +55,33 @@ def price(model: EntropyModel, masks: Masks, z: HyperLatents, indices: Indices, 
         z: as `EntropyModel.encode` takes it.
         indices: per granularity, (N_g,).
         mode: a coding mode; of "zip", which codes all indices as one, the mean over them.
+        sink: takes the indices of the adaptive mode as they are priced; a counter of bits if None.
 
     Raises:
         ValueError: the mode is unknown, or z does not fit.
     """
     check_mode(mode)
     if mode == "adaptive":
-        return _walk(model, masks, z, lambda g, ranks, _: indices[g][ranks])
+        return _walk(model, masks, z, lambda g, ranks, _: indices[g][ranks], sink or BitCounter())
     own = {g: np.asarray(indices[g], np.int64) for g in GRANULARITIES}
     return PricedIndices(own, {g: _static_bits(model.static, own, g, mode) for g in GRANULARITIES})
 
 
-def choose(model: EntropyModel, masks: Masks, z: HyperLatents, choice: WeighedChoice, *, mode: str) -> PricedIndices:
+def choose(
+    model: EntropyModel,
+    masks: Masks,
+    z: HyperLatents,
+    choice: WeighedChoice,
+    *,
+    mode: str,
+    sink: SymbolSink | None = None,
+) -> PricedIndices:
     """Indices by distance and rate, and what they cost; arguments and errors as of `price`."""
     check_mode(mode)
     if mode == "adaptive":
-        return _walk(model, masks, z, choice.pick)
+        return _walk(model, masks, z, choice.pick, sink or BitCounter())
     indices = {g: choice.with_bits(g, code_bits(model.static, g, mode)) for g in GRANULARITIES}
     return price(model, masks, z, indices, mode=mode)
-
-
-def side_bits(model: EntropyModel, masks: Masks, z: HyperLatents, *, mode: str) -> dict[str, float]:
-    """Bits of "map" and "z" in a range coded mode."""
-    return model.side_information(BitCounter(), masks, model.sent(masks, z), mode=mode)
 
 
 class WeighedChoice:
@@ -118,17 +124,17 @@ def code_bits(coder: StaticCoder, granularity: str, mode: str) -> NDArray[np.flo
 
 
 @torch.inference_mode()
-def _walk(model: EntropyModel, masks: Masks, z: HyperLatents, pick: Pick) -> PricedIndices:
+def _walk(model: EntropyModel, masks: Masks, z: HyperLatents, pick: Pick, sink: SymbolSink) -> PricedIndices:
     bits = {g: np.zeros(masks.count(g)) for g in GRANULARITIES}
 
     def resolve(cells: PassCells) -> NDArray[np.int64]:
         granularity = cells.step.granularity
         chosen = np.zeros(len(cells.ranks), np.int64)
         for chunk in model.prior.chunks(cells.parameters, granularity):
-            ranks, table = cells.ranks[chunk.start : chunk.stop], chunk.frequencies
+            ranks = cells.ranks[chunk.start : chunk.stop]
             own = pick(granularity, ranks, chunk)
             chosen[chunk.start : chunk.stop] = own
-            bits[granularity][ranks] = symbol_bits(table[np.arange(len(own)), own], table.sum(1), table.shape[1])
+            bits[granularity][ranks] = sink.bits_of_each(own, chunk.frequencies)
         return chosen
 
     return PricedIndices(model.walk.run(masks, model.sent(masks, z), resolve).indices, bits)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,6 +41,8 @@ SHARE_BOUNDS = np.array([1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52,
 """Borders of the buckets of the share still to be placed, in 64ths."""
 STATE_INPUTS = 3 * len(AROUND)
 INPUTS = STATE_INPUTS + len(SHARE_BOUNDS) + 1
+ONE_HOT = np.eye(4)[:, 1:]
+"""Inputs of a state: all but OUTSIDE have one of their own."""
 WEIGHT_BITS = 10
 LOGIT_STEPS = 16
 """Steps of the logit, in nats, of the table of probabilities."""
@@ -130,7 +133,8 @@ class MapCoder:
     def _frequencies(self, name: str, wave: Wave) -> NDArray[np.float64]:
         """(N, 2) frequencies of "not taken" and "taken" of a wave's cells."""
         hidden, output = self._weights[name]
-        active = np.maximum(wave.features().astype(np.float64) @ hidden, 0)
+        states = ONE_HOT[wave.around].reshape(len(wave.rows), -1)
+        active = np.maximum(states @ hidden[:STATE_INPUTS] + hidden[STATE_INPUTS + wave.share], 0)
         logit = active @ output[:-1] + output[-1]
         step = np.floor(logit * (LOGIT_STEPS * 2.0 ** (-2 * WEIGHT_BITS)) + 0.5)
         limit = LOGIT_LIMIT * LOGIT_STEPS
@@ -175,13 +179,13 @@ def run_plane(closed: BoolArray, taken_left: int, resolve: Resolve) -> BoolArray
 
 def _wave_positions(closed: BoolArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Rows and columns of each wave's cells that are not closed, waves in order; a wave without cells is left out."""
-    h, w = closed.shape
-    for wave in range(w + SKEW * (h - 1)):
-        rows = np.arange(max(0, -(-(wave - w + 1) // SKEW)), min(h - 1, wave // SKEW) + 1)
-        columns = wave - SKEW * rows
-        is_open = ~closed[rows, columns]
-        if is_open.any():
-            yield rows[is_open], columns[is_open]
+    rows, columns = np.nonzero(~closed)
+    waves = columns + SKEW * rows
+    order = np.argsort(waves, kind="stable")
+    rows, columns = rows[order], columns[order]
+    starts = np.flatnonzero(np.diff(waves[order], prepend=-1))
+    for start, stop in pairwise([*starts.tolist(), len(order)]):
+        yield rows[start:stop], columns[start:stop]
 
 
 def _plane_weights(arrays: Mapping[str, NDArray[Any]], plane: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

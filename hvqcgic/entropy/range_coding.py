@@ -45,6 +45,10 @@ class SymbolSink(Protocol):
         """Takes symbols (N,) with one row of frequencies (N, K) each; returns their bits."""
         ...
 
+    def bits_of_each(self, symbols: NDArray[Any], frequencies: Frequencies) -> Frequencies:
+        """As `encode_each`; returns the bits of each symbol (N,)."""
+        ...
+
     def encode_all(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
         """Takes symbols (N,) that share one row of frequencies (K,); returns their bits."""
         ...
@@ -55,8 +59,12 @@ class BitCounter:
 
     def encode_each(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
         """Bits of symbols (N,) with one row of frequencies (N, K) each."""
+        return float(self.bits_of_each(symbols, frequencies).sum())
+
+    def bits_of_each(self, symbols: NDArray[Any], frequencies: Frequencies) -> Frequencies:
+        """As `encode_each`, bits of each symbol (N,)."""
         chosen = frequencies[np.arange(len(symbols)), np.asarray(symbols, np.int64)]
-        return float(symbol_bits(chosen, frequencies.sum(1), frequencies.shape[1]).sum())
+        return symbol_bits(chosen, frequencies.sum(1), frequencies.shape[1])
 
     def encode_all(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
         """Bits of symbols (N,) that share one row of frequencies (K,)."""
@@ -76,8 +84,12 @@ class RangeEncoder:
         Returns:
             Bits that the symbols cost.
         """
+        return float(self.bits_of_each(symbols, frequencies).sum())
+
+    def bits_of_each(self, symbols: NDArray[Any], frequencies: Frequencies) -> Frequencies:
+        """As `encode_each`; returns the bits of each symbol (N,)."""
         if len(symbols) == 0:
-            return 0.0
+            return np.zeros(0)
         codes = frequencies.shape[1]
         if codes < LONG_ROW:
             symbols = np.ascontiguousarray(symbols, np.int32)
@@ -87,7 +99,7 @@ class RangeEncoder:
             sums = _sums(np.asarray(symbols, np.int64), frequencies)
             self._coder.encode(*_as_one_of_three(sums))
             chosen, totals = sums.chosen, sums.totals
-        return float(symbol_bits(chosen, totals, codes).sum())
+        return symbol_bits(chosen, totals, codes)
 
     def encode_all(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
         """Codes symbols (N,) that share one row of frequencies (K,); returns their bits."""

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+CACHED = 1 << 19
+"""Distances that fit a processor's cache."""
+LARGE = 1 << 23
+"""Distances that a GPU has work with."""
+
 
 @dataclass(frozen=True)
 class Quantised:
@@ -35,19 +40,22 @@ def squared_distances(y: Tensor, codebook: Tensor) -> Tensor:
     return torch.addmm((codebook * codebook).sum(1), y, codebook.t(), alpha=-2)
 
 
-def nearest_codes(y: Tensor, codebook: Tensor, chunk: int = 1 << 23) -> Tensor:
+def nearest_codes(y: Tensor, codebook: Tensor, chunk: int | None = None) -> Tensor:
     """Index of the nearest code, lowest index on a tie.
 
     Args:
         y: features, (N, d).
         codebook: (K, d).
-        chunk: distances held at once, a row of K at least.
+        chunk: distances held at once, a row of K at least; None for CACHED on a processor and LARGE on a GPU.
     Returns:
         int64, (N,).
     """
+    if chunk is None:
+        chunk = CACHED if y.device.type == "cpu" else LARGE
     rows_at_once = max(1, chunk // len(codebook))
-    parts = [squared_distances(rows, codebook).argmin(1) for rows in y.split(rows_at_once)]
-    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.int64, device=y.device)
+    # Parts of about one size: a last one of a few rows would be multiplied in another order.
+    parts = y.tensor_split(max(1, -(-len(y) // rows_at_once)))
+    return torch.cat([squared_distances(rows, codebook).argmin(1) for rows in parts])
 
 
 def straight_through(y: Tensor, codes: Tensor, indices: Tensor) -> Quantised:

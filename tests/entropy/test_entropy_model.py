@@ -180,8 +180,8 @@ def test_float32_networks_break_the_decode(
     def float32_convolution(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, stride: int) -> torch.Tensor:
         return F.conv2d(x.float(), weight.float(), bias.float(), stride=stride).double().round_()
 
-    def float32_product(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        return torch.addmm(bias.float(), x.float(), weight.float()).double().round_()
+    def float32_product(weight: torch.Tensor, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        return torch.addmm(bias.float(), weight.float(), x.float()).double()
 
     monkeypatch.setattr(exact_layers, "exact_convolution", float32_convolution)
     monkeypatch.setattr(exact_layers, "exact_product", float32_product)

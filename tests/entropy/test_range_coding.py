@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvqcgic.entropy.range_coding import LONG_ROW, RangeDecoder, RangeEncoder, symbol_bits
+from hvqcgic.entropy.range_coding import LONG_ROW, BitCounter, RangeDecoder, RangeEncoder, symbol_bits
 from hvqcgic.errors import BitstreamError
 
 STORED_FREQUENCIES = np.array([[1, 2**24, 7, 1], [5, 5, 5, 5], [2**24, 1, 1, 1], [3, 1000, 2**20, 12345]], float)
@@ -146,3 +146,14 @@ def test_any_bytes_decode_or_are_refused(data: bytes, seed: int) -> None:
 def test_impossible_bytes_are_a_bitstream_error() -> None:
     with pytest.raises(BitstreamError, match="damaged"):
         RangeDecoder(b"\xff" * 16).decode_all(np.array([1.0, 1.0, 1.0]), 100)
+
+
+@pytest.mark.parametrize("k", [5, LONG_ROW + 5])
+def test_bits_of_each_symbol(k: int) -> None:
+    rng = np.random.default_rng(3)
+    frequencies, symbols = np.floor(2.0 ** (24 * rng.random((20, k)))), rng.integers(0, k, 20)
+    encoder, whole = RangeEncoder(), RangeEncoder()
+    bits = encoder.bits_of_each(symbols, frequencies)
+    assert np.array_equal(bits, BitCounter().bits_of_each(symbols, frequencies))
+    assert whole.encode_each(symbols, frequencies) == bits.sum() == BitCounter().encode_each(symbols, frequencies)
+    assert encoder.finish() == whole.finish()

@@ -41,3 +41,11 @@ def test_pictures_of_a_batch_are_apart() -> None:
     together, alone = encoder(pictures), encoder(pictures[1:])
     for g in GRANULARITIES:
         torch.testing.assert_close(together[g][1:], alone[g], rtol=0, atol=1e-5)
+
+
+def test_inference_gives_the_very_numbers_of_training() -> None:
+    encoder, picture = Encoder(SMALL.backbone, 3), noise(1, 3, 48, 64)
+    trained = encoder(picture)
+    with torch.inference_mode():
+        found = encoder(picture)
+    assert all(torch.equal(found[g], trained[g]) for g in GRANULARITIES)

@@ -122,3 +122,10 @@ def test_counts_of_use_fade() -> None:
 def test_perplexity_counts_the_codes_in_use() -> None:
     usage = torch.tensor([[5.0, 5.0, 5.0, 5.0], [0.0, 9.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0], [3.0, 0.0, 3.0, 0.0]])
     assert perplexity(usage).tolist() == pytest.approx([4, 1, 1, 2])
+
+
+def test_parts_of_any_size_give_the_same_codes() -> None:
+    codebook, y = normal(64, 4), normal(3001, 4, seed=1)
+    whole = nearest_codes(y, codebook, 1 << 23)
+    assert all(torch.equal(nearest_codes(y, codebook, chunk), whole) for chunk in (None, 64 * 3000, 64 * 100))
+    assert nearest_codes(y[:0], codebook).tolist() == []

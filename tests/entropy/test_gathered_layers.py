@@ -1,0 +1,93 @@
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hvqcgic.entropy.exact_layers import Convolution, Precision, freeze_network, output_bounds, read_layers
+from hvqcgic.entropy.exact_network import ExactNetwork
+from hvqcgic.entropy.gathered_layers import GATHER_ROWS, Positions
+
+PRECISION = Precision()
+ONE = 2.0**PRECISION.activation_bits
+
+
+def conv(seed: int, inputs: int, outputs: int, kernel: int, stride: int = 1) -> tuple[Any, ...]:
+    rng = np.random.default_rng(seed)
+    weight = rng.normal(size=(outputs, inputs, kernel, kernel)) / np.sqrt(inputs * kernel * kernel)
+    return "conv", weight, rng.normal(size=outputs), stride, (kernel // 2,) * 4
+
+
+CONTEXT = [conv(0, 3, 8, 5, 2), ("leaky", 3), conv(1, 8, 8, 3), ("leaky", 3), conv(2, 8, 8, 1), ("leaky", 3)]
+LAYERS = [*CONTEXT, conv(3, 8, 4, 1)]
+
+
+def network(layers: list[tuple[Any, ...]]) -> ExactNetwork:
+    spec, arrays = freeze_network("net", layers, PRECISION)
+    return ExactNetwork("net", spec, arrays, precision=PRECISION, input_bound=np.full(3, 8 * ONE))
+
+
+def plane(height: int, width: int) -> torch.Tensor:
+    limit = int(8 * ONE)
+    return torch.randint(-limit, limit, (3, height, width), generator=torch.Generator().manual_seed(0)).double()
+
+
+@pytest.fixture
+def three_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.4, 1.0])
+def test_some_positions_of_a_large_plane_equal_the_whole(share: float) -> None:
+    net, x = network(LAYERS), plane(70, 90)
+    whole = net.forward(x[None])[0]
+    rows, columns = torch.nonzero(torch.rand(whole.shape[1:]) < share, as_tuple=True)
+    assert torch.equal(net.forward_at(x, rows, columns), whole[:, rows, columns].t())
+
+
+@pytest.mark.usefixtures("three_threads")
+def test_threads_share_the_positions() -> None:
+    net, x = network(LAYERS), plane(70, 90)
+    whole = net.forward(x[None])[0]
+    rows, columns = torch.nonzero(torch.ones(whole.shape[1:]), as_tuple=True)
+    assert len(rows) > 3 * GATHER_ROWS
+    assert torch.equal(net.forward_at(x, rows, columns), whole[:, rows, columns].t())
+    assert torch.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("layers", [[("leaky", 3), *LAYERS], [("leaky", 2)], [conv(4, 3, 5, 1), ("leaky", 1)], CONTEXT])
+def test_networks_of_other_orders_of_layers(layers: list[tuple[Any, ...]]) -> None:
+    net, x = network(layers), plane(8, 12)
+    given = x.clone()
+    whole = net.forward(x[None])[0]
+    rows, columns = torch.tensor([0, 1, 3]), torch.tensor([2, 0, 5])
+    assert torch.equal(net.forward_at(x, rows, columns), whole[:, rows, columns].t())
+    assert torch.equal(x, given)
+
+
+def test_what_a_convolution_sees() -> None:
+    (layer,) = read_layers("net", *freeze_network("net", [conv(0, 3, 4, 3, 2)], PRECISION))
+    assert isinstance(layer, Convolution)
+    seen = Positions(2, 2, torch.tensor([1]), torch.tensor([0])).seen_through(layer, (4, 4))
+    assert sorted(zip(seen.rows.tolist(), seen.columns.tolist(), strict=True)) == [
+        (1, 0),
+        (1, 1),
+        (2, 0),
+        (2, 1),
+        (3, 0),
+        (3, 1),
+    ]
+
+
+def test_sums_leave_float32_behind() -> None:
+    # Why products are in float64: the largest sums of a network of usual weights are beyond what float32 holds.
+    (layer,) = read_layers("net", *freeze_network("net", [conv(0, 24, 64, 5)], PRECISION))
+    assert isinstance(layer, Convolution)
+    bound = np.full(24, 8 * ONE)
+    largest = float((np.abs(layer.weight.numpy()).sum((2, 3)) @ bound).max())
+    assert largest > 2.0**24 * 8
+    assert output_bounds("net", [layer], PRECISION, bound).max() <= PRECISION.clamp

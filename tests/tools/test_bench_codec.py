@@ -1,0 +1,37 @@
+import time
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hvqcgic.codec import Codec
+from tools.bench_codec import Bench, show
+from tools.bench_rivals import control_gic, make_rival
+
+PIXELS: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
+
+
+def test_stages_sum_to_the_whole_and_others_are_compared(codec: Codec, capsys: pytest.CaptureFixture[str]) -> None:
+    rivals = [make_rival("jpeg", PIXELS, (32, 32)), make_rival("mbt2018-mean", PIXELS, (32, 32))]
+    report = Bench(codec, PIXELS, rivals, 1, 1, time.process_time).run("small")
+    for seconds in (report.compress, report.decompress):
+        stages = [spent for stage, spent in seconds.items() if stage != "whole"]
+        assert min(stages) >= 0
+        assert sum(stages) == pytest.approx(seconds["whole"], rel=1e-6)
+        assert {"context networks", "index prior", "range coder"} <= set(seconds)
+    assert "features" in report.compress
+    assert "picture network" in report.decompress
+    assert [other.name for other in report.others] == ["jpeg", "mbt2018-mean"]
+    assert report.others[1].pixels == "64 x 64"
+    show(report)
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("compress: small, 96 x 64", "entropy coding in all", "mbt2018-mean"))
+
+
+def test_ratios_count_pixels(codec: Codec) -> None:
+    rival = control_gic(PIXELS, (32, 48), width=32)
+    assert rival.pixels.shape == (32, 48, 3)
+    report = Bench(codec, PIXELS, [rival], 1, 1, time.process_time).run("small")
+    (other,) = report.others
+    assert other.compress_ratio == pytest.approx(4 * other.compress / report.compress["whole"])
+    assert other.decompress_ratio == pytest.approx(4 * other.decompress / report.decompress["whole"])

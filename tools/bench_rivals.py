@@ -1,0 +1,98 @@
+"""Other codecs for `bench_codec`: those of every day, CompressAI's networks, and Control-GIC's network at full width.
+
+Networks have random weights: their time does not depend on them but for the symbols that are coded, which are few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hvqcgic.evaluation.codecs.avif import Avif
+from hvqcgic.evaluation.codecs.jpeg import Jpeg
+from hvqcgic.evaluation.codecs.pillow_codec import PillowCodec
+from hvqcgic.evaluation.codecs.webp import WebP
+from hvqcgic.torchvision_shim import import_torchvision
+from tools.bench_control_gic import random_codec
+
+Pixels = NDArray[np.uint8]
+
+EVERYDAY: dict[str, tuple[type[PillowCodec], str]] = {"jpeg": (Jpeg, "30"), "webp": (WebP, "30"), "avif": (Avif, "40")}
+"""Codecs at the effort that `hvqcgic.evaluation` has, and a quality of everyday files."""
+NETWORKS = ("mbt2018-mean", "cheng2020-anchor")
+QUALITY = 3
+"""Of CompressAI's networks, whose widths follow from it."""
+RIVALS = (*EVERYDAY, *NETWORKS, "control-gic")
+PUBLISHED_CODES, PUBLISHED_WIDTH = 1024, 128
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A codec ready to run.
+
+    Attributes:
+        name: one of RIVALS.
+        encode: a picture, (H, W, 3), to what `decode` takes.
+        decode: back to some form of the picture.
+        pixels: what it is given.
+        slow: whether it takes many seconds.
+    """
+
+    name: str
+    encode: Callable[[Pixels], Any]
+    decode: Callable[[Any], Any]
+    pixels: Pixels
+    slow: bool
+
+
+def make_rival(name: str, pixels: Pixels, part: tuple[int, int]) -> Rival:
+    """A codec and what it is to code.
+
+    Args:
+        name: one of RIVALS.
+        pixels: the picture, (H, W, 3).
+        part: height and width of its middle that Control-GIC's network is given, whose attention grows with the square
+            of the pixels: on a part it looks faster, a pixel, than it is.
+    """
+    if name in EVERYDAY:
+        kind, quality = EVERYDAY[name]
+        codec = kind("", quality)
+        return Rival(name, codec.encode, codec.decode, pixels, slow=False)
+    if name in NETWORKS:
+        return _network(name, pixels)
+    return control_gic(pixels, part)
+
+
+def control_gic(pixels: Pixels, part: tuple[int, int], *, width: int = PUBLISHED_WIDTH) -> Rival:
+    """Control-GIC's network through this project's codec; `width` channels at full resolution, see `make_rival`."""
+    codec = random_codec(PUBLISHED_CODES, width)
+    top, left = (max(0, (side - wanted) // 2) for side, wanted in zip(pixels.shape, part, strict=False))
+    middle = np.ascontiguousarray(pixels[top : top + part[0], left : left + part[1]])
+    return Rival("control-gic", codec.compress, codec.decompress, middle, slow=True)
+
+
+def _network(name: str, pixels: Pixels) -> Rival:
+    """A network of CompressAI, which takes pictures whose sides are multiples of 64."""
+    import_torchvision()
+    from compressai.zoo.image import cfgs, model_architectures
+
+    torch.manual_seed(0)
+    network: Any = model_architectures[name](*cfgs[name][QUALITY]).eval()
+    network.update()
+
+    @torch.inference_mode()
+    def encode(picture: Pixels) -> Any:
+        return network.compress(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
+
+    @torch.inference_mode()
+    def decode(file: Any) -> Any:
+        return network.decompress(file["strings"], file["shape"])["x_hat"]
+
+    height, width = (max(64, side // 64 * 64) for side in pixels.shape[:2])
+    padded = np.pad(pixels, ((0, max(0, height - len(pixels))), (0, max(0, width - pixels.shape[1])), (0, 0)), "edge")
+    return Rival(name, encode, decode, np.ascontiguousarray(padded[:height, :width]), slow=name == "cheng2020-anchor")

@@ -100,7 +100,7 @@ class FrozenModel:
         if device.type == "cpu" and self.config.control_gic is None:
             # Convolutions take a quarter less time where channels lie side by side. Not the encoder's: in another order
             # of summation a feature between two codes might become another index than it was.
-            model.decoder.to(memory_format=torch.channels_last)
+            model.decoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return model.eval().requires_grad_(False).to(device)
 
     def entropy_model(self) -> EntropyModel:

@@ -1,0 +1,84 @@
+"""What an encoder may choose without any training, and its spelling as a codec of the evaluator."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from hvqcgic.bitstream.container import MODES
+from hvqcgic.errors import ConfigError
+from hvqcgic.evaluation.spec import parse_specs
+from hvqcgic.rate_control.operating_point import GRANULARITY_ORDERS
+from hvqcgic.rate_control.ratio_path import PATHS
+from hvqcgic.sweep.space import Space, edges, values_of
+
+POINTS = ("place", "fine", "ratios", "bpp", "lpips", "psnr")
+"""The rate of a trial is one of these: a place on the ratio path, ratios one by one or whole, or a target."""
+
+KNOBS = ("model", "coding", "granularity", "eta", "path", *POINTS, "medium")
+"""All that section `evaluate` may name."""
+
+WORDS = {"coding": MODES, "granularity": GRANULARITY_ORDERS, "path": tuple(PATHS)}
+"""Knobs that are words, and which."""
+
+
+def check_knobs(space: Space) -> None:
+    """Refuses knobs that no evaluation could take, before any trial.
+
+    Raises:
+        ConfigError: a knob is unknown, there is no rate or more than one, or one that is not allowed.
+    """
+    for name in space:
+        if name not in KNOBS:
+            close = difflib.get_close_matches(name, KNOBS, n=1)
+            guess = f" (did you mean {close[0]}?)" if close else ""
+            raise ConfigError(f"evaluate.{name} is unknown{guess}: known are {', '.join(KNOBS)}")
+    for name, words in WORDS.items():
+        for value in values_of(space[name]) if name in space else ():
+            if value not in words:
+                raise ConfigError(f"evaluate.{name} {value!r} is unknown; use {', '.join(words)}")
+    points = [name for name in POINTS if name in space]
+    if len(points) != 1 or ("medium" in space) != (points == ["fine"]):
+        raise ConfigError(
+            f"evaluate has {', '.join(points) or 'no rate'}: give one of {', '.join(POINTS)}; medium goes with fine"
+        )
+    for knobs in edges(space):
+        parse_specs([codec_spec(knobs)])
+
+
+def codec_spec(knobs: Mapping[str, Any], *, model: str | None = None) -> str:
+    """The knobs as the evaluator spells codecs, such as "hvqcgic:tiny+eta=0.1+binomial@path=0.5".
+
+    Args:
+        knobs: values by name.
+        model: in place of the knob `model`, a trained one.
+    """
+    words = [model or str(knobs.get("model", "tiny"))]
+    if "coding" in knobs:
+        words.append(str(knobs["coding"]))
+    if knobs.get("granularity", "entropy") != "entropy":
+        words.append(str(knobs["granularity"]))
+    if "eta" in knobs:
+        words.append(f"eta={_number(knobs['eta'], 5)}")
+    if "path" in knobs:
+        words.append(str(knobs["path"]))
+    return f"hvqcgic:{'+'.join(words)}@{_point(knobs)}"
+
+
+def _point(knobs: Mapping[str, Any]) -> str:
+    if "place" in knobs:
+        return f"path={_number(knobs['place'], 4)}"
+    if "fine" in knobs:
+        fine = round(float(knobs["fine"]), 4)
+        medium = round((1 - fine) * float(knobs["medium"]), 4)
+        return f"ratios={fine:g},{medium:g},{max(0.0, 1 - fine - medium):.4g}"
+    if "ratios" in knobs:
+        return "ratios=" + ",".join(f"{float(share):g}" for share in knobs["ratios"])
+    name = next(name for name in POINTS if name in knobs)
+    return f"{name}={_number(knobs[name], 4)}"
+
+
+def _number(value: Any, digits: int) -> str:
+    """A number short enough for a label; words such as "auto" stay."""
+    return value if isinstance(value, str) else f"{round(float(value), digits):g}"

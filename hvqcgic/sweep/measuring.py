@@ -1,0 +1,120 @@
+"""The evaluator's work for one trial: its pictures coded at one operating point, in a folder that all trials share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hvqcgic.errors import ConfigError, HvqcgicError
+from hvqcgic.evaluation.metrics import MetricOptions
+from hvqcgic.evaluation.pictures import Source, prepare
+from hvqcgic.evaluation.runner import Plan, collect, make_plan, run_jobs, to_do
+from hvqcgic.evaluation.spec import parse_specs
+from hvqcgic.evaluation.summary import PointMean, means
+from hvqcgic.picture import allow_large_pictures
+from hvqcgic.sweep.knobs import codec_spec
+from hvqcgic.sweep.objectives import metrics_of
+from hvqcgic.sweep.request import Request
+from hvqcgic.sweep.space import edges
+
+CONFIG = "evaluate.yaml"
+"""In the folder of a trial: what `python -m hvqcgic.evaluate --config` measures again."""
+
+
+class NotMeasured(HvqcgicError):
+    """A picture could not be coded at a trial's operating point."""
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """The pictures of a sweep, ready to be coded.
+
+    Attributes:
+        request: the sweep.
+        sources: its pictures.
+    """
+
+    request: Request
+    sources: tuple[Source, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Of all trials' evaluations: what was coded once at a point is there for other trials, and for later runs."""
+        return self.request.folder / "evaluation"
+
+    def plan(self, spec: str) -> Plan:
+        """What is to be coded.
+
+        Raises:
+            ConfigError: the spec is not understood, or a metric cannot be had here.
+            ModelError: there is no such model.
+        """
+        options = MetricOptions(self.request.device)
+        found = make_plan(
+            self.folder, self.sources, parse_specs([spec]).codecs, metrics_of(self.request.objectives), options
+        )
+        for metric, why in found.metric_notes.items():
+            raise ConfigError(f"objective {metric} cannot be measured here: {why}")
+        return found
+
+    def measure(self, spec: str, moved: Callable[[str], None]) -> PointMean:
+        """Means over the pictures.
+
+        Args:
+            spec: codec and point.
+            moved: is called with a few words after each picture.
+        Raises:
+            NotMeasured: a picture could not be coded, or lacks a metric.
+            HvqcgicError: as `plan`, or the folder cannot be written to.
+        """
+        plan = self.plan(spec)
+        run_jobs(to_do(plan), self.request.jobs, done=lambda label: moved(f"coded {label.partition(' ')[0]}"))
+        outcome = collect(plan)
+        if failed := [row for row in outcome.rows if not row.ok]:
+            raise NotMeasured(f"{failed[0].picture}: {failed[0].status}")
+        for metric, why in outcome.metric_notes.items():
+            raise NotMeasured(f"{metric}: {why}")
+        return means(outcome.rows)[0]
+
+    def config(self, spec: str) -> bytes:
+        """Options of `python -m hvqcgic.evaluate` that measure the same again, as YAML."""
+        values: dict[str, Any] = {
+            "pictures": [str(path) for path in self.request.pictures.values()],
+            "codecs": [spec],
+            "out": str(self.folder),
+            "metrics": list(metrics_of(self.request.objectives)) or ["psnr_db"],
+            "device": self.request.device,
+            "jobs": self.request.jobs,
+            "report": False,
+        }
+        return yaml.safe_dump(values, sort_keys=False).encode()
+
+
+def check_points(request: Request) -> None:
+    """Open the codecs at both ends of what the sweep may choose, and the metrics, before anything is written.
+
+    Raises:
+        ConfigError: a value is not allowed, or a metric cannot be had here.
+        ModelError: there is no such model.
+    """
+    for knobs in edges(request.evaluate):
+        Measuring(request, ()).plan(codec_spec(knobs))
+
+
+def prepare_pictures(request: Request) -> Measuring:
+    """Read the pictures once.
+
+    Raises:
+        ConfigError: one cannot be read.
+        OutputError: the folder cannot be written to.
+    """
+    allow_large_pictures()
+    sources = tuple(prepare(request.folder / "evaluation", name, path) for name, path in request.pictures.items())
+    for source in sources:
+        if source.problem:
+            raise ConfigError(source.problem)
+    return Measuring(request, sources)

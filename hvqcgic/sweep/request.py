@@ -1,0 +1,154 @@
+"""A sweep that was asked for: its options checked, before anything is made."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jsonargparse import Namespace
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.evaluation.pictures import picture_names
+from hvqcgic.files import PICTURE_SUFFIXES, check_readable_picture, find_inputs
+from hvqcgic.model_file import bundled_models
+from hvqcgic.sweep.knobs import check_knobs
+from hvqcgic.sweep.objectives import Objective, parse_objectives
+from hvqcgic.sweep.options import BestPoint, Pruning
+from hvqcgic.sweep.space import Fixed, Space, describe, first_value, parse_space, swept
+from hvqcgic.sweep.training import check_training
+
+LOCAL = ("data", "val", "cache", "threads", "accelerator")
+"""Options of a training that may differ between the machines of a sweep."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A sweep.
+
+    Attributes:
+        folder: for everything it leaves.
+        pictures: that every trial codes, by name.
+        objectives: at least two.
+        evaluate: what an encoder may choose.
+        train: options of trainings.
+        train_share: share of the trials that train, 0 to 1.
+        pruning: of trainings.
+        best: named operating points.
+        trials: how many the study is to have in all.
+        jobs: processes that code pictures.
+        device: where evaluation runs.
+        heartbeat_s: seconds between two signs of life.
+    """
+
+    folder: Path
+    pictures: dict[str, Path]
+    objectives: tuple[Objective, ...]
+    evaluate: Space
+    train: Space
+    train_share: float
+    pruning: Pruning
+    best: dict[str, BestPoint]
+    trials: int
+    jobs: int
+    device: str
+    heartbeat_s: int
+
+    def trains(self, rank: int) -> bool:
+        """Whether the trial of a rank trains; those that do are spread evenly."""
+        return math.floor((rank + 1) * self.train_share + 1e-9) > math.floor(rank * self.train_share + 1e-9)
+
+    def columns(self) -> dict[str, Any]:
+        """A value of every parameter that is swept, as Optuna has it."""
+        spaces = [self.evaluate, self.train] if self.train_share else [self.evaluate]
+        found = {name: first_value(space[name]) for space in spaces for name in swept(space)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    def settings(self) -> dict[str, Any]:
+        """All that the values of a trial depend on, the same on every machine."""
+        train = {name: entry for name, entry in self.train.items() if name not in LOCAL} if self.train_share else {}
+        return {
+            "objectives": [objective.name for objective in self.objectives],
+            "pictures": {name: _digest(path) for name, path in self.pictures.items()},
+            "evaluate": describe(_with_digests(self.evaluate)),
+            "train": describe(_with_digests(train)),
+            "train_share": self.train_share,
+        }
+
+
+def read_request(options: Namespace) -> Request:
+    """Check the options.
+
+    Raises:
+        ConfigError: an objective, knob, option of the training or best point is unknown or not allowed, or there are no
+            pictures.
+        PictureError: a picture cannot be read.
+    """
+    objectives = parse_objectives(options.objectives)
+    evaluate, train = parse_space("evaluate", options.evaluate), parse_space("train", options.train)
+    check_knobs(evaluate)
+    if not 0 <= options.train_share <= 1:
+        raise ConfigError(f"--train_share is {options.train_share}; use 0 (no trial trains) to 1 (all do)")
+    best = {name: BestPoint(**vars(point)) for name, point in options.best.items()}
+    _check_best(best, objectives)
+    pictures = _find_pictures(options.pictures)
+    if options.train_share:
+        check_training(train)
+    return Request(
+        folder=Path(options.out),
+        pictures=pictures,
+        objectives=objectives,
+        evaluate=evaluate,
+        train=train,
+        train_share=options.train_share,
+        pruning=Pruning(**vars(options.prune)),
+        best=best,
+        trials=options.trials,
+        jobs=options.jobs,
+        device=options.device,
+        heartbeat_s=options.heartbeat,
+    )
+
+
+def _find_pictures(arguments: list[str]) -> dict[str, Path]:
+    if not arguments:
+        raise ConfigError("no pictures; name pictures, or folders of pictures, with --pictures")
+    inputs = find_inputs(arguments, PICTURE_SUFFIXES, "pictures")
+    if inputs.problems:
+        raise ConfigError(str(inputs.problems[0]))
+    for path in inputs.paths:
+        check_readable_picture(path)
+    return picture_names(inputs.paths)
+
+
+def _check_best(best: dict[str, BestPoint], objectives: tuple[Objective, ...]) -> None:
+    known = [objective.name for objective in objectives]
+    for name, point in best.items():
+        if not name or "/" in name or name.startswith("."):
+            raise ConfigError(f"best point {name!r}: its name is that of a folder; use letters, digits and hyphens")
+        for objective in (point.at, point.best):
+            if objective not in known:
+                raise ConfigError(f"best point {name}: {objective!r} is no objective of it; use {' or '.join(known)}")
+
+
+def _with_digests(space: Space) -> Space:
+    """Models and checkpoints by their content, as their paths differ between machines."""
+    return space | {
+        name: Fixed(
+            [_of_model(str(path)) for path in (entry.value if isinstance(entry.value, list) else [entry.value])]
+        )
+        for name in ("model", "init")
+        if isinstance(entry := space.get(name), Fixed)
+    }
+
+
+def _of_model(name: str) -> str:
+    path = bundled_models().get(name, Path(name))
+    return _digest(path) if path.is_file() else name
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]

@@ -1,0 +1,138 @@
+"""One trial: its parameters chosen, trained where it trains, measured, and all of it left in its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from hvqcgic.errors import OutputError
+from hvqcgic.evaluation.work import forget_codecs
+from hvqcgic.files import one_line, write_atomically
+from hvqcgic.sweep import measuring, training
+from hvqcgic.sweep.checks import Checks
+from hvqcgic.sweep.hparams import TrialCharts, write_charts
+from hvqcgic.sweep.knobs import codec_spec
+from hvqcgic.sweep.objectives import numbers_of, validation_names
+from hvqcgic.sweep.places import find_place
+from hvqcgic.sweep.pruning import CHECKS, better_at, note_check
+from hvqcgic.sweep.request import Request
+from hvqcgic.sweep.storage import STORAGE_ERRORS, Storage
+
+EVALUATE, TRAIN = "evaluate", "train"
+
+
+class Surplus(Exception):
+    """The sweep has all its trials: this one is let go of."""
+
+
+class Failed(Exception):
+    """The trial cannot be done, and would not be at another time."""
+
+
+@dataclass
+class TrialRun:
+    """Does trials, one after the other; what Optuna calls an objective.
+
+    Attributes:
+        request: the sweep.
+        pictures: ready to be coded.
+        storage: where it notes that it is alive.
+        say: is called with a few words on how the trial goes.
+    """
+
+    request: Request
+    pictures: measuring.Measuring
+    storage: Storage
+    say: Callable[[str], None]
+    number: int = field(default=-1, init=False)
+
+    def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
+        """Does a trial; returns the values of the objectives.
+
+        Raises:
+            Surplus: the trial holds no place.
+            Failed: it cannot be done; why is noted in the study.
+            optuna.TrialPruned: its training was ended early.
+            KeyboardInterrupt: as it was asked for; the trial is to be done again.
+        """
+        self.number = trial.number
+        # Optuna's own thread may not have come to it yet, and without a heartbeat nobody would miss this worker.
+        self.storage.record_heartbeat(trial._trial_id)
+        trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
+        try:
+            return self._run(trial)
+        except SystemExit as error:
+            # What Lightning makes of an interruption.
+            raise (error.__context__ if isinstance(error.__context__, KeyboardInterrupt) else error) from None
+        except (optuna.TrialPruned, Surplus, OutputError, *STORAGE_ERRORS):
+            raise
+        except Exception as error:
+            trial.set_user_attr("why", one_line([str(error) or type(error).__name__]))
+            raise Failed(str(error)) from error
+
+    def _run(self, trial: optuna.Trial) -> tuple[float, ...]:
+        began = time.monotonic()
+        place = find_place(trial.study.get_trials(deepcopy=False), trial.number, self.request.trials)
+        if place is None:
+            trial.set_user_attr("surplus", True)
+            raise Surplus
+        kind = trial.user_attrs.get("kind") or (TRAIN if self.request.trains(place.rank) else EVALUATE)
+        folder = self.request.folder / "trials" / f"{trial.number:04}"
+        for name, value in {"kind": kind, "folder": str(folder), CHECKS: {}}.items():
+            trial.set_user_attr(name, value)
+        knobs = {name: entry.suggest(trial, name) for name, entry in self.request.evaluate.items()}
+        model = self._train(trial, folder) if kind == TRAIN else None
+        spec = codec_spec(knobs, model=None if model is None else str(model))
+        write_atomically(folder / measuring.CONFIG, self.pictures.config(spec), force=True)
+        numbers = numbers_of(self.pictures.measure(spec, self._moved(trial)))
+        if model is not None:
+            forget_codecs()
+        values = tuple(numbers[objective.name] for objective in self.request.objectives)
+        noted = {"spec": spec, "model": str(model or knobs.get("model", "tiny")), "numbers": numbers}
+        for name, value in (noted | {"seconds": time.monotonic() - began}).items():
+            trial.set_user_attr(name, value)
+        self._leave(trial, folder, numbers)
+        return values
+
+    def _train(self, trial: optuna.Trial, folder: Path) -> Path:
+        request = self.request
+        values = {name: entry.suggest(trial, name) for name, entry in request.train.items()}
+        names = validation_names(request.objectives, training.perceptual_net(request.train)) or {}
+        checks = Checks(names, lambda step, found: self._is_hopeless(trial, step, found), self._moved(trial))
+        checkpoint = training.train(values, folder, [checks])
+        if checks.pruned_at is not None:
+            trial.set_user_attr("pruned_at", checks.pruned_at)
+            self._leave(trial, folder, {})
+            raise optuna.TrialPruned
+        return training.freeze(checkpoint, f"trial-{trial.number}")
+
+    def _is_hopeless(self, trial: optuna.Trial, step: int, values: Sequence[float]) -> bool:
+        note_check(trial, step, values)
+        pruning = self.request.pruning
+        if not pruning.dominated_by or step <= pruning.after:
+            return False
+        trials = trial.study.get_trials(deepcopy=False)
+        mine = next(other for other in trials if other.number == trial.number)
+        return better_at(step, mine, trials, self.request.objectives) >= pruning.dominated_by
+
+    def _leave(self, trial: optuna.Trial, folder: Path, numbers: Mapping[str, float]) -> None:
+        """Leave what a trial was, and its run of TensorBoard."""
+        kind = trial.user_attrs["kind"]
+        params = {"kind": kind, **{name: value for name, value in trial.params.items() if value is not None}}
+        checks = {int(step): found for step, found in trial.user_attrs[CHECKS].items()}
+        about: dict[str, Any] = {"trial": trial.number, "kind": kind, "params": trial.params, "numbers": dict(numbers)}
+        write_atomically(folder / "trial.json", json.dumps(about | {CHECKS: checks}, indent=1).encode(), force=True)
+        names = [objective.name for objective in self.request.objectives]
+        curves = {name: {step: found[at] for step, found in checks.items()} for at, name in enumerate(names)}
+        write_charts(folder, TrialCharts(params, {"kind": kind, **self.request.columns()}, numbers, curves))
+
+    def _moved(self, trial: optuna.Trial) -> Callable[[str], None]:
+        return lambda words: self.say(f"trial {trial.number}: {words}")

@@ -63,10 +63,9 @@ def is_training(trial: FrozenTrial, process: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["sqlite", "postgres", "journal"])
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_two_workers_one_killed(kind: str, config: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    url = {"sqlite": f"sqlite:///{tmp_path}/study.db", "journal": f"journal:{tmp_path}/study.log"}.get(kind)
-    url = url or request.getfixturevalue("postgres")
+    url = f"sqlite:///{tmp_path}/study.db" if kind == "sqlite" else request.getfixturevalue("postgres")
     workers = [start(config, "--storage", url) for _ in range(2)]
     try:
         left = kill_in_a_training(workers, url)

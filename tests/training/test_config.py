@@ -15,7 +15,9 @@ from hvqcgic.training.cli import build_parser
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.rate import HyperLatentPriors
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted(
+    set((Path(__file__).parents[2] / "configs").glob("*.yaml")) - {Path(__file__).parents[2] / "configs/sweep.yaml"}
+)
 LARGEST = {"tiny": 3_000_000, "base": 8_000_000, "control-gic": 132_000_000}
 
 

@@ -74,19 +74,24 @@ def train(
 def train_until_killed(pictures: str, folder: str, stage: Stage, when: str, threads: int) -> None:
     """Trains in a process that ends itself: in the midst of a step, or just before a checkpoint gets its name."""
     torch.set_num_threads(threads)
-    plain, written = os.replace, []
+    plain, step = os.replace, 0
 
     def kill() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
     def replace(source: str, target: Path) -> None:
-        written.append(target)
-        if when == "writing" and len(written) == 4:
+        if when == "writing" and step == 23:
             kill()
         plain(source, target)
 
+    def before_step(number: int) -> None:
+        nonlocal step
+        step = number
+        if (when, number) == ("stepping", 28):
+            kill()
+
     files.os.replace = replace  # pyright: ignore[reportAttributeAccessIssue]
-    train(Path(pictures), Path(folder), stage, before_step=lambda n: kill() if (when, n) == ("stepping", 28) else None)
+    train(Path(pictures), Path(folder), stage, before_step=before_step)
 
 
 @pytest.fixture(scope="module", params=["backbone", "joint"])

@@ -127,7 +127,7 @@ class HvqModule(lightning.LightningModule):
     def training_step(self, batch: Batch, batch_index: int) -> None:
         """One optimiser step on pictures (B, 3, H, W) in [0, 1], or on crops whose features are known already."""
         generator = self.generator()
-        # Noise on hyper-latents differs from process to process; all else that is drawn is the same in all.
+        # Noise on hyper-latents and the shift of LPIPS differ from process to process; ratios and revival do not.
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)) + rank_and_size()[0])
         known = isinstance(batch, CachedCrops)
         picture = batch.picture if known else batch

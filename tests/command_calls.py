@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 
@@ -23,6 +24,21 @@ class Result:
 
 
 Call = Callable[..., Result]
+
+
+def caller(main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str]) -> Call:
+    """Calls a program in this process; what it printed and its exit code come back."""
+
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as error:
+            code = int(error.code or 0)
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call
 
 
 def save_picture(path: Path, *, seed: int, size: tuple[int, int] = (52, 37)) -> Path:

@@ -11,7 +11,7 @@ import torch
 from hypothesis import settings
 
 from hvqcgic.cli import main
-from tests.command_calls import Call, Result, save_picture
+from tests.command_calls import Call, caller, save_picture
 
 if TYPE_CHECKING:
     from hvqcgic.codec import Codec
@@ -76,17 +76,7 @@ def prior_reading_codec(tmp_path_factory: pytest.TempPathFactory) -> "Codec":
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Call:
     """Calls a command; what it printed and its exit code come back."""
-
-    def run(*arguments: object) -> Result:
-        capsys.readouterr()
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as error:
-            code = int(error.code or 0)
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    return run
+    return caller(main, capsys)
 
 
 @pytest.fixture

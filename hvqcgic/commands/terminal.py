@@ -6,9 +6,12 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from hvqcgic.errors import OutputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def say(text: str) -> None:
@@ -44,6 +47,16 @@ def say_json(value: dict[str, Any]) -> None:
 def say_json_line(value: dict[str, Any]) -> None:
     """Write one of several results for machines to stdout, on a line of its own."""
     say(json.dumps(value, allow_nan=False))
+
+
+def say_table(table: "Table", *, width: int = 250) -> None:
+    """Write a table to stdout, as wide as the terminal, or up to `width` columns where there is none."""
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else width)
+    with console.capture() as capture:
+        console.print(table)
+    say(capture.get().rstrip())
 
 
 def complain(message: object) -> None:

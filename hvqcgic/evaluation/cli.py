@@ -5,34 +5,22 @@ Exit codes: 0 done; 1 a codec failed on some picture; 2 bad input or usage; 130 
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentError, Namespace
+from jsonargparse import Namespace
 
-from hvqcgic.commands.terminal import complain, plain_warnings, progress_bar, say, say_json
-from hvqcgic.errors import HvqcgicError
+from hvqcgic.commands.batch_options import n_cores
+from hvqcgic.commands.program import SOME_FAILED, interruption_code, run_program
+from hvqcgic.commands.terminal import complain, progress_bar, say, say_json, say_table
 from hvqcgic.evaluation.options import build_parser
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from hvqcgic.evaluation.pictures import Source
     from hvqcgic.evaluation.request import Request
     from hvqcgic.evaluation.results import Row, SetMetrics
     from hvqcgic.evaluation.runner import Plan
-
-SOME_FAILED, USAGE = 1, 2
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-
-
-class _Terminated(KeyboardInterrupt):
-    """The process was asked to end."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +46,7 @@ def run(options: Namespace) -> int:
     request = read_request(options)
     folder, sources = request.folder, _read_pictures(request)
     plan = make_plan(folder, sources, request.specs.codecs, request.metrics, request.metric_options)
-    ended = _make_rows(plan, options.jobs or _cores())
+    ended = _make_rows(plan, options.jobs or n_cores())
     outcome = collect(plan)
     sets, set_notes = _measure_sets(request, outcome.rows) if not ended.code else ((), {})
     found = Run(
@@ -76,7 +64,7 @@ def run(options: Namespace) -> int:
     if options.json:
         say_json(as_json(points, found, outcome.missing))
     else:
-        _show(summary_table(points))
+        say_table(summary_table(points))
     for name, why in found.metric_notes.items():
         complain(f"{name}: {why}")
     if options.report and any(row.ok for row in outcome.rows):
@@ -86,25 +74,7 @@ def run(options: Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: see the module."""
-    previous = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        options = build_parser().parse_args(arguments)
-        with plain_warnings():
-            return run(options)
-    except ArgumentError as error:
-        complain(f"{error} (see python -m hvqcgic.evaluate --help)")
-        return USAGE
-    except HvqcgicError as error:
-        complain(error)
-        return USAGE
-    except BrokenPipeError:
-        # Whoever read the results has had enough of them.
-        return SOME_FAILED
-    except KeyboardInterrupt as error:
-        complain("interrupted; rows that are done are kept, the same command goes on")
-        return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    return run_program("hvqcgic.evaluate", lambda: build_parser().parse_args(arguments), run, kept="rows that are done")
 
 
 def _read_pictures(request: Request) -> list[Source]:
@@ -128,8 +98,8 @@ def _make_rows(plan: Plan, processes: int) -> Ended:
         with progress_bar("evaluate", len(jobs)) as advance:
             run_jobs(jobs, processes, done=advance)
     except KeyboardInterrupt as error:
-        code = TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
-        return Ended(code, "interrupted; what is done is kept and reported, the same command goes on")
+        why = "interrupted; what is done is kept and reported, the same command goes on"
+        return Ended(interruption_code(error), why)
     except WorkerLost as error:
         return Ended(SOME_FAILED, str(error))
     return Ended(0)
@@ -165,7 +135,7 @@ def _write_report(request: Request, *, quiet: bool) -> None:
     write_tensorboard(request.folder)
     path = write_report(request.folder, rates=rates, embed=request.embed)
     if not quiet:
-        _show(bd_rate_table(rates))
+        say_table(bd_rate_table(rates))
         say(str(path))
 
 
@@ -178,23 +148,3 @@ def _finish(rows: Sequence[Row], missing: int, ended: Ended) -> int:
     if ended.code:
         complain(f"{ended.why} ({missing} rows are missing)")
     return ended.code or (SOME_FAILED if failed else 0)
-
-
-def _show(table: Table) -> None:
-    """Print a table as wide as the terminal, or as wide as it needs where there is none."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 250)
-    with console.capture() as capture:
-        console.print(table)
-    say(capture.get().rstrip())
-
-
-def _cores() -> int:
-    """CPU cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated

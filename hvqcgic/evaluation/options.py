@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from jsonargparse import ArgumentParser
 
+from hvqcgic.commands.program import new_parser
+
 
 def build_parser() -> ArgumentParser:
     """All options; every one can also stand in a YAML file given with --config."""
-    parser = ArgumentParser(
-        prog="python -m hvqcgic.evaluate",
-        description="Code pictures with several codecs at several points, measure what comes back, draw the curves. "
+    parser = new_parser(
+        "hvqcgic.evaluate",
+        "Code pictures with several codecs at several points, measure what comes back, draw the curves. "
         "The same command again goes on where it stopped.",
-        exit_on_error=False,
     )
-    parser.add_argument("--config", action="config", help="YAML file with any of these options")
     parser.add_argument("pictures", type=str, nargs="+", metavar="PICTURES", help="pictures, or folders of pictures")
     parser.add_argument(
         "--codecs",

@@ -67,9 +67,10 @@ def make_plan(
         ConfigError: a codec cannot be used on this machine.
         ModelError: there is no such model.
     """
-    versions, notes = _available(metrics, options)
+    # Codecs first: a name that is wrong is refused before metrics fetch weights of many megabytes.
     opened = [(spec, point, spec.open(point, device=options.device)) for spec in specs for point in spec.points]
     points = [(spec, point, codec.fingerprint) for spec, point, codec in opened]
+    versions, notes = _available(metrics, options)
     jobs = [Job(folder, source, *point, versions, options) for source in sources for point in points]
     unreadable = tuple(failed_row(job, job.source.problem) for job in jobs if job.source.problem)
     return Plan(tuple(job for job in jobs if not job.source.problem), unreadable, notes)

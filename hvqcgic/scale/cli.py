@@ -5,18 +5,15 @@ Exit codes: 0 done; 1 some pictures or shards failed; 2 bad input or usage; 130 
 
 from __future__ import annotations
 
-import signal
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentError, Namespace
+from jsonargparse import Namespace
 
-from hvqcgic.commands.terminal import complain, plain_warnings, progress_bar, say, say_json
-from hvqcgic.errors import HvqcgicError
+from hvqcgic.commands.program import SOME_FAILED, run_program
+from hvqcgic.commands.terminal import complain, progress_bar, say, say_json, say_table
 from hvqcgic.scale.options import build_parser
 
 if TYPE_CHECKING:
@@ -24,13 +21,7 @@ if TYPE_CHECKING:
     from hvqcgic.scale.request import Request
     from hvqcgic.scale.table import Merged
 
-SOME_FAILED, USAGE = 1, 2
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 _FAILED_SHOWN = 20
-
-
-class _Terminated(KeyboardInterrupt):
-    """The process was asked to end."""
 
 
 def run(options: Namespace) -> int:
@@ -86,8 +77,6 @@ def _work(request: Request, to_do: list[str], options: Namespace) -> list[str]:
 
 def _tell(request: Request, merged: Merged, failures: list[str], *, as_json: bool) -> None:
     """The outcome, for people or machines, and what failed."""
-    from rich.console import Console
-
     from hvqcgic.evaluation.summary import summary_table
     from hvqcgic.scale.table import TABLE
 
@@ -106,35 +95,10 @@ def _tell(request: Request, merged: Merged, failures: list[str], *, as_json: boo
         points = [asdict(point) for point in merged.points]
         say_json({"table": str(table), "shards": shards, "n_bytes": merged.n_bytes, "points": points})
         return
-    console = Console(width=None if sys.stdout.isatty() else 250)
-    with console.capture() as capture:
-        console.print(summary_table(merged.points))
-    say(capture.get().rstrip())
+    say_table(summary_table(merged.points))
     say(f"{rows + failed} rows of {shards['done']} shards, {merged.n_bytes} bytes coded: {table}")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: see the module."""
-    previous = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        options = build_parser().parse_args(arguments)
-        with plain_warnings():
-            return run(options)
-    except ArgumentError as error:
-        complain(f"{error} (see python -m hvqcgic.scale --help)")
-        return USAGE
-    except HvqcgicError as error:
-        complain(error)
-        return USAGE
-    except BrokenPipeError:
-        # Whoever read the outcome has had enough of it.
-        return SOME_FAILED
-    except KeyboardInterrupt as error:
-        complain("interrupted; shards that are done are kept, the same command goes on")
-        return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+    return run_program("hvqcgic.scale", lambda: build_parser().parse_args(arguments), run, kept="shards that are done")

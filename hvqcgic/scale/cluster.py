@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hvqcgic.commands.batch_options import n_cores
 from hvqcgic.commands.terminal import complain
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line, reason
@@ -113,10 +113,8 @@ def _why(error: BaseException, place: str) -> str:
 def _local_cluster(workers: int) -> Any:
     from distributed import LocalCluster
 
-    affinity = getattr(os, "sched_getaffinity", None)
-    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
     return LocalCluster(
-        n_workers=workers or cores,
+        n_workers=workers or n_cores(),
         threads_per_worker=1,
         # The system knows better what is left than a fixed share for each worker.
         memory_limit=0,

@@ -7,18 +7,18 @@ from typing import Literal
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import NonNegativeInt
 
+from hvqcgic.commands.program import new_parser
+
 DEFAULT_CODEC = "hvqcgic:tiny@ratios=0.5,0.4,0.1"
 
 
 def build_parser() -> ArgumentParser:
     """All options; every one can also stand in a YAML file given with --config."""
-    parser = ArgumentParser(
-        prog="python -m hvqcgic.scale",
-        description="Compress or evaluate tar shards of pictures with workers of Dask on this or many machines. The "
+    parser = new_parser(
+        "hvqcgic.scale",
+        "Compress or evaluate tar shards of pictures with workers of Dask on this or many machines. The "
         "same command again goes on where it stopped: shards that are done are left alone.",
-        exit_on_error=False,
     )
-    parser.add_argument("--config", action="config", help="YAML file with any of these options")
     parser.add_argument(
         "command",
         type=Literal["compress", "evaluate"],

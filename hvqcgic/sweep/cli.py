@@ -5,33 +5,25 @@ Exit codes: 0 done; 1 no trial could be measured; 2 bad input or usage; 130 inte
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from jsonargparse import ArgumentError, Namespace
+from jsonargparse import Namespace
 
-from hvqcgic.commands.terminal import complain, plain_warnings, say, say_json
-from hvqcgic.errors import HvqcgicError, OutputError
+from hvqcgic.commands.program import run_program
+from hvqcgic.commands.terminal import complain, say, say_json, say_table
+from hvqcgic.errors import OutputError
 from hvqcgic.files import reason
 from hvqcgic.sweep.options import parse
 from hvqcgic.sweep.progress import SweepBar, sweep_bar
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from hvqcgic.sweep.outcome import Outcome
     from hvqcgic.sweep.places import Place
 
-NOTHING_FOUND, USAGE = 1, 2
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
-
-
-class _Terminated(KeyboardInterrupt):
-    """The process was asked to end."""
+NOTHING_FOUND = 1
 
 
 def run(options: Namespace) -> int:
@@ -71,29 +63,19 @@ def run(options: Namespace) -> int:
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: see the module."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        options = parse(sys.argv[1:] if arguments is None else arguments)
-        from hvqcgic.sweep.quiet import quiet_optuna
+    return run_program(
+        "hvqcgic.sweep",
+        lambda: parse(sys.argv[1:] if arguments is None else arguments),
+        _run_quietly,
+        kept="trials that are done",
+    )
 
-        with plain_warnings(), quiet_optuna():
-            return run(options)
-    except ArgumentError as error:
-        complain(f"{error} (see python -m hvqcgic.sweep --help)")
-        return USAGE
-    except HvqcgicError as error:
-        complain(error)
-        return USAGE
-    except BrokenPipeError:
-        # Whoever read the outcome has had enough of it.
-        return NOTHING_FOUND
-    except KeyboardInterrupt as error:
-        complain("interrupted; trials that are done are kept, the same command goes on")
-        return TERMINATED if isinstance(error, _Terminated) else INTERRUPTED
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+def _run_quietly(options: Namespace) -> int:
+    from hvqcgic.sweep.quiet import quiet_optuna
+
+    with quiet_optuna():
+        return run(options)
 
 
 def _own_file(folder: Path) -> str:
@@ -123,22 +105,8 @@ def _print(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
     if as_json:
         say_json(report.as_json(outcome))
         return
-    _show(report.front_table(outcome))
+    say_table(report.front_table(outcome), width=160)
     if outcome.importances:
-        _show(report.importance_table(outcome))
+        say_table(report.importance_table(outcome), width=160)
     counts = f"{len(outcome.trials)} trials measured, {outcome.pruned} pruned, {len(outcome.failed)} failed"
     say(f"{counts}, {outcome.retried} attempts done again; everything is in {folder}")
-
-
-def _show(table: Table) -> None:
-    """Print a table as wide as the terminal, or as wide as it needs where there is none."""
-    from rich.console import Console
-
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    with console.capture() as capture:
-        console.print(table)
-    say(capture.get().rstrip())
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated

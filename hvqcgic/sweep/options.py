@@ -10,6 +10,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
+from hvqcgic.commands.program import new_parser
 from hvqcgic.errors import ConfigError
 from hvqcgic.sweep.space import flatten
 
@@ -93,13 +94,12 @@ def _value(name: str, text: str | None) -> Any:
 
 def build_parser() -> ArgumentParser:
     """All options; every one can also stand in a YAML file given with --config."""
-    parser = ArgumentParser(
-        prog="python -m hvqcgic.sweep",
-        description="Try operating points and short trainings for the best trade between several objectives. The same "
+    parser = new_parser(
+        "hvqcgic.sweep",
+        "Try operating points and short trainings for the best trade between several objectives. The same "
         "command on this or another machine joins in; with more --trials it goes on.",
-        exit_on_error=False,
+        example="configs/sweep.yaml",
     )
-    parser.add_argument("--config", action="config", help="YAML file with any of these options; see configs/sweep.yaml")
     parser.add_argument("--trials", type=PositiveInt, default=50, help="how many the study is to have in all")
     _add_places(parser)
     _add_search(parser)

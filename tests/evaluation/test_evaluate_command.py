@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,25 +12,16 @@ import pytest
 from hvqcgic.evaluation.cli import main
 from hvqcgic.evaluation.codecs import all_codecs
 from hvqcgic.evaluation.results import read_rows, read_run
-from tests.command_calls import Result, save_picture
+from tests.command_calls import Call, caller, save_picture
 
 ROOT = Path(__file__).parents[2]
 QUICK = ["--metrics", "psnr_db", "niqe", "--jobs", "1", "--report", "false"]
 
-Evaluate = Callable[..., Result]
-
 
 @pytest.fixture
-def evaluate(capsys: pytest.CaptureFixture[str]) -> Evaluate:
+def evaluate(capsys: pytest.CaptureFixture[str]) -> Call:
     """Calls the command in this process."""
-
-    def run(*arguments: object) -> Result:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    return run
+    return caller(main, capsys)
 
 
 @pytest.fixture
@@ -42,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def test_a_run_and_the_same_again(tmp_path: Path, folder: Path, evaluate: Evaluate) -> None:
+def test_a_run_and_the_same_again(tmp_path: Path, folder: Path, evaluate: Call) -> None:
     out = tmp_path / "out"
     command = [folder, "--codecs", "jpeg@20;70", "webp@50", "--out", out, *QUICK]
     first = evaluate(*command)
@@ -61,7 +51,7 @@ def test_a_run_and_the_same_again(tmp_path: Path, folder: Path, evaluate: Evalua
     assert read_rows(out) == rows
 
 
-def test_json_is_for_machines(tmp_path: Path, folder: Path, evaluate: Evaluate) -> None:
+def test_json_is_for_machines(tmp_path: Path, folder: Path, evaluate: Call) -> None:
     found = evaluate(folder, "--codecs", "jpeg@20", "--out", tmp_path / "out", *QUICK, "--json")
     value = json.loads(found.out)
     point = value["points"][0]
@@ -72,14 +62,14 @@ def test_json_is_for_machines(tmp_path: Path, folder: Path, evaluate: Evaluate) 
     assert "niqe" in value["metric_notes"]
 
 
-def test_options_may_stand_in_a_file(tmp_path: Path, folder: Path, evaluate: Evaluate) -> None:
+def test_options_may_stand_in_a_file(tmp_path: Path, folder: Path, evaluate: Call) -> None:
     config = tmp_path / "run.yaml"
     config.write_text(f"codecs: [jpeg@20]\nout: {tmp_path / 'out'}\nmetrics: [psnr_db]\njobs: 1\nreport: false\n")
     assert evaluate(folder, "--config", config).code == 0
     assert len(read_rows(tmp_path / "out")) == 2
 
 
-def test_a_picture_that_fails_is_a_row_and_exit_code_1(tmp_path: Path, folder: Path, evaluate: Evaluate) -> None:
+def test_a_picture_that_fails_is_a_row_and_exit_code_1(tmp_path: Path, folder: Path, evaluate: Call) -> None:
     (folder / "bad.png").write_bytes(b"text")
     found = evaluate(folder, "--codecs", "jpeg@20", "--out", tmp_path / "out", *QUICK)
     assert found.code == 1
@@ -102,7 +92,7 @@ def test_a_picture_that_fails_is_a_row_and_exit_code_1(tmp_path: Path, folder: P
     ],
 )
 def test_refusals_are_one_line_and_make_no_rows(
-    tmp_path: Path, folder: Path, evaluate: Evaluate, arguments: list[str], words: list[str]
+    tmp_path: Path, folder: Path, evaluate: Call, arguments: list[str], words: list[str]
 ) -> None:
     found = evaluate(folder, "--out", tmp_path / "out", *arguments)
     assert found.code == 2
@@ -124,7 +114,7 @@ def test_refusals_are_one_line_and_make_no_rows(
 def test_what_only_the_report_needs_is_refused_before_anything_is_made(
     tmp_path: Path,
     folder: Path,
-    evaluate: Evaluate,
+    evaluate: Call,
     monkeypatch: pytest.MonkeyPatch,
     arguments: list[str],
     words: list[str],
@@ -140,21 +130,21 @@ def test_what_only_the_report_needs_is_refused_before_anything_is_made(
     assert not Path("out").exists()
 
 
-def test_nothing_to_evaluate_is_a_refusal(tmp_path: Path, evaluate: Evaluate) -> None:
+def test_nothing_to_evaluate_is_a_refusal(tmp_path: Path, evaluate: Call) -> None:
     (tmp_path / "empty").mkdir()
     found = evaluate(tmp_path / "empty", "--codecs", "jpeg", "--out", tmp_path / "out", *QUICK)
     assert found.code == 2
     assert "no pictures in this folder" in found.err
 
 
-def test_an_output_that_is_a_file_is_a_refusal(tmp_path: Path, folder: Path, evaluate: Evaluate) -> None:
+def test_an_output_that_is_a_file_is_a_refusal(tmp_path: Path, folder: Path, evaluate: Call) -> None:
     (tmp_path / "out").write_text("a file")
     found = evaluate(folder, "--codecs", "jpeg@20", "--out", tmp_path / "out", *QUICK)
     assert found.code == 2
     assert str(tmp_path / "out") in found.complaint
 
 
-def test_the_whole_report_is_written(tmp_path: Path, folder: Path, evaluate: Evaluate) -> None:
+def test_the_whole_report_is_written(tmp_path: Path, folder: Path, evaluate: Call) -> None:
     out = tmp_path / "out"
     found = evaluate(
         *(folder, "--codecs", "jpeg@10..80:4", "webp@10..80:4", "--out", out, "--anchor", "webp", "--embed", "1"),

@@ -19,7 +19,7 @@ from hvqcgic.scale.cli import main
 from hvqcgic.scale.options import build_parser
 from hvqcgic.scale.request import Work, find_places, read_request
 from hvqcgic.scale.tasks import do_shard
-from tests.command_calls import Call, Result
+from tests.command_calls import Call, caller
 from tests.random_model import random_picture
 from tests.scale.processes import cluster, process, scale
 from tests.shard_files import picture_bytes, write_shard
@@ -59,14 +59,7 @@ def work_of(words: list[str]) -> Work:
 @pytest.fixture
 def call(capsys: pytest.CaptureFixture[str]) -> Call:
     """Calls the command in this process, where no worker is needed."""
-
-    def run(*arguments: object) -> Result:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return Result(code, captured.out, captured.err)
-
-    return run
+    return caller(main, capsys)
 
 
 @pytest.mark.slow

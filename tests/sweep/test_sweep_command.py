@@ -2,8 +2,6 @@
 
 import csv
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,35 +17,22 @@ from hvqcgic.sweep.cli import main
 from hvqcgic.sweep.storage import opened_storage
 from hvqcgic.training.checkpoints import read_checkpoint
 from hvqcgic.training.cli import main as train
+from tests.command_calls import Call, caller
 from tests.random_model import random_picture
 from tests.sweep.conftest import free_port
 
 
-@dataclass(frozen=True)
-class Said:
-    """What a call printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-Call = Callable[..., Said]
-
-
 @pytest.fixture
 def sweep(capsys: pytest.CaptureFixture[str]) -> Call:
-    """Calls the command in this process."""
+    """Calls the command in this process, whose threads stay as many as they were."""
 
-    def run(*arguments: object) -> Said:
+    def run(arguments: list[str]) -> int:
         threads = torch.get_num_threads()
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
+        code = main(arguments)
         torch.set_num_threads(threads)
-        printed = capsys.readouterr()
-        return Said(code, printed.out, printed.err)
+        return code
 
-    return run
+    return caller(run, capsys)
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

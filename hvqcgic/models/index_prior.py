@@ -104,6 +104,20 @@ class IndexPrior(nn.Module):
         return mean, factor @ factor.transpose(1, 2)
 
 
+def code_moments(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation of a cell's code under the prior.
+
+    Args:
+        logits: unnormalised log-probabilities in bits, (N, K).
+        codebook: (K, d).
+    Returns:
+        (N, d) each.
+    """
+    share = torch.softmax(logits * math.log(2), 1)
+    mean, square = (share @ torch.cat([codebook, codebook.square()], 1)).chunk(2, 1)
+    return mean, (square - mean.square()).clamp(min=0).sqrt()
+
+
 def index_bits(logits: Tensor, indices: Tensor) -> Tensor:
     """Bits of the chosen indices.
 

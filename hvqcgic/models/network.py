@@ -14,9 +14,12 @@ from hvqcgic.models.context import context_network, gather_parameters, pass_cell
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import hyper_synthesis
-from hvqcgic.models.index_prior import IndexPrior, parameter_count
+from hvqcgic.models.index_prior import IndexPrior, code_moments, parameter_count
 from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.schedule import GRANULARITIES, Pass, parse_schedule
+
+Cells = dict[str, Tensor]
+"""Numbers of the cells of each granularity on its grid, (B, C, h_g, w_g)."""
 
 
 class HvqModel(PictureModel):
@@ -111,14 +114,35 @@ class HvqModel(PictureModel):
         Returns:
             (B, P, H/4, W/4).
         """
-        width = next(iter(parameters.values())).shape[1]
+        return assemble(self._lay_out_passes(parameters, masks), masks)
+
+    def expected_codes(self, parameters: dict[str, Tensor], masks: GranularityMap) -> tuple[Cells, Cells]:
+        """Mean and standard deviation of the code of every cell under the prior.
+
+        Args:
+            parameters: of `pass_parameters`.
+            masks: the granularity map.
+        Returns:
+            per granularity, (B, d, h_g, w_g) each, 0 where no cell is.
+        """
+        found = {}
+        for step in self.passes:
+            place = GRANULARITIES.index(step.granularity)
+            logits = self.prior(parameters[step.name], place, self.quantiser.codebook)
+            found[step.name] = torch.cat(code_moments(logits, self.quantiser.codebook), 1)
+        both = {g: values.chunk(2, 1) for g, values in self._lay_out_passes(found, masks).items()}
+        return {g: mean for g, (mean, _) in both.items()}, {g: deviation for g, (_, deviation) in both.items()}
+
+    def _lay_out_passes(self, rows: dict[str, Tensor], masks: GranularityMap) -> Cells:
+        """Rows of every pass's cells, (N_pass, C), on the grids of their granularities, (B, C, h_g, w_g)."""
+        width = next(iter(rows.values())).shape[1]
         maps = {}
         for g in GRANULARITIES:
             batch, _, h, w = masks[g].shape
-            rows = torch.zeros(batch, h, w, width, device=masks[g].device)
+            plane = torch.zeros(batch, h, w, width, device=masks[g].device)
             for step in self.passes:
                 if step.granularity == g:
                     cells = self.cells(step, masks)[:, 0, :, :, None]
-                    rows = rows.masked_scatter(cells, parameters[step.name])
-            maps[g] = rows.permute(0, 3, 1, 2)
-        return assemble(maps, masks)
+                    plane = plane.masked_scatter(cells, rows[step.name])
+            maps[g] = plane.permute(0, 3, 1, 2)
+        return maps

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +14,7 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[repo
 from torch import Tensor
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from hvqcgic.drawing import granularity_overlay
-from hvqcgic.schedule import GRANULARITIES
-from hvqcgic.training.dashboard import charts_layout, dashboard_strip, strip
-from hvqcgic.training.validation import Measured
+from hvqcgic.training.dashboard import charts_layout, strip
 
 
 class StopAtStep(lightning.Callback):
@@ -54,7 +50,7 @@ class SaveEvery(lightning.Callback):
 class ShowPictures(lightning.Callback):
     """Puts charts and, at every validation, the first pictures into TensorBoard.
 
-    A picture is a strip: picture | reconstruction | granularity map | bits per cell (from stage hyperprior on).
+    A picture is a strip of what the stage shows of it, see `images` of its module.
     """
 
     def __init__(self, pictures: int = 3) -> None:
@@ -81,19 +77,10 @@ class ShowPictures(lightning.Callback):
         """Writes the strip of one of the first pictures."""
         if batch_idx >= self.pictures or not trainer.is_global_zero:
             return
-        image = shown(batch, outputs["found"], pl_module.model.config.codebook_size)
+        image = strip(pl_module.images(batch, outputs["found"]))
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 add_jpeg(logger.experiment, f"pictures/{batch_idx}", image, pl_module.step_index)
-
-
-def shown(picture: Tensor, found: Measured, codebook_size: int) -> Tensor:
-    """The strip of a validation picture, (3, H, W) each; the lightest colour of the heat map is fixed length's bits."""
-    masks = {g: found.masks[g][0, 0] for g in GRANULARITIES}
-    if found.rate is None:
-        return strip([picture, found.decoded[0], granularity_overlay(masks, picture)])
-    bits = {g: found.rate.cell_bits[g][0, 0] for g in GRANULARITIES}
-    return dashboard_strip(picture, found.decoded[0], masks, bits, top_bits=math.log2(codebook_size))
 
 
 def add_jpeg(writer: SummaryWriter, tag: str, image: Tensor, step: int) -> None:

@@ -16,6 +16,7 @@ from jsonargparse.typing import PositiveInt
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
 from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.reverse import ReverseConfig
 from hvqcgic.perceptual import Lpips, load_lpips
 from hvqcgic.torch_cache import WeightsMissing
 from hvqcgic.training.cached_pictures import CachedPictures
@@ -24,7 +25,8 @@ from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.processes import Processes, first_console, is_first
-from hvqcgic.training.stages import STAGES, Machine, check_free, model_options, run_stage
+from hvqcgic.training.reverse_module import ReverseModule
+from hvqcgic.training.stages import STAGES, Machine, check_free, make_reverse_module, model_options, run_stage
 
 
 def build_parser() -> ArgumentParser:
@@ -37,10 +39,11 @@ def build_parser() -> ArgumentParser:
     parser.add_argument("--config", action="config", help="YAML file with any of these options; see configs/")
     parser.add_argument(
         "--stage",
-        type=Literal["backbone", "hyperprior", "joint", "all"],
+        type=Literal["backbone", "hyperprior", "joint", "all", "reverse"],
         default="all",
         help="backbone: picture networks on the distortion alone; hyperprior: the entropy model on them, frozen; "
-        "joint: everything on distortion + lambda * rate; all: one after the other",
+        "joint: everything on distortion + lambda * rate; all: one after the other; reverse: a network behind a frozen "
+        "model (--init), which `hvqcgic decompress --steps` runs",
     )
     parser.add_argument("--lambda", type=float, default=0.01, help="weight of one bit per pixel against the distortion")
     parser.add_argument("--backbone_steps", type=int, default=3000, help="steps of stage backbone with --stage all")
@@ -56,6 +59,7 @@ def build_parser() -> ArgumentParser:
     parser.add_class_arguments(Processes, "trainer")
     parser.add_class_arguments(TrainingConfig, "training", skip={"lmbda"})
     parser.add_class_arguments(PictureDataModule, "pictures", skip={"data", "val", "seed"})
+    parser.add_class_arguments(ReverseConfig, "reverse")
     parser.add_class_arguments(ModelConfig, "model")
     return parser
 
@@ -208,16 +212,20 @@ def make_pictures(options: Namespace, *, cached: bool = False) -> PictureDataMod
     return CachedPictures(Path(options.cache), **chosen) if cached else PictureDataModule(**chosen)
 
 
-def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule:
+def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule | ReverseModule:
     """A stage's module with fresh weights, which follow from the seed.
 
     Raises:
-        ConfigError: settings that contradict each other, or out of their range.
+        ConfigError: settings that contradict each other, or out of their range; stage reverse without a frozen model.
+        ModelError: the frozen model cannot be read.
         WeightsMissing: as `load_perceptual`.
     """
     training = TrainingConfig(**vars(options.training) | {"steps": steps, "lmbda": options["lambda"]})
     perceptual = load_perceptual(options.perceptual) if stage != "hyperprior" else None
     lightning.seed_everything(training.seed, verbose=False)
+    if stage == "reverse":
+        reverse = ReverseConfig(**vars(options.reverse))
+        return make_reverse_module([Path(path) for path in options.init or ()], reverse, training, perceptual)
     return HvqModule(ModelConfig.from_dict(options.model.as_dict()), training, stage, perceptual)
 
 

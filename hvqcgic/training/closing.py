@@ -37,6 +37,11 @@ def closing_rows(results: Sequence[StageResult]) -> list[ClosingRow]:
     rows = []
     for result in results:
         rows.append(_stage_row(f"stage {result.stage}", result.metrics, "val"))
+        for name in sorted(result.metrics):
+            if name.startswith("val/psnr_db_"):
+                steps = name.removeprefix("val/psnr_db_")
+                values = result.metrics[name], result.metrics.get(f"val/lpips_{steps}")
+                rows.append(ClosingRow(f"{steps} steps back", psnr_db=values[0], lpips=values[1]))
         if "val_raw/psnr_db" in result.metrics:
             rows.append(_stage_row("the same, not averaged", result.metrics, "val_raw"))
     last = results[-1].metrics
@@ -67,7 +72,9 @@ def print_closing(results: Sequence[StageResult], console: Console) -> None:
     last = results[-1]
     options = last.options
     title = f"{options.validation_pictures} validation pictures, of which {options.file_pictures} coded to files"
-    console.print(closing_table(closing_rows(results), title if last.stage != "backbone" else "validation pictures"))
+    console.print(
+        closing_table(closing_rows(results), title if last.stage in ("hyperprior", "joint") else "validation pictures")
+    )
     lines = [
         "bpp of stages: indices and hyper-latents; of files: everything. Saving: against static arithmetic coding.",
         f"took {duration(sum(result.seconds for result in results))}; the checkpoint is {last.checkpoint}",
@@ -81,6 +88,8 @@ def print_closing(results: Sequence[StageResult], console: Console) -> None:
 def next_command(last: StageResult) -> str:
     """What to type after a stage."""
     path = shlex.quote(str(last.checkpoint))
+    if last.stage == "reverse":
+        return f"python -m hvqcgic.export {path} -o NAME-reverse.safetensors, with the NAME of its model and beside it"
     if last.stage == "joint":
         return f"python -m hvqcgic.export {path} -o mine.safetensors"
     following = "hyperprior" if last.stage == "backbone" else "joint"

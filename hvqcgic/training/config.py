@@ -10,7 +10,7 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.granularity import check_ratios
 
-Stage = Literal["backbone", "hyperprior", "joint"]
+Stage = Literal["backbone", "hyperprior", "joint", "reverse"]
 RateGradient = Literal["soft", "straight_through", "none"]
 
 
@@ -30,12 +30,17 @@ class TrainingConfig:
         lpips_shift: LPIPS sees each batch without 0 to so many of its upper rows and left columns, drawn for each step:
             else the stride of its network, 4 px in AlexNet, always falls in step with the grid of the cells, and the
             decoder learns a texture of that grid which the loss takes for detail. 3 covers every offset.
-        lpips_start: step of stage backbone from which LPIPS counts; in stage joint it always does.
+        lpips_start: step of stage backbone from which LPIPS counts, and of stage reverse from which pictures count at
+            all; in stage joint it always does.
         commitment_weight: weight of the mean squared distance from features to their codes.
         adversarial_weight: largest share of the adversarial gradient, relative to the distortion's, at the decoder's
             last layer; 0 leaves the discriminator out.
-        adversarial_start: step of stage backbone from which the discriminator is trained and counts; in stage joint it
-            always does.
+        adversarial_start: step of stages backbone and reverse from which the discriminator is trained and counts; in
+            stage joint it always does.
+        features_weight: stage reverse: weight of the mean squared distance from estimated to true features, in units of
+            how far codes lie from them.
+        texture_weight: stage reverse: weight of the distance between the local statistics of NIQE, of the decoded and
+            of the true picture.
         rate_gradient: how R reaches the features in stage joint: `soft` (cross-entropy of softmax(-distance^2 / tau)
             against the prior, RDVQ's way), `straight_through` (features stand in for codes in the prior's numerator;
             forms diagonal and quadratic), `none`.
@@ -72,6 +77,8 @@ class TrainingConfig:
     commitment_weight: float = 0.02
     adversarial_weight: float = 0.0
     adversarial_start: int = 0
+    features_weight: float = 0.01
+    texture_weight: float = 0.0
     rate_gradient: RateGradient = "soft"
     tau: float = 1.0
     rdo_choice: float = 0.0

@@ -1,4 +1,4 @@
-"""What TensorBoard shows: the layout of its charts, and strips picture | reconstruction | granularity | bits per cell.
+"""What TensorBoard shows: the layout of its charts, and strips of pictures.
 
 Everything here is a pure function of tensors; `charts_layout` goes to `SummaryWriter.add_custom_scalars`, images to
 `SummaryWriter.add_image`.
@@ -6,12 +6,11 @@ Everything here is a pure function of tensors; `charts_layout` goes to `SummaryW
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from hvqcgic.drawing import granularity_overlay, heat_map
 from hvqcgic.schedule import GRANULARITIES
 
 _GAP_PX = 8
@@ -56,23 +55,3 @@ def strip(images: Sequence[Tensor]) -> Tensor:
         filled[:, : image.shape[1], : image.shape[2]] = image.detach().to("cpu", torch.float32).clamp(0, 1)
         parts.append(filled)
     return torch.cat(parts, 2)[:, :, :-_GAP_PX]
-
-
-def dashboard_strip(
-    picture: Tensor, decoded: Tensor, masks: Mapping[str, Tensor], cell_bits: Mapping[str, Tensor], *, top_bits: float
-) -> Tensor:
-    """Picture | reconstruction | granularity map | bits per cell.
-
-    Args:
-        picture: (3, H, W) in [0, 1].
-        decoded: (3, H, W) in [0, 1].
-        masks: bool (h_g, w_g) by granularity, of the padded picture.
-        cell_bits: bits of each cell, (h_g, w_g) by granularity; what lies outside the masks is not read.
-        top_bits: bits shown in the lightest colour; log2 K is what fixed length costs.
-    Returns:
-        (3, H, 4 W and gaps), float32 in [0, 1].
-    """
-    height, width = picture.shape[-2:]
-    overlay = granularity_overlay(masks, picture)
-    heat = heat_map(masks, cell_bits, top_bits=top_bits)
-    return strip([picture, decoded, overlay, heat[:, :height, :width]])

@@ -71,7 +71,7 @@ class RealFiles(lightning.Callback):
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: HvqModule) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Freezes the model; one that cannot be frozen is named and trained on."""
         self._codec, self._sizes = None, []
-        if pl_module.stage == "backbone" or not self.pictures or not trainer.is_global_zero:
+        if pl_module.stage not in ("hyperprior", "joint") or not self.pictures or not trainer.is_global_zero:
             return
         try:
             with pl_module.averaged():

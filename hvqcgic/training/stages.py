@@ -17,7 +17,9 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import one_line, reason
+from hvqcgic.frozen_model import read_model
 from hvqcgic.model_file import MODEL_SUFFIX, bundled_models, find_model, read_summary
+from hvqcgic.models.reverse import ReverseConfig
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.callbacks import SaveEvery, ShowPictures, StopAtStep
 from hvqcgic.training.checkpoints import WholeCheckpoints, read_checkpoint, steps_taken
@@ -25,13 +27,16 @@ from hvqcgic.training.closing import StageResult
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.interrupt import SaveOnInterrupt
+from hvqcgic.training.losses import Perceptual
 from hvqcgic.training.module import LOG_EVERY, HvqModule
 from hvqcgic.training.processes import Processes
 from hvqcgic.training.progress import TrainingProgress
 from hvqcgic.training.real_files import RealFiles
-from hvqcgic.training.thaw import thawed_checkpoint
+from hvqcgic.training.reverse_module import ReverseModule
+from hvqcgic.training.thaw import thaw_model, thawed_checkpoint
 
 STAGES: tuple[Stage, ...] = ("backbone", "hyperprior", "joint")
+"""Of a model, in their order."""
 
 BACKBONE = ("model.encoder.", "model.decoder.", "model.quantiser.")
 """What a checkpoint must hold for a training to start from it."""
@@ -115,8 +120,41 @@ def load_weights(module: HvqModule, paths: Sequence[Path]) -> None:
         module.model.prior.start(module.model.quantiser.usage, module.model.quantiser.codebook)
 
 
+def make_reverse_module(
+    start: Sequence[Path], config: ReverseConfig, training: TrainingConfig, perceptual: Perceptual | None
+) -> ReverseModule:
+    """A module of stage reverse behind the frozen model that its start names first.
+
+    Raises:
+        ConfigError: it names none first, or one that no reverse path can stand behind.
+        ModelError: there is no such model, or its file is damaged.
+    """
+    if not start or not is_model(start[0]):
+        named = f"--init {start[0]}" if start else "no --init"
+        raise ConfigError(
+            f"stage reverse, {named}: it is trained behind a frozen model; name a bundled one or a model file, "
+            "which `python -m hvqcgic.export` makes of a checkpoint"
+        )
+    frozen = read_model(start[0])
+    return ReverseModule(thaw_model(frozen)[0], frozen.fingerprint, config, training, perceptual)
+
+
+def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
+    """Starts a reverse model from checkpoints of its stage, behind the same frozen model.
+
+    Raises:
+        ConfigError: a file is no such checkpoint, or its networks have other shapes.
+    """
+    for path in paths:
+        checkpoint = read_checkpoint(path)
+        if checkpoint["hyper_parameters"].get("fingerprint") != module.hparams["fingerprint"]:
+            raise ConfigError(f"{path}: no checkpoint of stage reverse behind this model; leave it out of --init")
+        steps_taken(path, module)
+        module.load_state_dict(weights_of(checkpoint))
+
+
 def run_stage(
-    module: HvqModule, pictures: PictureDataModule, machine: Machine, *, start: Sequence[Path] = ()
+    module: HvqModule | ReverseModule, pictures: PictureDataModule, machine: Machine, *, start: Sequence[Path] = ()
 ) -> StageResult | None:
     """Trains one stage; its checkpoint is then `machine.folder / STAGE.ckpt`.
 
@@ -137,7 +175,10 @@ def run_stage(
     if going_on and done >= module.options.steps:
         return None
     if not going_on:
-        load_weights(module, start)
+        if isinstance(module, ReverseModule):
+            load_reverse_weights(module, start[1:])
+        else:
+            load_weights(module, start)
     machine.processes.check_batch(pictures.batch_size)
     pictures.setup()
     with quiet_lightning():

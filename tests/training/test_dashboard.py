@@ -3,7 +3,8 @@
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from hvqcgic.training.dashboard import charts_layout, dashboard_strip, strip
+from hvqcgic.drawing import granularity_overlay, heat_map
+from hvqcgic.training.dashboard import charts_layout, strip
 from tests.small_map import BITS, MASKS
 
 
@@ -16,9 +17,10 @@ def test_strips_put_images_of_any_height_side_by_side() -> None:
     assert bool((image[:, :, 13:] == 0.5).all())
 
 
-def test_a_dashboard_strip_of_an_odd_sized_picture_goes_to_tensorboard(tmp_path: object) -> None:
+def test_a_strip_of_an_odd_sized_picture_goes_to_tensorboard(tmp_path: object) -> None:
     picture = torch.rand(3, 13, 27, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    image = dashboard_strip(picture, picture, MASKS, BITS, top_bits=10.0)
+    heat = heat_map(MASKS, BITS, top_bits=10.0)[:, :13, :27]
+    image = strip([picture, picture, granularity_overlay(MASKS, picture), heat])
     assert image.shape == (3, 13, 4 * 27 + 3 * 8)
     assert torch.equal(image[:, :, :27], picture.detach())
     assert 0 <= float(image.min()) <= float(image.max()) <= 1

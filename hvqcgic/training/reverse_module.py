@@ -1,0 +1,242 @@
+"""Stage `reverse`: a network that leads decoded codes back to features, behind a frozen model (`models/reverse.py`).
+
+Two losses: on points of the path, the distance from estimated to true features; on pictures decoded after as many
+steps as a reader may take, the distortion, the distance in local statistics, and a discriminator where it is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from hvqcgic.models.granularity import GranularityMap, pad_to_cells
+from hvqcgic.models.hyperprior import sent_positions
+from hvqcgic.models.network import HvqModel
+from hvqcgic.models.reverse import Estimate, Known, ReverseConfig, ReverseModel, reverse
+from hvqcgic.models.selection import select_cells
+from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.training.config import TrainingConfig
+from hvqcgic.training.losses import Perceptual, distortion
+from hvqcgic.training.ranks import rank_and_size, same_for_all
+from hvqcgic.training.scalars import distortion_scalars
+from hvqcgic.training.stage_module import StageModule
+from hvqcgic.training.texture import texture_distance
+
+SHOWN_STEPS = (0, 1, 2, 4)
+"""Numbers of steps that are validated and shown; pictures are trained after one of them, but for 0."""
+
+CALIBRATION_STEPS = 50
+"""First steps of the stage, over which the statistics of the path are gathered."""
+
+
+@dataclass(frozen=True)
+class Reversed:
+    """A validation picture after each number of SHOWN_STEPS.
+
+    Attributes:
+        decoded: (1, 3, H, W) each, in [0, 1].
+        psnr_db: against the picture.
+        lpips: NaN where no perceptual network is at hand.
+    """
+
+    decoded: tuple[Tensor, ...]
+    psnr_db: tuple[float, ...]
+    lpips: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A batch as the frozen model sees it: true fine features (B, d, H/4, W/4), codes' deviation from them, the rest.
+
+    Attributes:
+        clean: the true features.
+        masks: the granularity map.
+        codes: per granularity, (B, d, h_g, w_g).
+        mean: of the prior, likewise.
+        deviation: of the prior, likewise.
+    """
+
+    clean: Tensor
+    masks: GranularityMap
+    codes: dict[str, Tensor]
+    mean: dict[str, Tensor]
+    deviation: dict[str, Tensor]
+
+
+class ReverseModule(StageModule):
+    """Trains a `ReverseModel` behind a model that stays as it is."""
+
+    def __init__(
+        self,
+        model: HvqModel,
+        fingerprint: bytes,
+        reverse_config: ReverseConfig,
+        training: TrainingConfig,
+        perceptual: Perceptual | None,
+    ) -> None:
+        """A fresh network, and a decoder that starts as the model's.
+
+        Args:
+            model: thawed from a frozen model, of which it is the float twin.
+            fingerprint: of that.
+            reverse_config: of the network.
+            training: loss and schedule.
+            perceptual: LPIPS, or None to train and measure without.
+        Raises:
+            ConfigError: the model's decoder is none that could read reversed features.
+        """
+        super().__init__(training, "reverse", perceptual)
+        settings = {"model": model.config.to_dict(), "training": vars(training), "stage": "reverse"}
+        self.save_hyperparameters(settings | {"reverse": reverse_config.to_dict(), "fingerprint": fingerprint.hex()})
+        # In a tuple like LPIPS: what stays as it is need not be in every checkpoint.
+        self._behind = (model.eval().requires_grad_(False),)
+        self.reverse = ReverseModel(reverse_config, model.config)
+        self.reverse.start(model.decoder)
+
+    @property
+    def model(self) -> HvqModel:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The frozen model."""
+        return self._behind[0]
+
+    @property
+    def last_layer(self) -> Tensor:
+        """Of the tuned decoder, or, with a kept one, of the network."""
+        decoder = self.reverse.decoder
+        return self.reverse.network.change.weight if decoder is None else decoder.to_picture.weight
+
+    def groups(self) -> list[dict[str, Any]]:
+        """All weights of the reverse model, at the learning rate of picture networks."""
+        rate = self.options.learning_rate
+        return [{"params": list(self.reverse.parameters()), "lr": rate, "base_lr": rate}]
+
+    def on_fit_start(self) -> None:
+        """Takes the frozen model along, too."""
+        super().on_fit_start()
+        self.model.to(self.device)
+
+    def training_step(self, batch: Tensor, batch_index: int) -> None:
+        """One optimiser step on pictures (B, 3, H, W) in [0, 1]."""
+        generator = self.generator()
+        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)) + rank_and_size()[0])
+        seen = self.see(batch, self.masks(batch, generator))
+        if self.step_index < CALIBRATION_STEPS:
+            self.calibrate(seen)
+        known = self.reverse.known(seen.codes, seen.mean, seen.deviation, seen.masks)
+        missed = self.features_loss(seen.clean, known)
+        self.log("loss/features", missed.detach())
+        total = self.options.features_weight * missed
+        if self.started(self.options.lpips_start):
+            steps = SHOWN_STEPS[1 + int(torch.randint(len(SHOWN_STEPS) - 1, (), generator=generator))]
+            total = total + self.picture_loss(batch, self.estimate(known, steps, randomness=1.0))
+        self.log("loss/total", same_for_all(total.detach()))
+        self.take_step(total)
+        self.step_index += 1
+
+    @torch.no_grad()
+    def see(self, picture: Tensor, masks: GranularityMap) -> Seen:
+        """What the frozen model makes of pictures (B, 3, H, W), H and W multiples of 16, as a decoder would have it."""
+        model = self.model
+        features = {g: y.float() for g, y in model.encoder(picture).items()}
+        codes = model.quantise(features, masks).maps
+        z = {g: values.round() * sent_positions(masks[g]) for g, values in model.hyper_latents(features, masks).items()}
+        parameters = model.pass_parameters(masks, codes, model.hints(z, masks))
+        return Seen(features["fine"], masks, codes, *model.expected_codes(parameters, masks))
+
+    @torch.no_grad()
+    def calibrate(self, seen: Seen) -> None:
+        """Takes a batch into the running means of deviation and spread: those of the cells of each size."""
+        for place, g in enumerate(GRANULARITIES):
+            if not bool(seen.masks[g].any()):
+                continue
+            factor = seen.clean.shape[-1] // seen.masks[g].shape[-1]
+            codes = seen.codes[g].repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+            own = seen.masks[g].repeat_interleave(factor, -1).repeat_interleave(factor, -2)
+            far = (codes - seen.clean).square().mean(1, keepdim=True)[own].mean().sqrt()
+            wide = seen.deviation[g].square().mean(1, keepdim=True)[seen.masks[g]].mean().sqrt()
+            share = 1 / (self.step_index + 1)
+            self.reverse.deviation[place].lerp_(same_for_all(far), share)
+            self.reverse.spread[place].lerp_(same_for_all(wide), share)
+
+    def features_loss(self, clean: Tensor, known: Known) -> Tensor:
+        """Mean squared miss on points of the path, in units of the level squared; a third of them are its end."""
+        count = len(clean)
+        time = torch.where(torch.rand(count) < 1 / 3, 1.0, torch.rand(count).clamp(min=0.05)).to(clean)
+        share = time[:, None, None, None]
+        noise = self.reverse.config.path_noise(share) * known.level * torch.randn_like(clean)
+        estimate = self.reverse.network(torch.lerp(clean, known.start, share) + noise, time, known)
+        return ((estimate.features - clean) / known.level).square().mean()
+
+    def estimate(
+        self, known: Known, steps: int, *, randomness: float, generator: torch.Generator | None = None
+    ) -> Estimate:
+        """What the network says at the last of some steps, the only one with a gradient."""
+
+        def at(state: Tensor, time: float) -> Estimate:
+            return self.reverse.network(state, state.new_full((len(state),), time), known)
+
+        with torch.no_grad():
+            state = reverse(
+                lambda state, time: at(state, time).features,
+                known.start,
+                known.level,
+                self.reverse.config,
+                steps=steps,
+                randomness=randomness,
+                noise=lambda: torch.randn(known.start.shape, generator=generator).to(known.start),
+            )
+        return at(state, 1 / steps)
+
+    def picture_loss(self, picture: Tensor, estimate: Estimate) -> Tensor:
+        """Distortion, statistics and adversarial term of pictures decoded from estimates."""
+        options = self.options
+        decoded = self.reverse.picture(estimate, self.model.decoder)
+        row, column = torch.randint(options.lpips_shift + 1, (2,)).tolist()
+        parts = distortion(picture, decoded, options, self.perceptual, shift=(row, column))
+        total = parts.total
+        if options.texture_weight > 0:
+            texture = texture_distance(decoded, picture)
+            self.log("loss/texture", texture.detach())
+            total = total + options.texture_weight * texture
+        scalars = distortion_scalars(parts, decoded.new_zeros(()), with_lpips=self.perceptual is not None)
+        self.log_dict({name: value for name, value in scalars.items() if name != "loss/commitment"})
+        return total + self.adversarial(picture, decoded, parts.total)
+
+    def validation_step(self, batch: Tensor, batch_index: int) -> dict[str, Reversed]:
+        """Quality of a whole picture, (3, H, W), at the model's default ratios; callbacks get it as "found"."""
+        with self.averaged():
+            found = self.measure(batch)
+        for name, values in (("psnr_db", found.psnr_db), ("lpips", found.lpips)):
+            for steps, value in zip(SHOWN_STEPS, values, strict=True):
+                if value == value:
+                    self.log(f"val/{name}_{steps}", value, batch_size=1, on_epoch=True)
+        return {"found": found}
+
+    @torch.no_grad()
+    def measure(self, picture: Tensor) -> Reversed:
+        """A picture, (3, H, W) in [0, 1], after each number of SHOWN_STEPS, with noise of seed 0."""
+        height, width = picture.shape[-2:]
+        padded = pad_to_cells(picture[None])
+        seen = self.see(padded, select_cells(self.model.config, padded, [self.model.config.default_ratios]))
+        known = self.reverse.known(seen.codes, seen.mean, seen.deviation, seen.masks)
+        decoded = []
+        for steps in SHOWN_STEPS:
+            generator = torch.Generator().manual_seed(0)
+            found = (
+                self.reverse.picture(
+                    self.estimate(known, steps, randomness=1.0, generator=generator), self.model.decoder
+                )
+                if steps
+                else self.model.reconstruct(seen.codes, seen.masks)
+            )
+            decoded.append(found[..., :height, :width].clamp(0, 1))
+        errors = [(one - picture).square().mean().clamp(min=1e-10) for one in decoded]
+        lpips = self._perceptual[0]
+        far = [float("nan") if lpips is None else float(lpips(one, picture[None])) for one in decoded]
+        return Reversed(tuple(decoded), tuple(float(-10 * torch.log10(error)) for error in errors), tuple(far))
+
+    def images(self, picture: Tensor, found: Reversed) -> list[Tensor]:
+        """A validation picture and what it is after SHOWN_STEPS, (3, H, W) each."""
+        return [picture, *(one[0] for one in found.decoded)]

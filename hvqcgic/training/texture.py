@@ -1,0 +1,68 @@
+"""Local statistics of natural pictures as a term of the loss: what NIQE looks at, made differentiable.
+
+Brightness less its local mean, over its local deviation, has a characteristic distribution in photographs, which blur
+narrows and ringing widens. Its moments, and those of products of neighbours, are held against those of the true picture
+at the same place.
+
+Source: Mittal, Soundararajan, Bovik 2013, "Making a completely blind image quality analyzer", section II.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+LUMA = (65.481, 128.553, 24.966)
+"""ITU-R BT.601 in its video range, of colours from 0 to 1."""
+
+WINDOW_SIDE, WINDOW_SIGMA = 7, 7 / 6
+BLOCK_PX = 32
+"""Side of the squares over which moments are taken."""
+
+NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+
+
+def texture_distance(decoded: Tensor, picture: Tensor) -> Tensor:
+    """Mean distance between local statistics, at full and at half size, a scalar.
+
+    Args:
+        decoded: (B, 3, H, W), about [0, 1]; H and W at least 64.
+        picture: likewise.
+    """
+    distance = decoded.new_zeros(())
+    for scale in (1, 2):
+        found, wanted = (_moments(_normalised(F.avg_pool2d(_luma(side), scale))) for side in (decoded, picture))
+        distance = distance + F.l1_loss(found, wanted) / 2
+    return distance
+
+
+def _luma(picture: Tensor) -> Tensor:
+    return (picture * picture.new_tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+
+
+def _normalised(grey: Tensor) -> Tensor:
+    """(B, 1, H, W): values less their local mean, over local deviation + 1; without the border of the window."""
+    offsets = torch.arange(WINDOW_SIDE, device=grey.device) - WINDOW_SIDE // 2
+    window = torch.exp(-(offsets**2) / (2 * WINDOW_SIGMA**2))
+    window = window / window.sum()
+
+    def blurred(values: Tensor) -> Tensor:
+        return F.conv2d(F.conv2d(values, window.view(1, 1, -1, 1)), window.view(1, 1, 1, -1))
+
+    edge = WINDOW_SIDE // 2
+    mean = blurred(grey)
+    variance = blurred(grey.square()) - mean.square()
+    # The root has no slope at 0, where a flat area lies.
+    deviation = (variance.clamp(min=0) + 1e-4).sqrt()
+    return (grey[..., edge:-edge, edge:-edge] - mean) / (deviation + 1)
+
+
+def _moments(values: Tensor) -> Tensor:
+    """Of each block: mean magnitude, mean square, and mean and mean magnitude of four products of neighbours."""
+    planes = [values.abs(), values.square()]
+    for row, column in NEIGHBOURS:
+        product = values * values.roll((row, column), (-2, -1))
+        planes += [product, product.abs()]
+    side = min(BLOCK_PX, *values.shape[-2:])
+    return F.avg_pool2d(torch.cat(planes, 1), side, stride=max(side // 2, 1))

@@ -112,7 +112,7 @@ def run(way: str, source: str, target: str, *, options: argparse.Namespace) -> T
 def memory_mb(name: str) -> float:
     """A figure of this process's memory, as Linux keeps it: unlike `ru_maxrss`, nothing of the parent is in it."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / 1024
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024 / 1e6
 
 
 def lay(pictures: Sequence[Path], megapixels: float) -> Image.Image:

@@ -98,11 +98,35 @@ def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
     return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
 
 
-def adaptive_weight(distortion_loss: Tensor, adversarial_loss: Tensor, layer: Tensor, limit: float) -> Tensor:
-    """Weight that keeps the adversarial gradient at the last layer at `limit` of the distortion's (VQGAN, eq. 7).
+@dataclass(frozen=True)
+class WithAdversary:
+    """Two losses of decoded pictures as one.
 
-    With several processes, the mean of theirs: one weight for the whole batch.
+    Attributes:
+        total: base + weight * adversarial, a scalar with the gradient of that.
+        weight: that was found.
     """
-    wanted = torch.autograd.grad(distortion_loss, layer, retain_graph=True)[0].norm()
-    found = torch.autograd.grad(adversarial_loss, layer, retain_graph=True)[0].norm()
-    return same_for_all((limit * wanted / (found + 1e-8)).clamp(max=1.0).detach())
+
+    total: Tensor
+    weight: Tensor
+
+
+def with_adversary(decoded: Tensor, base: Tensor, adversarial: Tensor, layer: Tensor, limit: float) -> WithAdversary:
+    """Weighs the adversarial loss so that its gradient at the last layer is `limit` of the base's (VQGAN, eq. 7).
+
+    The gradients are taken at the picture, once, and go on to the networks together: LPIPS is gone through once. With
+    several processes the weight is the mean of theirs: one for the whole batch.
+
+    Args:
+        decoded: pictures, with their graph.
+        base: of them alone, a scalar.
+        adversarial: likewise.
+        layer: the last weights before the pictures.
+        limit: share, at least 0.
+    """
+    gradients = [torch.autograd.grad(loss, decoded)[0] for loss in (base, adversarial)]
+    wanted, found = (torch.autograd.grad(decoded, layer, g, retain_graph=True)[0].norm() for g in gradients)
+    weight = same_for_all((limit * wanted / (found + 1e-8)).clamp(max=1.0))
+    gradient = gradients[0] + weight * gradients[1]
+    value = base.detach() + weight * adversarial.detach()
+    return WithAdversary(value + ((decoded - decoded.detach()) * gradient).sum(), weight)

@@ -133,7 +133,7 @@ class HvqModule(StageModule):
             row, column = torch.randint(options.lpips_shift + 1, (2,)).tolist()
             parts = distortion(batch, decoded, options, self.perceptual, shift=(row, column))
             commitment = mean_over_all(codes.quantised.commitment)
-            total = total + parts.total + options.commitment_weight * commitment
+            total = total + options.commitment_weight * commitment
             total = total + self.adversarial(batch, decoded, parts.total)
             self.log_dict(distortion_scalars(parts, commitment, with_lpips=self.perceptual is not None))
         self.log("loss/total", same_for_all(total.detach()))

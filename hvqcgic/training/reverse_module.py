@@ -202,7 +202,7 @@ class ReverseModule(StageModule):
             total = total + options.texture_weight * texture
         scalars = distortion_scalars(parts, decoded.new_zeros(()), with_lpips=self.perceptual is not None)
         self.log_dict({name: value for name, value in scalars.items() if name != "loss/commitment"})
-        return total + self.adversarial(picture, decoded, parts.total)
+        return self.adversarial(picture, decoded, total)
 
     def validation_step(self, batch: Tensor, batch_index: int) -> dict[str, Reversed]:
         """Quality of a whole picture, (3, H, W), at the model's default ratios; callbacks get it as "found"."""

@@ -17,7 +17,7 @@ from hvqcgic.models.network import HvqModel
 from hvqcgic.models.selection import select_cells
 from hvqcgic.training.average import CHECKPOINT_KEY, WeightAverage
 from hvqcgic.training.config import Stage, TrainingConfig
-from hvqcgic.training.losses import Perceptual, adaptive_weight, discriminator_loss
+from hvqcgic.training.losses import Perceptual, discriminator_loss, with_adversary
 from hvqcgic.training.optimisation import learning_rate_share, make_optimisers, trained_weights
 from hvqcgic.training.ranks import rank_and_size
 from hvqcgic.training.ratios import draw_ratios
@@ -100,9 +100,9 @@ class StageModule(lightning.LightningModule):
         return select_cells(config, picture, ratios[rank * count : (rank + 1) * count])
 
     def adversarial(self, batch: Tensor, decoded: Tensor, base: Tensor) -> Tensor:
-        """The generator's adversarial term; trains the discriminator on the way. 0 before it starts."""
+        """A loss of decoded pictures with the adversarial term, once that counts; trains the discriminator, too."""
         if self.discriminator is None or not self.started(self.options.adversarial_start):
-            return batch.new_zeros(())
+            return base
         optimisers = self.optimizers()
         assert isinstance(optimisers, list)
         critic = discriminator_loss(self.discriminator(batch), self.discriminator(decoded.detach()))
@@ -110,9 +110,12 @@ class StageModule(lightning.LightningModule):
         self.manual_backward(critic)
         optimisers[1].step()
         fooled = -self.discriminator(decoded).mean()
-        weight = adaptive_weight(base, fooled, self.last_layer, self.options.adversarial_weight)
-        self.log_dict({"loss/discriminator": critic, "loss/adversarial": fooled, "loss/adversarial_weight": weight})
-        return weight * fooled
+        both = with_adversary(decoded, base, fooled, self.last_layer, self.options.adversarial_weight)
+        critic, fooled = critic.detach(), fooled.detach()
+        self.log_dict(
+            {"loss/discriminator": critic, "loss/adversarial": fooled, "loss/adversarial_weight": both.weight}
+        )
+        return both.total
 
     def take_step(self, loss: Tensor) -> None:
         """Backward, clip, scheduled step; a step of no finite gradient is left out."""

@@ -7,11 +7,11 @@ import torch
 
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.losses import (
-    adaptive_weight,
     discriminator_loss,
     distortion,
     soft_bits,
     straight_through_bits,
+    with_adversary,
 )
 
 
@@ -69,7 +69,17 @@ def test_hinge_loss_is_zero_only_beyond_the_margin() -> None:
 
 
 def test_the_adversarial_gradient_is_held_at_its_share_of_the_distortions() -> None:
-    layer = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
-    distortion_loss, adversarial_loss = (layer * 0.03).sum(), (layer * 4).sum()
-    weight = adaptive_weight(distortion_loss, adversarial_loss, layer, 0.5)
-    assert weight.item() * 4 == pytest.approx(0.5 * 0.03)
+    before, layer = (torch.nn.Parameter(torch.tensor([1.0, 2.0]) * factor) for factor in (1.0, 3.0))
+
+    def losses() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        decoded = before.square() * layer
+        return decoded, (decoded * 0.03).sum(), (decoded * 4).sum()
+
+    decoded, distortion_loss, adversarial_loss = losses()
+    found = with_adversary(decoded, distortion_loss, adversarial_loss, layer, 0.5)
+    assert found.weight.item() * 4 == pytest.approx(0.5 * 0.03)
+    assert found.total.item() == pytest.approx(distortion_loss.item() + found.weight.item() * adversarial_loss.item())
+    gradients = torch.autograd.grad(found.total, (before, layer))
+    _, distortion_loss, adversarial_loss = losses()
+    wanted = torch.autograd.grad(distortion_loss + found.weight * adversarial_loss, (before, layer))
+    assert all(torch.allclose(one, other) for one, other in zip(gradients, wanted, strict=True))

@@ -25,7 +25,10 @@ COMMANDS = {
     "info": info,
     "models": models,
 }
-MAY_SEEM_NEGATIVE = ("--ratios", "--max-bytes", "--budget", "--per-image-max", "--roi")
+MAY_SEEM_NEGATIVE = (
+    *("--ratios", "--max-bytes", "--budget", "--per-image-max", "--roi"),
+    *("--steps", "--randomness", "--seed"),
+)
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 

@@ -13,11 +13,11 @@ from hvqcgic.bitstream.container import MAX_PIXELS
 from hvqcgic.coder import Encoded, Written, check_coding
 from hvqcgic.errors import ConfigError
 from hvqcgic.frozen_model import read_model
-from hvqcgic.models.tiled_networks import TileSize
+from hvqcgic.models.window_size import TileSize
 from hvqcgic.picture import PictureSource
-from hvqcgic.preview import PreviewCoder
 from hvqcgic.rate_control.operating_point import Choices, OperatingPoint, check_choices
 from hvqcgic.rate_control.reach import Reached, reach
+from hvqcgic.reverse_coder import ReverseCoder
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Compressed:
     written: Written
 
 
-class Codec(PreviewCoder):
+class Codec(ReverseCoder):
     """One model, ready to compress and decompress. Made by `hvqcgic.load`."""
 
     def compress(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> bytes:
@@ -65,21 +65,35 @@ class Codec(PreviewCoder):
         return reach(self, self.analyse(image), check_choices(lambda: self.config, **choices), coding=coding).encoded
 
     def decompress(
-        self, data: bytes, *, max_passes: int | None = None, partial: bool = False, max_pixels: int = MAX_PIXELS
+        self,
+        data: bytes,
+        steps: int = 0,
+        randomness: float = 1.0,
+        seed: int = 0,
+        *,
+        max_passes: int | None = None,
+        partial: bool = False,
+        max_pixels: int = MAX_PIXELS,
     ) -> Image.Image:
         """The picture in the bytes of a `.hvq` file.
 
         Args:
             data: the file.
+            steps: of the reverse path, which adds realism; 0 for the decoder alone. See `reverse`, as for randomness
+                and seed.
+            randomness: factor of the noise between steps.
+            seed: of the noise.
             max_passes: read the first passes only and complete the picture from them; see `preview`.
             partial: take a file that was cut short, likewise.
             max_pixels: largest picture to accept, width times height.
 
         Raises:
-            BitstreamError, ConfigError: as of `read` and `preview`.
+            BitstreamError, ConfigError, ModelError: as of `reverse` and `preview`.
         """
         if max_passes is None and not partial:
-            return self.reconstruct(self.read(data, max_pixels=max_pixels))
+            return self.reverse(data, steps=steps, randomness=randomness, seed=seed, max_pixels=max_pixels)
+        if steps:
+            raise ConfigError(f"{steps} steps of the reverse path need a whole file; a preview takes 0")
         return self.preview(data, max_passes=max_passes, partial=partial, max_pixels=max_pixels).picture
 
 

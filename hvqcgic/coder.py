@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hvqcgic.bitstream.container import MAX_PIXELS, MODES, Header, pack, unpack
-from hvqcgic.entropy import EncodedPicture, Masks, WeighedChoice, choose, price
+from hvqcgic.entropy import CodeMoments, EncodedPicture, Masks, WeighedChoice, choose, price
 from hvqcgic.entropy.entropy_model import RANGE_CODED
 from hvqcgic.entropy.range_coding import BitCounter, RangeEncoder
 from hvqcgic.errors import ConfigError, ModelMismatch
@@ -25,7 +25,8 @@ from hvqcgic.models.granularity import GranularityMap, Ratios, check_ratios, pad
 from hvqcgic.models.hyperprior import sent_positions
 from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.models.selection import order_cells, picture_density
-from hvqcgic.models.tiled_networks import TiledNetworks, TileSize
+from hvqcgic.models.tiled_networks import TiledNetworks
+from hvqcgic.models.window_size import TileSize
 from hvqcgic.picture import PictureSource, read_picture
 from hvqcgic.schedule import GRANULARITIES
 
@@ -46,6 +47,7 @@ class Encoded:
             read from a file, which needs them no more.
         parameters: the index prior's parameters, (P, N_g) each, in what was read from a file whose picture decoder
             reads them; else None.
+        moments: what the index prior expected of each cell's code, in what was read to tell it; else None.
         coded: what the adaptive mode makes of it, of a trial in that mode: it need not be made again.
     """
 
@@ -55,6 +57,7 @@ class Encoded:
     indices: dict[str, NDArray[np.int64]]
     z: dict[str, NDArray[np.int64]] | None
     parameters: dict[str, NDArray[np.float32]] | None = None
+    moments: dict[str, CodeMoments] | None = None
     coded: EncodedPicture | None = None
 
 
@@ -212,12 +215,13 @@ class PictureCoder:
         check_coding(coding)
         return price(self._entropy, encoded.masks, _hyper_latents(encoded), encoded.indices, mode=coding).bits
 
-    def read(self, data: bytes, *, max_pixels: int = MAX_PIXELS) -> Encoded:
+    def read(self, data: bytes, *, max_pixels: int = MAX_PIXELS, moments: bool = False) -> Encoded:
         """The integers that a file holds.
 
         Args:
             data: the whole file.
             max_pixels: largest picture to accept, width times height; time and memory grow with what a header declares.
+            moments: whether to tell what the index prior expected, of a file coded adaptively.
 
         Raises:
             BitstreamError: the bytes are no whole stream, or that of another model (`ModelMismatch`).
@@ -226,8 +230,10 @@ class PictureCoder:
         header = container.header
         self.check_fingerprint(header)
         grid = header.grid_height, header.grid_width, header.n_coarse, header.n_medium
-        found = self._entropy.decode(*grid, container.sections, mode=header.mode)
-        return Encoded(header.width, header.height, found.masks, found.indices, None, found.parameters)
+        codebook = self._networks.quantiser.codebook.cpu().numpy() if moments else None
+        found = self._entropy.decode(*grid, container.sections, mode=header.mode, codebook=codebook)
+        size = header.width, header.height
+        return Encoded(*size, found.masks, found.indices, None, parameters=found.parameters, moments=found.moments)
 
     def check_fingerprint(self, header: Header) -> None:
         """Refuses a stream of another model (`ModelMismatch`)."""

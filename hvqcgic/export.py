@@ -1,4 +1,7 @@
-"""`python -m hvqcgic.export CKPT -o FILE.safetensors`: freezes a checkpoint to the one file that codes and decodes."""
+"""`python -m hvqcgic.export CKPT -o FILE.safetensors`: freezes a checkpoint to the one file that codes and decodes.
+
+A checkpoint of stage reverse becomes NAME-reverse.safetensors beside NAME.safetensors, the model that it stands behind.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from hvqcgic.files import check_output, one_line, reason
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done, 2 refused in one line."""
     parser = argparse.ArgumentParser(prog="python -m hvqcgic.export", description=__doc__)
-    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of stage hyperprior or joint")
+    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of stage hyperprior, joint or reverse")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="model file to write, NAME.safetensors")
     parser.add_argument("--name", help="name of the model (default: that of the file)")
     parser.add_argument("--card", metavar="JSON", help="JSON file with the model card to put into the file")
@@ -47,6 +50,10 @@ def export(options: argparse.Namespace) -> str:
     source, path = Path(options.checkpoint), Path(options.output)
     check_output(source, path, force=options.force)
     card = read_card(Path(options.card)) if options.card else {}
+    from hvqcgic.training.export_reverse import export_reverse, is_reverse
+
+    if is_reverse(source):
+        return export_reverse(options, card)
     from hvqcgic.frozen_model import write_model
     from hvqcgic.training.export import check_half_precision, freeze_model, load_module, pictures_to_check
 

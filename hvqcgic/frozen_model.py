@@ -8,7 +8,6 @@ spec of the integer part), `card` and `fingerprint`, all text. What a header say
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +16,23 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
 from torch import Tensor
 
 from hvqcgic.entropy import EntropyModel
 from hvqcgic.errors import ConfigError, ModelError
-from hvqcgic.files import one_line, write_atomically
-from hvqcgic.model_file import ModelSummary, find_model, read_summary
+from hvqcgic.model_file import REVERSE_OF, ModelSummary, find_model, read_summary
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.picture_model import PictureModel
+from hvqcgic.stored_weights import (
+    Weights,
+    as_stored,
+    build,
+    check_fingerprint,
+    fingerprint_of,
+    lay_out_for,
+    read_tensors,
+    write_tensors,
+)
 
 NETWORK, ENTROPY = "network.", "entropy."
 PARTS = ("encoder.", "decoder.", "analysis.", "quantiser.codebook")
@@ -47,7 +53,7 @@ class FrozenModel:
     """
 
     config: ModelConfig
-    networks: dict[str, NDArray[np.floating[Any]]]
+    networks: Weights
     spec: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
     card: dict[str, Any]
@@ -60,11 +66,7 @@ class FrozenModel:
         The model's name, its default ratios and its card are left out: they may change without a new model.
         """
         config = {key: value for key, value in self.config.to_dict().items() if key not in ("name", "default_ratios")}
-        digest = hashlib.sha256(json.dumps([config, self.spec], sort_keys=True).encode())
-        for name, array in sorted(self.tensors().items()):
-            digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.digest()[:8]
+        return fingerprint_of([config, self.spec], self.tensors())
 
     @property
     def is_half(self) -> bool:
@@ -82,26 +84,12 @@ class FrozenModel:
         Raises:
             ModelError: weights are missing, unknown or of another shape.
         """
-        state = {name: torch.from_numpy(array.astype(np.float32, copy=False)) for name, array in self.networks.items()}
-        try:
-            # Without storage: fresh weights would cost time, only to be replaced.
-            with torch.device("meta"):
-                model = PictureModel(self.config)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise ModelError(f"{self._label}: its configuration makes no model ({one_line([error])})") from error
-        for name, value in model.state_dict().items():
-            if not name.startswith(PARTS):
-                state[name] = torch.zeros(value.shape, dtype=value.dtype)
-            elif name not in state or state[name].shape != value.shape:
-                raise ModelError(f"{self._label}: weights {name} are missing, or not of shape {tuple(value.shape)}")
-        if unknown := sorted(state.keys() - model.state_dict().keys()):
-            raise ModelError(f"{self._label}: weights {unknown[0]} are unknown to this version of hvqcgic")
-        model.load_state_dict(state, assign=True)
-        if device.type == "cpu" and self.config.control_gic is None:
-            # Convolutions take a quarter less time where channels lie side by side. Not the encoder's: in another order
-            # of summation a feature between two codes might become another index than it was.
-            model.decoder.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        return model.eval().requires_grad_(False).to(device)
+        model = build(lambda: PictureModel(self.config), self.networks, self._label, parts=PARTS)
+        if self.config.control_gic is None:
+            # Not the encoder's: in another order of summation a feature between two codes might become another index
+            # than it was.
+            lay_out_for(model.decoder, device)
+        return model.to(device)
 
     def entropy_model(self) -> EntropyModel:
         """The integer part.
@@ -119,7 +107,7 @@ class FrozenModel:
         return str(self.source or f"model {self.config.name}")
 
 
-def network_weights(state: dict[str, Tensor], *, half: bool = True) -> dict[str, NDArray[np.floating[Any]]]:
+def network_weights(state: dict[str, Tensor], *, half: bool = True) -> Weights:
     """The weights that a file holds, of the state of a `PictureModel` (or of what inherits from it).
 
     Args:
@@ -129,13 +117,7 @@ def network_weights(state: dict[str, Tensor], *, half: bool = True) -> dict[str,
     Raises:
         ModelError: a weight is not finite, or too large for its type.
     """
-    kept = {name: value.detach().cpu().numpy() for name, value in state.items() if name.startswith(PARTS)}
-    kind = "float16" if half else "float32"
-    for name, value in kept.items():
-        largest = float(np.abs(value).max(initial=0))
-        if not largest < np.finfo(kind).max:
-            raise ModelError(f"weights {name} reach {largest:g}: no {kind}; train with a smaller learning rate")
-    return {name: value.astype(kind) for name, value in kept.items()}
+    return as_stored({name: value for name, value in state.items() if name.startswith(PARTS)}, half=half)
 
 
 def write_model(model: FrozenModel, path: Path, *, force: bool = False) -> None:
@@ -146,8 +128,7 @@ def write_model(model: FrozenModel, path: Path, *, force: bool = False) -> None:
         "card": json.dumps(model.card),
         "fingerprint": model.fingerprint.hex(),
     }
-    tensors = {name: np.ascontiguousarray(array) for name, array in model.tensors().items()}
-    write_atomically(path, save(tensors, metadata), force=force)
+    write_tensors(path, model.tensors(), metadata, force=force)
 
 
 def read_model(name_or_path: str | Path) -> FrozenModel:
@@ -158,20 +139,14 @@ def read_model(name_or_path: str | Path) -> FrozenModel:
     """
     path = find_model(name_or_path)
     summary = read_summary(path)
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ModelError(f"{path}: damaged model file ({error}); get a fresh copy") from error
-    model = _assemble(summary, tensors)
-    if model.fingerprint != summary.fingerprint:
-        raise ModelError(
-            f"{path}: damaged model file: its numbers have fingerprint {model.fingerprint.hex()}, "
-            f"its header says {summary.fingerprint.hex()}; get a fresh copy"
-        )
+    model = _assemble(summary, read_tensors(path))
+    check_fingerprint(path, stated=summary.fingerprint, found=model.fingerprint)
     return model
 
 
 def _assemble(summary: ModelSummary, tensors: dict[str, NDArray[Any]]) -> FrozenModel:
+    if REVERSE_OF in summary.metadata:
+        raise ModelError(f"{summary.path}: a reverse path, no model; name the model that it stands behind")
     try:
         config = ModelConfig.from_dict(summary.config)
         spec = json.loads(summary.metadata["entropy"])

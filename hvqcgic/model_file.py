@@ -15,6 +15,10 @@ from hvqcgic.files import reason
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 MODEL_SUFFIX = ".safetensors"
+REVERSE_ENDING = "-reverse"
+"""Of the name of the file, beside that of a model, that holds the model's reverse path."""
+REVERSE_OF = "model"
+"""Its entry in the metadata with the fingerprint of that model, in hexadecimal digits."""
 MAX_HEADER_BYTES = 1 << 24
 """Headers are some ten thousand bytes; a longer one is a foreign or damaged file."""
 
@@ -44,7 +48,8 @@ class ModelSummary:
 
 def bundled_models() -> dict[str, Path]:
     """The models that come with the package, by name."""
-    return {path.stem: path for path in sorted(WEIGHTS_FOLDER.glob(f"*{MODEL_SUFFIX}"))}
+    found = sorted(WEIGHTS_FOLDER.glob(f"*{MODEL_SUFFIX}"))
+    return {path.stem: path for path in found if not path.stem.endswith(REVERSE_ENDING)}
 
 
 def bundled_name(fingerprint: bytes) -> str | None:
@@ -77,6 +82,58 @@ def find_model(name_or_path: str | Path) -> Path:
     guess = f" (did you mean {close[0]}?)" if close else ""
     known = f"known are {', '.join(bundled)}" if bundled else "none is bundled"
     raise ModelError(f"unknown model {str(name_or_path)!r}{guess}: {known}; or give the path of a model file")
+
+
+def reverse_file_of(model_file: Path) -> Path:
+    """Where the reverse path of a model is, if it has one: NAME-reverse.safetensors beside NAME.safetensors."""
+    return model_file.with_name(model_file.stem + REVERSE_ENDING + MODEL_SUFFIX)
+
+
+def find_reverse(model_file: Path) -> Path:
+    """The file of a model's reverse path.
+
+    Raises:
+        ModelError: there is none.
+    """
+    path = reverse_file_of(model_file)
+    if not path.is_file():
+        raise ModelError(
+            f"{path}: not there: model {model_file.stem} has no reverse path; use 0 steps, or make one: "
+            f"python -m hvqcgic.train --stage reverse --init {model_file}, then python -m hvqcgic.export"
+        )
+    return path
+
+
+def read_reverse_summary(path: Path) -> ModelSummary:
+    """As `read_summary`, of the file of a reverse path, whose metadata name a model's fingerprint.
+
+    Raises:
+        ModelError: it cannot be read, or is none.
+    """
+    summary = read_summary(path)
+    try:
+        whole = len(bytes.fromhex(summary.metadata[REVERSE_OF])) == len(summary.fingerprint)
+    except (KeyError, ValueError) as error:
+        raise ModelError(f"{path}: holds no reverse path but a model; name a file that export made of one") from error
+    if not whole:
+        raise _damaged(path, "it does not name the model that it stands behind")
+    return summary
+
+
+def check_reverse(path: Path, stands_behind: bytes, name: str, fingerprint: bytes) -> None:
+    """Refuses (`ModelError`) a reverse path for a model that it does not stand behind.
+
+    Args:
+        path: of its file.
+        stands_behind: fingerprint of the model that it was made for.
+        name: of the model that it is wanted for.
+        fingerprint: likewise.
+    """
+    if stands_behind != fingerprint:
+        raise ModelError(
+            f"{path}: stands behind the model of fingerprint {stands_behind.hex()}, {name} has {fingerprint.hex()}; "
+            f"put the one made for {name} there"
+        )
 
 
 def read_summary(path: Path) -> ModelSummary:

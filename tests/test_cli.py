@@ -195,6 +195,29 @@ def test_models_lists_cards_and_names_damaged_files(
     assert [entry["card"] for entry in json.loads(result.out)["models"]] == [card]
 
 
+def test_models_says_which_have_a_reverse_path(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_file, "WEIGHTS_FOLDER", tmp_path)
+
+    def write(name: str, fingerprint: str, **more: str) -> None:
+        metadata = {"config": "{}", "card": "{}", "fingerprint": fingerprint, **more}
+        header = json.dumps({"__metadata__": metadata}).encode()
+        (tmp_path / f"{name}.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+
+    for name, fingerprint in (("far", "a1" * 8), ("near", "b2" * 8), ("other", "c3" * 8)):
+        write(name, fingerprint)
+    write("near-reverse", "d4" * 8, model="b2" * 8)
+    titles = ["no path", "path of 0.0 MB, for decompress --steps", "no path"]
+    lines = call("models").out.splitlines()
+    assert [line.removeprefix("  reverse").strip() for line in lines if line.startswith("  ")] == titles
+    write("other-reverse", "e5" * 8, model="b2" * 8)
+    result = call("models", "--json")
+    assert result.code == 1
+    assert f"other-reverse.safetensors: stands behind the model of fingerprint {'b2' * 8}" in result.complaint
+    found = {entry["name"]: entry["reverse"] for entry in json.loads(result.out)["models"]}
+    near = {"path": str(tmp_path / "near-reverse.safetensors"), "fingerprint": "d4" * 8}
+    assert found == {"far": None, "near": near, "other": None}
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interruption_is_one_line(
     call: Call, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int

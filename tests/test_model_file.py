@@ -5,7 +5,15 @@ import pytest
 
 from hvqcgic import model_file
 from hvqcgic.errors import ModelError
-from hvqcgic.model_file import MAX_HEADER_BYTES, bundled_models, find_model, read_summary
+from hvqcgic.model_file import (
+    MAX_HEADER_BYTES,
+    bundled_models,
+    find_model,
+    find_reverse,
+    read_reverse_summary,
+    read_summary,
+    reverse_file_of,
+)
 
 METADATA = {"config": '{"codebook_size": 16}', "card": '{"steps": 3}', "fingerprint": "00112233445566ff"}
 
@@ -78,3 +86,18 @@ def test_models_are_found_by_name_and_by_path(tmp_path: Path, monkeypatch: pytes
         find_model(tmp_path)
     with pytest.raises(ModelError, match="cannot be read: there is no such file"):
         read_summary(tmp_path / "missing")
+
+
+def test_the_reverse_path_stands_beside_its_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model_file, "WEIGHTS_FOLDER", tmp_path)
+    small = write_model(tmp_path / "small.safetensors", METADATA)
+    with pytest.raises(ModelError, match=rf"small-reverse\.safetensors: not there: .* --init {small}, then "):
+        find_reverse(small)
+    reverse = write_model(reverse_file_of(small), {**METADATA, "model": "8899aabbccddeeff"})
+    assert find_reverse(small) == reverse == tmp_path / "small-reverse.safetensors"
+    assert bundled_models() == {"small": small}
+    assert read_reverse_summary(reverse).metadata["model"] == "8899aabbccddeeff"
+    with pytest.raises(ModelError, match=r"small\.safetensors: holds no reverse path but a model"):
+        read_reverse_summary(small)
+    with pytest.raises(ModelError, match="does not name the model"):
+        read_reverse_summary(write_model(reverse, {**METADATA, "model": "00"}))

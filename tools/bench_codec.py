@@ -1,6 +1,6 @@
 """Where the time goes: one picture through a codec stage by stage, and beside other codecs in the same run.
 
-    python -m tools.bench_codec [PICTURE] [--model tiny] [--repeats 5] [--threads 2] [--against jpeg webp avif ...]
+    python -m tools.bench_codec [PICTURE] [--model tiny] [--steps 0] [--repeats 5] [--threads 2] [--against jpeg ...]
 
 Stages are timed from inside by wrapping the functions that do them. All codecs take turns, so that what else the
 machine does touches them alike; figures are medians over repeats, of slow codecs as many as `--slow-repeats` says.
@@ -38,7 +38,9 @@ from hvqcgic.entropy.index_prior import IndexPrior
 from hvqcgic.entropy.map_coding import MapCoder
 from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
 from hvqcgic.models.picture_model import PictureModel
+from hvqcgic.models.reverse import ReverseNetwork
 from hvqcgic.models.tiled_networks import TiledNetworks
+from hvqcgic.models.tiled_reverse import TiledReverse
 from hvqcgic.picture import allow_large_pictures, read_picture
 from tools.bench_rivals import RIVALS, Pixels, Rival, make_rival
 
@@ -63,6 +65,8 @@ STAGES: tuple[Stage, ...] = (
     ("entropy coding, the rest", EntropyModel, "encode"),
     ("entropy coding, the rest", EntropyModel, "decode"),
     ("picture network", TiledNetworks, "reconstruct"),
+    ("picture network", TiledReverse, "reconstruct"),
+    ("reverse network", ReverseNetwork, "forward"),
 )
 ENTROPY_CODING = ("map coding", "hyper-synthesis", "context networks", "index prior", "range coder")
 """Stages that, with the rest of entropy coding, stand between indices and bytes."""
@@ -170,7 +174,7 @@ def timed(
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured: a codec, what it codes, other codecs, how often (slow ones apart), and the clock."""
+    """What is measured: a codec, what it codes, other codecs, how often (slow ones apart), the clock, steps back."""
 
     codec: Codec
     source: Path | Pixels
@@ -178,6 +182,7 @@ class Bench:
     repeats: int
     slow_repeats: int
     now: Callable[[], float]
+    steps: int = 0
 
     def run(self, setting: str) -> Report:
         """All codecs in turn, as often as asked; the first round, which warms up, is left out."""
@@ -187,7 +192,7 @@ class Bench:
         for number in range(self.repeats + 1):
             data, took = self._timed(lambda: self.codec.compress(self.source))
             ways["compress"].append(took)
-            ways["decompress"].append(self._timed(functools.partial(self.codec.decompress, data))[1])
+            ways["decompress"].append(self._timed(functools.partial(self.codec.decompress, data, steps=self.steps))[1])
             for rival in self.rivals:
                 if not rival.slow or number < self.slow_repeats:
                     file, compress = self._timed(functools.partial(rival.encode, rival.pixels))
@@ -267,6 +272,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", nargs="?", type=Path)
     parser.add_argument("--model", default="tiny")
+    parser.add_argument("--steps", type=int, default=0, help="along the reverse path when decompressing")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--slow-repeats", type=int, default=1, help="of codecs that take many seconds")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -281,7 +287,7 @@ def main() -> None:
     pixels, (width, height) = read_picture(source), map(int, options.reference_size.split("x"))
     rivals = [make_rival(name, pixels, (height, width)) for name in options.against]
     codec = hvqcgic.load(options.model, "cpu")
-    bench = Bench(codec, source, rivals, options.repeats, options.slow_repeats, CLOCKS[options.clock])
+    bench = Bench(codec, source, rivals, options.repeats, options.slow_repeats, CLOCKS[options.clock], options.steps)
     name = "noise" if options.picture is None else options.picture.name
     report = bench.run(f"{options.model}, {options.threads} threads, {options.clock} seconds, {name}")
     if options.json:

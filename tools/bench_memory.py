@@ -1,6 +1,6 @@
 """Largest memory that compressing and decompressing take, for pictures of growing size, each in a process of its own.
 
-    python -m tools.bench_memory [PICTURE ...] [--megapixels 1 4 24 100] [--model tiny] [--tile auto] [--threads 2]
+    python -m tools.bench_memory [PICTURE ...] [--megapixels 1 4 24] [--model tiny] [--tile auto] [--steps 0]
 
 Pictures of the wanted sizes, three wide to two high, are laid from those given, enlarged to twice their size and
 mirrored at seams; without any, from blurred noise. The table holds time, peak memory, and what a pixel adds: memory
@@ -45,6 +45,7 @@ def main() -> int:
     parser.add_argument("--megapixels", nargs="+", type=float, default=[1, 4, 24], metavar="N")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--tile", default="auto", help="auto, or a side in pixels")
+    parser.add_argument("--steps", type=int, default=0, help="along the reverse path when decompressing")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print one JSON line a run in place of the table")
     parser.add_argument("--only", nargs=3, metavar=("WAY", "FROM", "TO"), help=argparse.SUPPRESS)
@@ -86,6 +87,7 @@ def in_process(way: str, source: Path, target: Path, options: argparse.Namespace
     """One run in a process of its own."""
     command = [sys.executable, "-m", "tools.bench_memory", "--only", way, str(source), str(target)]
     command += ["--model", options.model, "--tile", options.tile, "--threads", str(options.threads)]
+    command += ["--steps", str(options.steps)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return Taken(**json.loads(done.stdout))
 
@@ -105,7 +107,7 @@ def run(way: str, source: str, target: str, *, options: argparse.Namespace) -> T
     if way == "compress":
         Path(target).write_bytes(codec.compress(source))
     else:
-        codec.decompress(Path(source).read_bytes()).save(target)
+        codec.decompress(Path(source).read_bytes(), steps=options.steps).save(target)
     return Taken(time.perf_counter() - start, loaded, memory_mb("VmHWM"))
 
 

@@ -81,6 +81,6 @@ def _is_out_of_memory(error: Exception) -> bool:
 def message_of(path: Path, error: Exception) -> str:
     """One line that names a file and what went wrong with it."""
     if not isinstance(error, HvqcgicError):
-        return f"{path}: not enough memory for a picture of this size; try --tile 512, or scale it down"
+        return f"{path}: not enough memory for a picture of this size; try --tile 640, or scale it down"
     named = isinstance(error, OutputError) or str(path) in str(error)
     return str(error) if named else f"{path}: {error}"

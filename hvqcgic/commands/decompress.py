@@ -10,6 +10,7 @@ from hvqcgic.commands.batch import Report, file_facts, run_batch
 from hvqcgic.commands.batch_options import add_batch_options, clean_folders, share_out_jobs
 from hvqcgic.commands.codec_options import add_codec_options, check_options, load_codec, positive
 from hvqcgic.commands.existing import existing_picture
+from hvqcgic.commands.reverse_options import add_reverse_options, in_words, sampling_of
 from hvqcgic.errors import ConfigError, ModelMismatch
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take streams that were cut short, such as a download that has not ended, and show what there is of them",
     )
+    add_reverse_options(parser)
     add_batch_options(parser)
 
 
@@ -56,14 +58,29 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = find_inputs(arguments.inputs, (STREAM_SUFFIX,), "streams")
     plan = plan_outputs(inputs, arguments.output, LOSSLESS_SUFFIXES)
     check_options(arguments)
-    if arguments.skip_existing and (arguments.preview or arguments.partial):
-        raise ConfigError("--skip-existing cannot tell a preview from the whole picture; leave one of them out")
+    _check_together(arguments)
     clean_folders(plan)
     jobs = share_out_jobs(arguments, len(inputs.paths))
     report = Report(as_json=arguments.json)
     return run_batch(
         inputs, _Job(arguments, plan).decompress, label="decompress", report=report, jobs=jobs, resumable=True
     )
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Refuse options (`ConfigError`) that do not go together."""
+    previews = arguments.preview or arguments.partial
+    if arguments.skip_existing and previews:
+        raise ConfigError("--skip-existing cannot tell a preview from the whole picture; leave one of them out")
+    if not arguments.steps:
+        return
+    if previews:
+        raise ConfigError("--steps need the whole stream, which --preview and --partial do not read; leave them out")
+    if arguments.skip_existing:
+        raise ConfigError("--skip-existing cannot tell pictures of some --steps from others; leave one of them out")
+    from hvqcgic.models.reverse import check_steps
+
+    check_steps(arguments.steps, arguments.randomness)
 
 
 @dataclass
@@ -88,12 +105,13 @@ class _Job:
         codec = self._codec_for(data)
         previews = arguments.preview or arguments.partial
         seen = codec.preview(data, max_passes=arguments.preview, partial=arguments.partial) if previews else None
-        image = seen.picture if seen else codec.decompress(data)
+        sampling = sampling_of(arguments)
+        image = seen.picture if seen else codec.decompress(data, **sampling)
         write_atomically(output, encode_picture(image, output.suffix), force=replaces)
         facts = file_facts(path, output, width=image.width, height=image.height, n_bytes=len(data))
         text = f"{path} -> {output}: {image.width} x {image.height} pixels from {len(data)} bytes"
         if seen is None:
-            return Done(text, {**facts, "model": codec.name})
+            return Done(text + in_words(sampling), {**facts, "model": codec.name, **sampling})
         remarks = () if seen.checked else (f"{path}: cut short, or damaged: its checksum could not be checked",)
         seen_facts = {"passes": list(seen.passes), "bytes_read": seen.bytes_read, "share_read": seen.share_read}
         return Done(

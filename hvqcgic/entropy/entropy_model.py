@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from hvqcgic.bitstream.container import MODES
 from hvqcgic.entropy.exact_layers import Precision
+from hvqcgic.entropy.expectation import CodeMoments, MomentsByCell
 from hvqcgic.entropy.factorised_prior import FactorisedPrior, sent_positions
-from hvqcgic.entropy.index_coding import IndexWalk, PassCells
+from hvqcgic.entropy.frequency_chunks import PassFrequencies
+from hvqcgic.entropy.index_coding import IndexWalk, PassCells, checked_indices
 from hvqcgic.entropy.index_prior import IndexPrior
 from hvqcgic.entropy.map_coding import MapCoder
 from hvqcgic.entropy.masks import GRANULARITIES, Masks
@@ -53,20 +55,13 @@ class DecodedPicture:
         masks: the granularity map.
         indices: per granularity, (N_g,) int64 in raster order.
         parameters: per granularity, (P, N_g) float32, the prior's numbers; None unless the picture decoder reads them.
+        moments: per granularity, what the prior expected of the N_g codes; None unless asked for in the adaptive mode.
     """
 
     masks: Masks
     indices: dict[str, NDArray[np.int64]]
     parameters: dict[str, NDArray[np.float32]] | None
-
-
-@dataclass(frozen=True)
-class PassFrequencies:
-    """Frequencies of some consecutive cells of a pass: ranks (n,) of the cells and (n, K) integers in float64."""
-
-    name: str
-    ranks: NDArray[np.int64]
-    frequencies: NDArray[np.float64]
+    moments: dict[str, CodeMoments] | None = None
 
 
 class EntropyModel:
@@ -102,7 +97,7 @@ class EntropyModel:
             ValueError: the mode is unknown, or indices or z do not fit.
         """
         check_mode(mode)
-        indices = self._checked(indices, masks)
+        indices = checked_indices(indices, masks, self.prior.codes)
         z = self.sent(masks, z) if mode == "adaptive" or self.decoder_prior else {}
         if mode not in RANGE_CODED:
             return self._encode_plain(masks, indices, z, mode)
@@ -124,7 +119,15 @@ class EntropyModel:
         return parts
 
     def decode(
-        self, h16: int, w16: int, n_coarse: int, n_medium: int, sections: Sequence[bytes], *, mode: str
+        self,
+        h16: int,
+        w16: int,
+        n_coarse: int,
+        n_medium: int,
+        sections: Sequence[bytes],
+        *,
+        mode: str,
+        codebook: NDArray[np.float32] | None = None,
     ) -> DecodedPicture:
         """Reads what `encode` wrote.
 
@@ -135,6 +138,7 @@ class EntropyModel:
             n_medium: number of medium cells.
             sections: as `encode` gave them; any bytes are answered in bounded time and memory.
             mode: one of MODES.
+            codebook: (K, d), where the moments of the codes are to be told too; no mode but the adaptive one has them.
 
         Raises:
             BitstreamError: sections are damaged.
@@ -154,19 +158,27 @@ class EntropyModel:
         decoder = RangeDecoder(sections[0])
         masks = self.map_coder.decode(decoder, h16, w16, n_coarse, n_medium)
         if mode == "adaptive":
-            return self._decode_adaptive(decoder, masks)
+            return self._decode_adaptive(decoder, masks, codebook)
         z = self.decode_z(decoder, masks) if self.decoder_prior else {}
         indices = self.static.decode_arithmetic(decoder, _sizes(masks))
         return DecodedPicture(masks, indices, self.parameters(masks, indices, z) if self.decoder_prior else None)
 
-    def _decode_adaptive(self, decoder: RangeDecoder, masks: Masks) -> DecodedPicture:
+    def _decode_adaptive(
+        self, decoder: RangeDecoder, masks: Masks, codebook: NDArray[np.float32] | None
+    ) -> DecodedPicture:
+        expected = None if codebook is None else MomentsByCell(codebook, _sizes(masks))
+
         def resolve(cells: PassCells) -> NDArray[np.int64]:
-            chunks = self.prior.chunks(cells.parameters, cells.step.granularity)
-            return np.concatenate([decoder.decode_each(chunk.frequencies) for chunk in chunks])
+            granularity, found = cells.step.granularity, []
+            for chunk in self.prior.chunks(cells.parameters, granularity):
+                found.append(decoder.decode_each(chunk.frequencies))
+                if expected:
+                    expected.add(granularity, cells.ranks[chunk.start : chunk.stop], chunk.frequencies)
+            return np.concatenate(found)
 
         z = self.decode_z(decoder, masks)
         result = self.walk.run(masks, z, resolve, keep_parameters=self.decoder_prior)
-        return DecodedPicture(masks, result.indices, result.parameters)
+        return DecodedPicture(masks, result.indices, result.parameters, expected and expected.moments)
 
     def parameters(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]]
@@ -272,20 +284,6 @@ class EntropyModel:
         if missing:
             raise ValueError(f"z lacks the hyper-latent of {missing[0]} cells")
         return {g: prior.sent(z[g], sent_positions(masks[g])) for g, prior in self.z_priors.items()}
-
-    def _checked(self, indices: Mapping[str, NDArray[Any]], masks: Masks) -> dict[str, NDArray[np.int64]]:
-        checked = {g: np.asarray(indices[g]).astype(np.int64) for g in GRANULARITIES}
-        for granularity, values in checked.items():
-            if values.shape != (masks.count(granularity),):
-                raise ValueError(
-                    f"{granularity} indices have shape {values.shape}, the map has {masks.count(granularity)} cells"
-                )
-            if len(values) and not (0 <= values.min() and values.max() < self.prior.codes):
-                raise ValueError(
-                    f"{granularity} indices lie in [{values.min()}, {values.max()}], "
-                    f"this model has {self.prior.codes} codes"
-                )
-        return checked
 
 
 def check_mode(mode: str) -> None:

@@ -46,6 +46,15 @@ class FrequencyChunk:
 
 
 @dataclass(frozen=True)
+class PassFrequencies:
+    """Frequencies of some consecutive cells of a pass: ranks (n,) of the cells and (n, K) integers in float64."""
+
+    name: str
+    ranks: NDArray[np.int64]
+    frequencies: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class BilinearCosts:
     """What the frequencies of N cells follow from.
 

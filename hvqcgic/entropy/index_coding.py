@@ -205,6 +205,25 @@ class _Plane:
         self.indices[cells] = indices[cells[mask]]
 
 
+def checked_indices(indices: Mapping[str, NDArray[Any]], masks: Masks, codes: int) -> dict[str, NDArray[np.int64]]:
+    """Indices per granularity as int64, once they are known to fit a map and a codebook of so many codes.
+
+    Raises:
+        ValueError: they do not.
+    """
+    checked = {g: np.asarray(indices[g]).astype(np.int64) for g in GRANULARITIES}
+    for granularity, values in checked.items():
+        if values.shape != (masks.count(granularity),):
+            raise ValueError(
+                f"{granularity} indices have shape {values.shape}, the map has {masks.count(granularity)} cells"
+            )
+        if len(values) and not (0 <= values.min() and values.max() < codes):
+            raise ValueError(
+                f"{granularity} indices lie in [{values.min()}, {values.max()}], this model has {codes} codes"
+            )
+    return checked
+
+
 def _known_codes(embeddings: Tensor, one: float) -> Tensor:
     """(K + 1, d + 1): each code and that it is known, and zeros for what is not known."""
     known = torch.cat([embeddings, embeddings.new_full((len(embeddings), 1), one)], 1)

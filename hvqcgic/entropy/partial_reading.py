@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvqcgic.entropy.entropy_model import EntropyModel
+from hvqcgic.entropy.expectation import code_moments
 from hvqcgic.entropy.index_coding import PassCells
 from hvqcgic.entropy.masks import GRANULARITIES, Masks
 from hvqcgic.entropy.range_coding import Frequencies, RangeDecoder, symbol_bits
@@ -151,7 +152,7 @@ class _Reader:
     def _expected(self, frequencies: Frequencies) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """What later passes are told of unread cells, (N,), and what stands for their codes, (N, d)."""
         codebook = self._codebook
-        mean = ((frequencies @ codebook) / frequencies.sum(1, keepdims=True)).astype(np.float32)
+        mean = code_moments(frequencies, codebook).mean
         nearest = ((codebook * codebook).sum(1) - 2 * mean @ codebook.T).argmin(1)
         if self._fill == "likeliest":
             return nearest, codebook[frequencies.argmax(1)]

@@ -21,7 +21,7 @@ def build_parser() -> ArgumentParser:
         nargs="+",
         required=True,
         metavar="SPEC",
-        help="NAME[:VARIANT][@POINTS], such as hvqcgic:tiny@ratios=0.5,0.4,0.1 or hvqcgic:tiny@path=0..1:8 or "
+        help="NAME[:VARIANT][@POINTS], such as hvqcgic:tiny@ratios=0.5,0.4,0.1 or hvqcgic:tiny@path=0..1:8,steps=2 or "
         "hvqcgic:tiny-frozen+static-huffman or jpeg@5..80:8 or webp, avif, jpeg2000, or published:FILE.json; "
         "a name that does not exist lists those that do",
     )

@@ -60,7 +60,9 @@ def parse_specs(texts: Sequence[str]) -> Specs:
             continue
         head, at, labels = text.rpartition("@")
         name, _, variant = (head if at else text).partition(":")
-        points.setdefault((name, variant), []).extend(_find(name).points(labels if at else ""))
+        kind = _find(name)
+        variant, labels = kind.settle(variant, labels if at else "")
+        points.setdefault((name, variant), []).extend(kind.points(labels))
     codecs = (CodecSpec(*key, tuple(dict.fromkeys(labels))) for key, labels in points.items())
     return Specs(tuple(codecs), tuple(dict.fromkeys(published)))
 

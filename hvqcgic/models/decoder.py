@@ -32,8 +32,15 @@ def assemble(codes: dict[str, Tensor], masks: GranularityMap) -> Tensor:
 class ConditionalDecoder(nn.Module):
     """g_s: assembled codes and masks to a picture."""
 
-    def __init__(self, config: BackboneConfig, code_width: int, prior_width: int = 0) -> None:
-        """Args: config: widths, blocks, switches; code_width: d; prior_width: P, read with `decoder_prior` alone."""
+    def __init__(self, config: BackboneConfig, code_width: int, prior_width: int = 0, guide_width: int = 0) -> None:
+        """A decoder with fresh weights.
+
+        Args:
+            config: widths, blocks, switches.
+            code_width: d.
+            prior_width: P, read with `decoder_prior` alone.
+            guide_width: channels of a guide, see `forward`; its readers begin at zero.
+        """
         super().__init__()
         self.config = config
         self.prior_width = prior_width if config.decoder_prior else 0
@@ -50,8 +57,15 @@ class ConditionalDecoder(nn.Module):
         self.to_quarter = nn.Conv2d(eighth, quarter * 4, 1)
         self.to_half = nn.Conv2d(quarter, half * 4, 1)
         self.to_picture = nn.Conv2d(half, 12, 3, padding=1)
+        self.guides = None
+        if guide_width:
+            self.guides = nn.ModuleList(nn.Conv2d(guide_width, w, 3, padding=1) for w in (quarter, eighth, sixteenth))
+            for weight in self.guides.parameters():
+                nn.init.zeros_(weight)
 
-    def forward(self, y_hat: Tensor, masks: GranularityMap, parameters: Tensor | None = None) -> Tensor:
+    def forward(
+        self, y_hat: Tensor, masks: GranularityMap, parameters: Tensor | None = None, guide: Tensor | None = None
+    ) -> Tensor:
         """The picture that codes stand for.
 
         Args:
@@ -59,6 +73,8 @@ class ConditionalDecoder(nn.Module):
             masks: the granularity map.
             parameters: the index prior's parameters of each cell, assembled, (B, P, H/4, W/4); read with
                 `decoder_prior` alone, where None, as before the prior is trained, stands for zeros.
+            guide: (B, guide_width, H/4, W/4), what else is known of every position, whatever its cell; a decoder with
+                a guide_width needs it.
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
@@ -69,13 +85,20 @@ class ConditionalDecoder(nn.Module):
             inputs.append(y_hat.new_zeros(shape) if parameters is None else parameters)
         full = torch.cat(inputs, 1)
         eighth = F.avg_pool2d(full, 2)
-        x = self.stages[3](self.stem(F.avg_pool2d(eighth, 2)))
-        x = F.pixel_shuffle(self.to_eighth(x), 2)
+        told = (0.0, 0.0, 0.0) if guide is None else self._read(guide)
+        x = self.stages[3](self.stem(F.avg_pool2d(eighth, 2)) + told[2])
+        x = F.pixel_shuffle(self.to_eighth(x), 2) + told[1]
         if self.config.condition_medium:
             x = x + self.medium_condition(eighth) * repeat(~masks.coarse, 2)
-        x = F.pixel_shuffle(self.to_quarter(self.stages[2](x)), 2)
+        x = F.pixel_shuffle(self.to_quarter(self.stages[2](x)), 2) + told[0]
         if self.config.condition_fine:
             x = x + self.fine_condition(full) * masks.fine
         x = F.pixel_shuffle(self.to_half(self.stages[1](x)), 2)
         x = self.to_picture(F.silu(self.stages[0](x)))
         return F.pixel_shuffle(x, 2) * 0.5 + 0.5
+
+    def _read(self, guide: Tensor) -> list[Tensor]:
+        """What a guide adds at H/4, H/8 and H/16."""
+        assert self.guides is not None
+        levels = [guide, F.avg_pool2d(guide, 2), F.avg_pool2d(guide, 4)]
+        return [reader(level) for reader, level in zip(self.guides, levels, strict=True)]

@@ -32,6 +32,11 @@ class GranularityMap:
         return cast(Tensor, getattr(self, granularity))
 
 
+def every_size(like: Tensor) -> GranularityMap:
+    """Cells of every size everywhere, which no map has: nothing is skipped; for planes (B, C, H/4, W/4)."""
+    return GranularityMap(*(torch.ones_like(like[:, :1, ::n, ::n], dtype=torch.bool) for n in (4, 2, 1)))
+
+
 @dataclass(frozen=True)
 class PatchEntropies:
     """Information density of a batch of pictures, or what weighs it.

@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -51,7 +51,8 @@ class ReverseConfig:
         widths: channels at H/4, H/8 and H/16.
         blocks: residual blocks at each of these on the way down; as many on the way up, and none at H/16.
         hint_channels: numbers a position that the network tells its decoder beside the features; 0 with a kept one.
-        decoder: `tuned`, a copy of the model's decoder that is trained on reversed features, or `kept`, that itself.
+        decoder: `tuned`, a copy of the model's decoder that is trained to be guided by reversed features, or `kept`,
+            that itself, on these in the place of codes.
         noise: s, in units of `level`: half of it is the noise where there is most, at time 1/2.
     """
 
@@ -107,11 +108,13 @@ class Known:
         start: assembled codes z_hat, (B, d, H/4, W/4): the state at time 1.
         planes: condition of the network, (B, 3 d + 3, H/4, W/4).
         level: how far codes may be from features, in their units, (B, 1, H/4, W/4).
+        masks: the granularity map.
     """
 
     start: Tensor
     planes: Tensor
     level: Tensor
+    masks: GranularityMap
 
 
 @dataclass(frozen=True)
@@ -183,8 +186,8 @@ class ReverseModel(nn.Module):
         self.network = ReverseNetwork(config, model.code_width)
         self.decoder = None
         if config.decoder == "tuned":
-            backbone = replace(model.backbone, decoder_prior=config.hint_channels > 0)
-            self.decoder = ConditionalDecoder(backbone, model.code_width, config.hint_channels)
+            guide_width = model.code_width + config.hint_channels
+            self.decoder = ConditionalDecoder(model.backbone, model.code_width, guide_width=guide_width)
         self.deviation: Tensor
         self.spread: Tensor
         self.register_buffer("deviation", torch.ones(3))
@@ -192,15 +195,9 @@ class ReverseModel(nn.Module):
 
     @torch.no_grad()
     def start(self, plain: nn.Module) -> None:
-        """Starts a tuned decoder as a copy of the model's own, which reads no hints yet."""
-        if self.decoder is None:
-            return
-        own, state = self.decoder.state_dict(), plain.state_dict()
-        for name, weight in state.items():
-            # Only the readers of codes are wider here, by the hints, which stand last.
-            widened = own[name].zero_() if weight.ndim == 1 else own[name].zero_()[:, : weight.shape[1]]
-            widened.copy_(weight)
-        self.decoder.load_state_dict(own)
+        """Starts a tuned decoder as a copy of the model's own, which is not guided yet."""
+        if self.decoder is not None:
+            self.decoder.load_state_dict(plain.state_dict(), strict=False)
 
     def known(
         self, codes: dict[str, Tensor], mean: dict[str, Tensor], deviation: dict[str, Tensor], masks: GranularityMap
@@ -218,19 +215,26 @@ class ReverseModel(nn.Module):
         sizes = torch.cat([repeat(masks.coarse, 4), repeat(masks.medium, 2), masks.fine], 1).to(start.dtype)
         relative = sigma.square().mean(1, keepdim=True).sqrt() / _of_each(self.spread, sizes)
         level = _of_each(self.deviation, sizes) * relative.clamp(0.5, 2)
-        return Known(start, torch.cat([start, assemble(mean, masks) - start, sigma.log2(), sizes], 1), level)
+        planes = torch.cat([start, assemble(mean, masks) - start, sigma.log2(), sizes], 1)
+        return Known(start, planes, level, masks)
 
-    def picture(self, estimate: Estimate, plain: nn.Module) -> Tensor:
-        """The picture of estimated features: as of one whose cells are all fine.
+    def picture(self, estimate: Estimate, known: Known, plain: nn.Module) -> Tensor:
+        """The picture of estimated features.
+
+        A tuned decoder reads the codes as the model's does, guided by how the features differ from them and by hints; a
+        kept one takes the features for those of a picture whose cells are all fine.
 
         Args:
             estimate: of the network.
+            known: what it estimated from.
             plain: the model's own decoder, which runs where it is kept.
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
-        decoder = plain if self.decoder is None else self.decoder
-        return decoder(estimate.features, all_fine(estimate.features), estimate.hints)
+        if self.decoder is None:
+            return plain(estimate.features, all_fine(estimate.features))
+        guide = torch.cat([estimate.features - known.start, estimate.hints], 1)
+        return self.decoder(known.start, known.masks, guide=guide)
 
 
 def reverse(

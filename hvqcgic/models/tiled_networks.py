@@ -3,54 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hvqcgic.errors import ConfigError
 from hvqcgic.models.decoder import assemble
-from hvqcgic.models.granularity import GranularityMap, pad_to_cells
+from hvqcgic.models.granularity import GranularityMap, every_size, pad_to_cells
 from hvqcgic.models.index_prior import parameter_count
-from hvqcgic.models.picture_model import PictureModel, scatter_rows
-from hvqcgic.models.tiling import Tile, halo, tiles
+from hvqcgic.models.picture_model import PictureModel
+from hvqcgic.models.tiled_cells import Rows, TiledCells
+from hvqcgic.models.tiling import Tile, halo
+from hvqcgic.models.window_size import UNIT, Sight, TileSize, WindowSize
 from hvqcgic.schedule import CELL_PX, GRANULARITIES
-
-TileSize = int | Literal["auto"]
-"""Side of the largest window that networks run over, in pixels; or "auto", see `AUTO_TILE`."""
-
-AUTO_TILE = 2304
-"""Pictures of no more pixels than such a square are not cut; others into windows of this side at most."""
-
-UNIT = 16
-"""Windows start at multiples of a coarse cell."""
 
 HYPER_UNIT = 4
 """Cells along one side of what a position of a hyper-latent describes."""
 
 PX_OF_PLANES = CELL_PX["fine"]
 """Pixels that a position of a plane of features counts as: a tile has as many positions in all of them."""
-
-Rows = Mapping[str, NDArray[Any]]
-"""Numbers of the cells of each granularity, in raster order."""
-
-
-@dataclass(frozen=True)
-class Sight:
-    """How far a network sees: `halo` positions of its input, of `px` pixels each; windows start at `unit` of them."""
-
-    halo: int | None
-    unit: int
-    px: int
-
-    @property
-    def smallest_tile(self) -> int:
-        """The smallest window, in pixels, that leaves a core; 0 where nothing is cut."""
-        return 0 if self.halo is None else (2 * self.halo + self.unit) * self.px
 
 
 class TiledNetworks:
@@ -67,17 +40,8 @@ class TiledNetworks:
 
     def __init__(self, networks: PictureModel, device: torch.device, tile: TileSize = "auto") -> None:
         self._networks, self._device = networks, device
-        self._tile: int | None = None
-        if tile == "auto":
-            return
-        if isinstance(tile, bool) or not isinstance(tile, int) or tile < UNIT:
-            raise ConfigError(f"tile {tile!r} is no size; give a whole number of pixels from {UNIT} on, or auto")
-        self._tile = tile // UNIT * UNIT
-        if self._tile < (least := max(sight.smallest_tile for sight in self._sights.values())):
-            raise ConfigError(
-                f"tile {tile} leaves nothing inside what the networks of {networks.config.name} see around it; "
-                f"give at least {least}, or auto"
-            )
+        self._windows = WindowSize(tile)
+        self._windows.check(lambda: self._sights.values(), networks.config.name)
 
     @torch.inference_mode()
     def features(self, pixels: NDArray[np.uint8]) -> dict[str, Tensor]:
@@ -120,37 +84,25 @@ class TiledNetworks:
         """
         pixels = np.empty((height, width, 3), np.uint8)
         target = torch.from_numpy(pixels).permute(2, 0, 1)
-        planes = {g: torch.from_numpy(masks[g])[None, None] for g in GRANULARITIES}
-        ranks = {g: torch.from_numpy(np.cumsum(masks[g], dtype=np.int32).reshape(masks[g].shape)) for g in masks}
+        cells = TiledCells(masks, self._device)
         rows, columns = (side * UNIT for side in masks["coarse"].shape)
         for tile in self._tiles(rows, columns, "decoder"):
-            own = {g: tile.window(planes[g], CELL_PX[g]) for g in GRANULARITIES}
-            chosen = {g: tile.window(ranks[g], CELL_PX[g])[own[g][0, 0]].long().numpy() - 1 for g in GRANULARITIES}
-            on_device = GranularityMap(*(own[g].to(self._device) for g in GRANULARITIES))
-            codes = {g: self._codes(self._on_device(indices[g][chosen[g]])) for g in chosen}
-            told = None
+            window, told = cells.window(tile), None
+            codes = {g: self._codes(values) for g, values in window.take(indices).items()}
             if parameters is not None:
-                numbers = {g: self._on_device(parameters[g].T[chosen[g]]) for g in chosen}
-                told = assemble(_lay_out(numbers, on_device), on_device)
-            decoded = self._networks.reconstruct(_lay_out(codes, on_device), on_device, told)[0]
-            tile.put((decoded.clamp(0, 1) * 255).round().to(torch.uint8).cpu(), target)
+                numbers = window.take({g: parameters[g].T for g in GRANULARITIES})
+                told = assemble(window.lay_out(numbers), window.masks)
+            decoded = self._networks.reconstruct(window.lay_out(codes), window.masks, told)[0]
+            tile.put(as_pixels(decoded), target)
         return pixels
 
     def _codes(self, values: Tensor) -> Tensor:
         return self._networks.quantiser.codebook[values] if values.ndim == 1 else values
 
-    def _on_device(self, values: NDArray[Any]) -> Tensor:
-        return torch.from_numpy(values).to(self._device)
-
     def _tiles(self, height: int, width: int, network: str) -> list[Tile]:
         """Tiles of a plane on the grid of a network's input."""
         px = PX_OF_PLANES if network in GRANULARITIES else 1
-        most = (self._tile or AUTO_TILE) // px
-        whole = max(height, width) <= most if self._tile else height * width <= most**2
-        sight = None if whole else self._sights[network]
-        if sight is None or sight.halo is None:
-            return tiles(height, width, most=max(height, width), halo=0, unit=1)
-        return tiles(height, width, most=most // sight.unit * sight.unit, halo=sight.halo, unit=sight.unit)
+        return self._windows.tiles(height, width, lambda: self._sights[network], px=px)
 
     @cached_property
     def _sights(self) -> dict[str, Sight]:
@@ -171,15 +123,13 @@ class TiledNetworks:
         told = parameter_count(config.entropy, width) if reads else 0
 
         def run(probe: Tensor) -> list[Tensor]:
-            # Cells of every size everywhere, which no map has: nothing is skipped.
-            masks = GranularityMap(*(torch.ones_like(probe[:, :1, ::n, ::n], dtype=torch.bool) for n in (4, 2, 1)))
-            return [self._networks.decoder(probe[:, :width], masks, probe[:, width:] if reads else None)]
+            return [self._networks.decoder(probe[:, :width], every_size(probe), probe[:, width:] if reads else None)]
 
         fine = CELL_PX["fine"]
         far = halo(run, width + told, UNIT // fine, self._device)
         return Sight(None if far is None else far * fine, UNIT, 1)
 
 
-def _lay_out(rows: Mapping[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
-    """Rows (N_g, C) of the cells of each granularity on their grids, (1, C, h_g, w_g)."""
-    return {g: scatter_rows(rows[g], masks[g]) for g in rows}
+def as_pixels(decoded: Tensor) -> Tensor:
+    """What a decoder gave, about [0, 1], as uint8 on the CPU."""
+    return (decoded.clamp(0, 1) * 255).round().to(torch.uint8).cpu()

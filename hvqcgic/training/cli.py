@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import lightning
 import torch
@@ -26,7 +26,10 @@ from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.processes import Processes, first_console, is_first
 from hvqcgic.training.reverse_module import ReverseModule
+from hvqcgic.training.stage_module import StageModule
 from hvqcgic.training.stages import STAGES, Machine, check_free, make_reverse_module, model_options, run_stage
+
+Module = TypeVar("Module", bound=StageModule)
 
 
 def build_parser() -> ArgumentParser:
@@ -120,6 +123,12 @@ def add_machine(parser: ArgumentParser) -> None:
         type=Literal["alex", "vgg", "squeeze", "none"],
         default="alex",
         help="feature network of LPIPS; none trains and measures without LPIPS",
+    )
+    parser.add_argument(
+        "--second_perceptual",
+        type=Literal["alex", "vgg", "squeeze", "none"],
+        default="none",
+        help="another one, whose LPIPS joins the loss: the mean over both; what is measured stays that of --perceptual",
     )
     parser.add_argument("--accelerator", type=str, default="auto", help="cpu, cuda, mps or auto")
     parser.add_argument("--precision", type=str, default="32-true", help="of Lightning: 32-true or bf16-mixed")
@@ -225,8 +234,17 @@ def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule | Rev
     lightning.seed_everything(training.seed, verbose=False)
     if stage == "reverse":
         reverse = ReverseConfig(**vars(options.reverse))
-        return make_reverse_module([Path(path) for path in options.init or ()], reverse, training, perceptual)
-    return HvqModule(ModelConfig.from_dict(options.model.as_dict()), training, stage, perceptual)
+        init = [Path(path) for path in options.init or ()]
+        return with_second_perceptual(make_reverse_module(init, reverse, training, perceptual), options)
+    module = HvqModule(ModelConfig.from_dict(options.model.as_dict()), training, stage, perceptual)
+    return with_second_perceptual(module, options)
+
+
+def with_second_perceptual(module: Module, options: Namespace) -> Module:
+    """A module with the other network of LPIPS that the options name for the loss, in stages that decode pictures."""
+    if module.stage != "hyperprior":
+        module.add_perceptual(load_perceptual(options.second_perceptual))
+    return module
 
 
 def load_perceptual(net: str) -> Lpips | None:

@@ -130,7 +130,7 @@ class ReverseModule(StageModule):
         total = self.options.features_weight * missed
         if self.started(self.options.lpips_start):
             steps = SHOWN_STEPS[1 + int(torch.randint(len(SHOWN_STEPS) - 1, (), generator=generator))]
-            total = total + self.picture_loss(batch, self.estimate(known, steps, randomness=1.0))
+            total = total + self.picture_loss(batch, self.estimate(known, steps, randomness=1.0), known)
         self.log("loss/total", same_for_all(total.detach()))
         self.take_step(total)
         self.step_index += 1
@@ -189,10 +189,10 @@ class ReverseModule(StageModule):
             )
         return at(state, 1 / steps)
 
-    def picture_loss(self, picture: Tensor, estimate: Estimate) -> Tensor:
+    def picture_loss(self, picture: Tensor, estimate: Estimate, known: Known) -> Tensor:
         """Distortion, statistics and adversarial term of pictures decoded from estimates."""
         options = self.options
-        decoded = self.reverse.picture(estimate, self.model.decoder)
+        decoded = self.reverse.picture(estimate, known, self.model.decoder)
         row, column = torch.randint(options.lpips_shift + 1, (2,)).tolist()
         parts = distortion(picture, decoded, options, self.perceptual, shift=(row, column))
         total = parts.total
@@ -223,14 +223,12 @@ class ReverseModule(StageModule):
         known = self.reverse.known(seen.codes, seen.mean, seen.deviation, seen.masks)
         decoded = []
         for steps in SHOWN_STEPS:
-            generator = torch.Generator().manual_seed(0)
-            found = (
-                self.reverse.picture(
-                    self.estimate(known, steps, randomness=1.0, generator=generator), self.model.decoder
-                )
-                if steps
-                else self.model.reconstruct(seen.codes, seen.masks)
-            )
+            if steps:
+                noise = torch.Generator().manual_seed(0)
+                estimate = self.estimate(known, steps, randomness=1.0, generator=noise)
+                found = self.reverse.picture(estimate, known, self.model.decoder)
+            else:
+                found = self.model.reconstruct(seen.codes, seen.masks)
             decoded.append(found[..., :height, :width].clamp(0, 1))
         errors = [(one - picture).square().mean().clamp(min=1e-10) for one in decoded]
         lpips = self._perceptual[0]

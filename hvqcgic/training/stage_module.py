@@ -40,7 +40,7 @@ class StageModule(lightning.LightningModule):
         self.stage: Stage = stage
         self.discriminator = PatchDiscriminator() if options.adversarial_weight > 0 and stage != "hyperprior" else None
         # Held in a tuple so that its weights are no part of the checkpoint.
-        self._perceptual = (perceptual,)
+        self._perceptual: tuple[Perceptual | None, ...] = (perceptual,)
         self.average = WeightAverage(options.ema_decay) if options.ema_decay > 0 else None
         self.step_index = 0
 
@@ -55,9 +55,15 @@ class StageModule(lightning.LightningModule):
 
     @property
     def perceptual(self) -> Perceptual | None:
-        """LPIPS as a loss, or None where it is left out or has not started."""
-        counts = self.options.lpips_weight > 0 and self.started(self.options.lpips_start)
-        return self._perceptual[0] if counts else None
+        """LPIPS as a loss, the mean over its networks, or None where it is left out or has not started."""
+        networks = [network for network in self._perceptual if network is not None]
+        if not networks or not self.options.lpips_weight > 0 or not self.started(self.options.lpips_start):
+            return None
+        return lambda x, y: torch.stack([network(x, y) for network in networks]).mean(0)
+
+    def add_perceptual(self, second: Perceptual | None) -> None:
+        """Takes another network into the loss; what is measured stays that of the first alone."""
+        self._perceptual = (*self._perceptual, second)
 
     def started(self, step: int) -> bool:
         """Whether a term of the loss that starts at a step of stages backbone and reverse counts now."""
@@ -65,9 +71,10 @@ class StageModule(lightning.LightningModule):
 
     def on_fit_start(self) -> None:
         """Takes what is no part of the state dict along to the training's device."""
-        if isinstance(self._perceptual[0], nn.Module):
-            # With channels last its convolutions take a tenth less time; it has no optimiser that knows of layouts.
-            self._perceptual[0].to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        for network in self._perceptual:
+            if isinstance(network, nn.Module):
+                # With channels last its convolutions take a tenth less time; it has no optimiser that knows of layouts.
+                network.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.average is not None:
             self.average.start(self.trained)
 

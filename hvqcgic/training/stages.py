@@ -33,7 +33,7 @@ from hvqcgic.training.processes import Processes
 from hvqcgic.training.progress import TrainingProgress
 from hvqcgic.training.real_files import RealFiles
 from hvqcgic.training.reverse_module import ReverseModule
-from hvqcgic.training.thaw import thaw_model, thawed_checkpoint
+from hvqcgic.training.thaw import thaw_networks, thawed_checkpoint
 
 STAGES: tuple[Stage, ...] = ("backbone", "hyperprior", "joint")
 """Of a model, in their order."""
@@ -136,7 +136,7 @@ def make_reverse_module(
             "which `python -m hvqcgic.export` makes of a checkpoint"
         )
     frozen = read_model(start[0])
-    return ReverseModule(thaw_model(frozen)[0], frozen.fingerprint, config, training, perceptual)
+    return ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, perceptual)
 
 
 def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
@@ -149,8 +149,13 @@ def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
         checkpoint = read_checkpoint(path)
         if checkpoint["hyper_parameters"].get("fingerprint") != module.hparams["fingerprint"]:
             raise ConfigError(f"{path}: no checkpoint of stage reverse behind this model; leave it out of --init")
-        steps_taken(path, module)
-        module.load_state_dict(weights_of(checkpoint))
+        state, own = weights_of(checkpoint), module.state_dict()
+        fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
+        if missing := sorted(name for name in own if name.startswith("reverse.") and name not in fitting):
+            raise ConfigError(
+                f"{path}: {missing[0]} is missing or has another shape; train with the --reverse options of that run"
+            )
+        module.load_state_dict(fitting, strict=False)
 
 
 def run_stage(

@@ -30,6 +30,15 @@ def thaw_model(frozen: FrozenModel, *, prior_steps: int = 400) -> tuple[HvqModel
 
     Determinism: same-device; the fit starts from the global generator's state.
     """
+    model = thaw_networks(frozen)
+    priors = HyperLatentPriors(model.z_channels)
+    for g in model.z_channels:
+        _fit_prior(priors, g, frozen.arrays[f"z.{g}"], prior_steps)
+    return model, priors
+
+
+def thaw_networks(frozen: FrozenModel) -> HvqModel:
+    """The float twin of a frozen model, without the priors of its hyper-latents, which only its rate needs."""
     model = HvqModel(frozen.config)
     networks = {name: torch.from_numpy(array.astype(np.float32)) for name, array in frozen.networks.items()}
     model.load_state_dict(networks, strict=False)
@@ -44,10 +53,7 @@ def thaw_model(frozen: FrozenModel, *, prior_steps: int = 400) -> tuple[HvqModel
         if frozen.config.entropy.form == "learned":
             model.prior.features.copy_(_scaled(frozen.arrays["prior.codes"], FEATURE_BITS))
         _thaw_quantiser(model, frozen.arrays["usage"])
-    priors = HyperLatentPriors(model.z_channels)
-    for g in model.z_channels:
-        _fit_prior(priors, g, frozen.arrays[f"z.{g}"], prior_steps)
-    return model, priors
+    return model
 
 
 def thawed_checkpoint(name_or_path: str | Path) -> dict[str, Any]:

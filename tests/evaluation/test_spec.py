@@ -28,6 +28,28 @@ def test_a_variant_may_be_a_path_with_signs_that_mean_something(tmp_path: Path) 
     assert (spec.variant, spec.points) == (f"{tmp_path}/a@b:c+d.safetensors", ("path=0.5",))
 
 
+@pytest.mark.parametrize(
+    ("text", "variant", "points"),
+    [
+        ("hvqcgic:tiny@bpp=0.1..0.4:2,steps=2", "tiny+steps=2", ("bpp=0.1", "bpp=0.4")),
+        (
+            "hvqcgic:tiny+rd@bpp=0.1,steps=4,randomness=0.5,seed=7",
+            "tiny+rd+steps=4+randomness=0.5+seed=7",
+            ("bpp=0.1",),
+        ),
+        ("hvqcgic:tiny@ratios=0.5,0.4,0.1;path=1,steps=1", "tiny+steps=1", ("ratios=0.5,0.4,0.1", "path=1")),
+        ("hvqcgic:tiny+steps=1@ratios=0.5,0.4,0.1", "tiny+steps=1", ("ratios=0.5,0.4,0.1",)),
+    ],
+)
+def test_steps_behind_the_points_are_options_of_the_variant(text: str, variant: str, points: tuple[str, ...]) -> None:
+    assert parse_specs([text]).codecs == (CodecSpec("hvqcgic", variant, points),)
+
+
+def test_steps_alone_leave_the_default_points() -> None:
+    spec = parse_specs(["hvqcgic:tiny@steps=2"]).codecs[0]
+    assert (spec.label, len(spec.points)) == ("hvqcgic:tiny+steps=2", 8)
+
+
 def test_published_curves_are_files(tmp_path: Path) -> None:
     file = tmp_path / "vtm.json"
     file.write_text("{}")
@@ -58,6 +80,8 @@ def test_every_codec_understands_its_own_default_points() -> None:
         ("hvqcgic:tiny@ratios=a,b,c", "give ratios=F,M,C"),
         ("hvqcgic:tiny@path=2", "path '2' is not allowed"),
         ("cheng2020-anchor@7", "from 1 to 6"),
+        ("hvqcgic:tiny@bpp=0.1,steps=2;bpp=0.2", "'bpp=0.1,steps' is unknown"),
+        ("jpeg@5,steps=2", "the parameter here is 'quality'"),
     ],
 )
 def test_points_that_do_not_exist(text: str, words: str) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from hvqcgic.codec import Codec, load
 from hvqcgic.errors import ConfigError
-from hvqcgic.models import tiled_networks
+from hvqcgic.models import window_size
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.models.selection import information_density, pad_to_cells, picture_density, select_cells
@@ -86,7 +86,7 @@ def test_a_smaller_halo_would_not_do() -> None:
     model = networks("deep")
     far = TiledNetworks(model, CPU)._sights["encoder"].halo
     assert far is not None
-    for around, clean in ((far, True), (far - tiled_networks.UNIT, False)):
+    for around, clean in ((far, True), (far - window_size.UNIT, False)):
         picture = padded(16, 304)
         picture[..., : 160 - around, :] = torch.nan
         assert (not model.encoder(picture)["coarse"][..., 10:, :].isnan().any()) == clean
@@ -135,7 +135,7 @@ def test_large_pictures_are_cut_without_being_asked(
     picture = random_picture(260, 150, seed=2)
     data = codec.compress(picture)
     whole = np.asarray(codec.decompress(data), np.int16)
-    monkeypatch.setattr(tiled_networks, "AUTO_TILE", 144)
+    monkeypatch.setattr(window_size, "AUTO_TILE", 144)
     calls: list[tuple[int, ...]] = []
     codec._networks.encoder.register_forward_pre_hook(lambda _, inputs: calls.append(tuple(inputs[0].shape)))
     try:

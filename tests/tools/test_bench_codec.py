@@ -1,10 +1,12 @@
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hvqcgic.codec import Codec
+from hvqcgic.codec import Codec, load
+from tests.random_reverse import model_with_reverse
 from tools.bench_codec import Bench, show
 from tools.bench_rivals import control_gic, make_rival
 
@@ -35,3 +37,12 @@ def test_ratios_count_pixels(codec: Codec) -> None:
     (other,) = report.others
     assert other.compress_ratio == pytest.approx(4 * other.compress / report.compress["whole"])
     assert other.decompress_ratio == pytest.approx(4 * other.decompress / report.decompress["whole"])
+
+
+def test_steps_back_are_a_stage_of_their_own(tiny_model_path: Path, tmp_path: Path) -> None:
+    codec = load(model_with_reverse(tiny_model_path, tmp_path), "cpu")
+    report = Bench(codec, PIXELS, [], 1, 1, time.process_time, steps=2).run("small")
+    assert report.decompress["reverse network"] > 0
+    assert report.decompress["picture network"] > 0
+    stages = [spent for stage, spent in report.decompress.items() if stage != "whole"]
+    assert sum(stages) == pytest.approx(report.decompress["whole"], rel=1e-6)

@@ -11,6 +11,7 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.discriminator import PatchDiscriminator
 from hvqcgic.models.network import HvqModel
+from hvqcgic.models.reverse import ReverseConfig, ReverseModel
 from hvqcgic.training.cli import build_parser
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.rate import HyperLatentPriors
@@ -63,3 +64,11 @@ def test_the_defaults_are_tinys() -> None:
     path = str(next(path for path in CONFIGS if path.stem == "tiny"))
     options = build_parser().parse_args(["--config", path])
     assert ModelConfig.from_dict(options.model.as_dict()) == ModelConfig()
+
+
+def test_the_reverse_network_of_the_config_keeps_to_its_size() -> None:
+    path = Path(__file__).parents[2] / "configs/reverse.yaml"
+    options = build_parser().parse_args(["--config", str(path)])
+    assert (options.stage, options.init) == ("reverse", ["tiny"])
+    network = ReverseModel(ReverseConfig(**vars(options.reverse)), ModelConfig()).network
+    assert sum(weight.numel() for weight in network.parameters()) <= 2_000_000

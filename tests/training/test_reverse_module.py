@@ -8,7 +8,7 @@ import torch
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.frozen_model import write_model
-from hvqcgic.models.reverse import Estimate, ReverseConfig, all_fine
+from hvqcgic.models.reverse import ReverseConfig
 from hvqcgic.training import cli
 from hvqcgic.training.callbacks import StopAtStep
 from hvqcgic.training.reverse_module import SHOWN_STEPS, ReverseModule
@@ -108,12 +108,11 @@ def test_statistics_of_the_path_are_those_of_its_cells() -> None:
     )
 
 
-def test_a_tuned_decoder_starts_as_the_models_own() -> None:
+def test_pictures_start_as_those_of_the_models_own_decoder() -> None:
     made = module()
-    features = made.model.encoder(batch())["fine"]
-    estimate = Estimate(features, torch.randn(2, 2, *features.shape[2:]))
-    plain = made.model.decoder(features, all_fine(features))
-    assert torch.allclose(made.reverse.picture(estimate, made.model.decoder), plain, atol=1e-5)
+    picture = torch.from_numpy(random_picture(72, 64, seed=4)).permute(2, 0, 1).float() / 255
+    found = made.measure(picture)
+    assert all(torch.allclose(decoded, found.decoded[0], atol=1e-5) for decoded in found.decoded)
 
 
 def test_no_steps_back_are_the_plain_decoder_and_the_frozen_model_is_not_trained() -> None:
@@ -142,3 +141,26 @@ def test_what_it_cannot_stand_behind_is_refused(
     capsys.readouterr()
     assert cli.main(arguments(tmp_path / "one/reverse.ckpt", picture_folder, tmp_path / "two")) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_second_network_joins_the_loss_and_not_the_measure() -> None:
+    made = module(lpips_start=0)
+    made.add_perceptual(lambda x, y: 3 * squared(x, y))
+    found = made.perceptual
+    assert found is not None
+    decoded = batch().flip(0)
+    assert torch.allclose(found(decoded, batch()), 2 * squared(decoded, batch()))
+    picture = batch()[0]
+    measured = made.measure(picture)
+    assert measured.lpips[0] == pytest.approx(float(squared(measured.decoded[0], picture[None])))
+
+
+def test_a_path_goes_on_from_another_training_of_it(model_file: Path, picture_folder: Path, tmp_path: Path) -> None:
+    first = [*arguments(model_file, picture_folder, tmp_path / "one", **{"training.steps": 2})]
+    assert cli.main(first) == 0
+    options: dict[str, Any] = {"training.steps": 1, "training.learning_rate": 0, "training.adversarial_weight": 0}
+    second = arguments(model_file, picture_folder, tmp_path / "two", **options)
+    assert cli.main([*second, "--init", str(model_file), str(tmp_path / "one/reverse.ckpt")]) == 0
+    one, two = (saved(tmp_path / name / "reverse.ckpt")["state_dict"] for name in ("one", "two"))
+    weights = [name for name in two if name.startswith("reverse.network")]
+    assert all(torch.equal(one[name], two[name]) for name in weights)

@@ -76,6 +76,11 @@ class PictureCodec(ABC):
         """
         return cls.parameter.parse(text or cls.default_points)
 
+    @classmethod
+    def settle(cls, variant: str, points: str) -> tuple[str, str]:
+        """Variant and points of a spec, once what stands with the points but belongs to the variant is moved there."""
+        return variant, points
+
     @property
     @abstractmethod
     def fingerprint(self) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from hvqcgic.models.granularity import check_ratios
 from hvqcgic.rate_control.operating_point import LARGEST_BPP, Choices, OperatingPoint
 from hvqcgic.rate_control.quality import QUALITIES
 from hvqcgic.rate_control.ratio_path import DEFAULT, PATHS, ratios
+from hvqcgic.reverse_coder import check_sampling
 from hvqcgic.schedule import GRANULARITIES
 
 PARAMETERS = {
@@ -38,14 +39,19 @@ PARAMETERS = {
 }
 """What points may be numbers of, by name; places on the ratio path where no name is given."""
 
+SAMPLING = {"steps": int, "randomness": float, "seed": int}
+NUMBERS = {"eta": float, **SAMPLING}
+"""Options that are numbers, with their types; those of the reverse path may also stand behind the points."""
+
 
 class HvqcgicModel(PictureCodec):
     """A model in a coding mode, with an encoder's choices; points are ratios, places on a ratio path, or targets."""
 
     name = "hvqcgic"
     summary = (
-        "this project: hvqcgic:MODEL[+MODE][+rd][+eta=E][+PATH], "
-        "points ratios=F,M,C, path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr="
+        "this project: hvqcgic:MODEL[+MODE][+rd][+eta=E][+PATH][+steps=N][+randomness=S][+seed=N], "
+        "points ratios=F,M,C, path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr=; the options of the reverse path "
+        "may stand behind the points instead, as in bpp=0.1..0.4:5,steps=2"
     )
     suffix = STREAM_SUFFIX
     parameter = PARAMETERS["path"]
@@ -56,6 +62,7 @@ class HvqcgicModel(PictureCodec):
         self._options = parse_options(variant)
         self.point = self._options.at(point)
         self._codec = _load(self._options.model, device)
+        self._reverse = self._options.reverse_path(self._codec)
         self._last: tuple[Encoded, dict[str, float]] | None = None
 
     @classmethod
@@ -66,10 +73,20 @@ class HvqcgicModel(PictureCodec):
             labels += [_ratios_label(part)] if _is_ratios(part) else _parameter_of(part).parse(part)
         return list(dict.fromkeys(labels))
 
+    @classmethod
+    def settle(cls, variant: str, points: str) -> tuple[str, str]:
+        """Options of the reverse path behind the points, as in `bpp=0.1..0.4:5,steps=2`, are the variant's."""
+        parts, moved = points.split(","), list[str]()
+        while parts and parts[-1].partition("=")[0] in SAMPLING and ";" not in parts[-1]:
+            moved.insert(0, parts.pop())
+        return "+".join([variant, *moved]), ",".join(parts)
+
     @property
     def fingerprint(self) -> str:
-        """Model, coding mode, operating point and the encoder's version."""
-        return f"{self._codec.fingerprint.hex()} {self._options.coding} {self.point} hvqcgic {__version__}"
+        """Model, coding mode, operating point, the encoder's version, and the reverse path where it is followed."""
+        return (
+            f"{self._codec.fingerprint.hex()} {self._options.coding} {self.point} hvqcgic {__version__}{self._reverse}"
+        )
 
     def encode(self, picture: Pixels) -> bytes:
         """The bytes of a `.hvq` file."""
@@ -79,7 +96,8 @@ class HvqcgicModel(PictureCodec):
 
     def decode(self, data: bytes) -> Pixels:
         """The picture in a `.hvq` file."""
-        return np.array(self._codec.decompress(data))
+        options = self._options
+        return np.array(self._codec.decompress(data, options.steps, options.randomness, options.seed))
 
     def details(self) -> Details:
         """Parts, granularity map and bits per cell; the lightest colour is what an index of fixed length takes."""
@@ -109,6 +127,9 @@ class Options:
         granularity: see `OperatingPoint`, as eta.
         eta: see granularity.
         path: the ratio path that places are on.
+        steps: of the reverse path, as randomness and seed; see `Codec.decompress`.
+        randomness: see steps.
+        seed: see steps.
     """
 
     model: str
@@ -116,6 +137,25 @@ class Options:
     granularity: str = "entropy"
     eta: float | Literal["auto"] | None = None
     path: str = DEFAULT
+    steps: int = 0
+    randomness: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses what no decoder takes (`ConfigError`)."""
+        check_sampling(self.steps, self.randomness, self.seed)
+        if self.steps and self.coding != MODES[0]:
+            raise ConfigError(f"steps={self.steps}: the reverse path reads files coded {MODES[0]}, not {self.coding}")
+
+    def reverse_path(self, codec: Codec) -> str:
+        """What pictures depend on beside model and point, for fingerprints; nothing without steps.
+
+        Raises:
+            ModelError: there are steps, and the model has no reverse path that can be used.
+        """
+        if not self.steps:
+            return ""
+        return f" {self.steps} steps {self.randomness} {self.seed} by {codec.reverse_path.fingerprint.hex()}"
 
     def at(self, label: str) -> OperatingPoint:
         """The operating point of a label that `HvqcgicModel.points` gave."""
@@ -146,7 +186,7 @@ class Options:
 
 
 def parse_options(variant: str) -> Options:
-    """What a variant MODEL[+OPTION...] stands for; options are a coding mode, "rd", "eta=E" and a ratio path.
+    """What a variant MODEL[+OPTION...] stands for; options as in the codec's summary.
 
     Raises:
         ConfigError: there is no model in it, or an option is unknown.
@@ -156,33 +196,36 @@ def parse_options(variant: str) -> Options:
         model += "+" + words.pop(0)
     if not model:
         raise ConfigError(f"codec hvqcgic: name a model, as in hvqcgic:tiny; known are {', '.join(bundled_models())}")
-    options = Options(model)
+    chosen: dict[str, Any] = {}
     for word in words:
+        name, _, value = word.partition("=")
         if word in MODES:
-            options = replace(options, coding=word)
+            chosen["coding"] = word
         elif word in PATHS:
-            options = replace(options, path=word)
+            chosen["path"] = word
         elif word == "rd":
-            options = replace(options, granularity=word)
+            chosen["granularity"] = word
         elif _is_option(word):
-            options = replace(options, eta=_eta(word.partition("=")[2], variant))
+            chosen[name] = _number(name, value, variant)
         else:
-            known = ", ".join([*MODES, "rd", "eta=E", *PATHS])
+            known = ", ".join([*MODES, "rd", *(f"{name}=" for name in NUMBERS), *PATHS])
             raise ConfigError(f"option {word!r} of {variant!r} is unknown; use one of {known}")
-    return options
+    return Options(model, **chosen)
 
 
 def _is_option(word: str) -> bool:
-    return word in MODES or word in PATHS or word == "rd" or word.startswith("eta=")
+    return word in MODES or word in PATHS or word == "rd" or ("=" in word and word.partition("=")[0] in NUMBERS)
 
 
-def _eta(text: str, variant: str) -> float | Literal["auto"]:
-    if text == "auto":
+def _number(name: str, text: str, variant: str) -> float | int | Literal["auto"]:
+    if name == "eta" and text == "auto":
         return "auto"
     try:
-        return float(text)
+        return NUMBERS[name](text)
     except ValueError as error:
-        raise ConfigError(f"eta {text!r} of {variant!r} is no number; give one from 0, or auto") from error
+        kind = "whole number" if NUMBERS[name] is int else "number"
+        auto = ", or auto" if name == "eta" else ""
+        raise ConfigError(f"{name} {text!r} of {variant!r} is no {kind}; give one from 0{auto}") from error
 
 
 def _parameter_of(part: str) -> Parameter:

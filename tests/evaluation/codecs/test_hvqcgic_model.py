@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hvqcgic.codec import Codec
-from hvqcgic.errors import ConfigError
+from hvqcgic.codec import Codec, load
+from hvqcgic.errors import ConfigError, ModelError
+from hvqcgic.evaluation.codecs import hvqcgic_model
 from hvqcgic.evaluation.codecs.hvqcgic_model import HvqcgicModel
+from hvqcgic.model_file import reverse_file_of as path_of
 from hvqcgic.rate_control.operating_point import Choices
 from hvqcgic.rate_control.ratio_path import ratios
+from hvqcgic.reverse_file import freeze_reverse, write_reverse
 from tests.random_model import random_picture
+from tests.random_reverse import model_with_reverse, random_reverse
 
 PICTURE = random_picture(75, 50, seed=2)
 
@@ -78,6 +82,10 @@ def test_the_encoders_choices_are_options_of_the_variant(codec: Codec, tiny_mode
     [
         ("tiny+morse", "path=0", "option 'morse' of 'tiny\\+morse' is unknown"),
         ("tiny+eta=much", "path=0", "eta 'much'"),
+        ("tiny+steps=some", "path=0", "steps 'some' of 'tiny\\+steps=some' is no whole number"),
+        ("tiny+steps=65", "path=0", "steps 65 cannot be taken"),
+        ("tiny+randomness=-1", "path=0", "randomness -1"),
+        ("tiny+zip+steps=1", "path=0", "reads files coded adaptive, not zip"),
         ("", "path=0", "name a model"),
     ],
 )
@@ -99,3 +107,23 @@ def test_the_fingerprint_tells_models_modes_and_points_apart(tiny_model_path: Pa
         for point in ("path=0", "path=1")
     }
     assert len(prints) == 6
+
+
+def test_the_reverse_path_is_a_codec_of_its_own(tiny_model_path: Path, tmp_path: Path) -> None:
+    path = model_with_reverse(tiny_model_path, tmp_path)
+    codec = load(path, device="cpu")
+    names = ("", "+steps=1", "+steps=2", "+steps=2+randomness=0.5", "+steps=2+seed=3")
+    found = {name: HvqcgicModel(f"{path}{name}", "path=0") for name in names}
+    assert len({each.fingerprint for each in found.values()}) == len(names)
+    data = found["+steps=2+seed=3"].encode(PICTURE)
+    assert data == codec.compress(PICTURE, ratios=ratios(0))
+    assert np.array_equal(found["+steps=2+seed=3"].decode(data), np.asarray(codec.decompress(data, 2, 1.0, 3)))
+    before = found["+steps=1"].fingerprint
+    write_reverse(freeze_reverse(random_reverse(codec.config, seed=1), codec.fingerprint), path_of(path), force=True)
+    hvqcgic_model._load.cache_clear()
+    assert HvqcgicModel(f"{path}+steps=1", "path=0").fingerprint != before
+    path_of(path).unlink()
+    hvqcgic_model._load.cache_clear()
+    assert HvqcgicModel(str(path), "path=0").fingerprint == found[""].fingerprint
+    with pytest.raises(ModelError, match="has no reverse path"):
+        HvqcgicModel(f"{path}+steps=1", "path=0")

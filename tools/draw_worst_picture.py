@@ -1,10 +1,11 @@
 """Draws where a model does worst: of some pictures the one of highest LPIPS, original and decoded side by side.
 
-    python tools/draw_worst_picture.py MODEL [PICTURES] [--bpp 0.2] -o WORST.webp
+    python tools/draw_worst_picture.py MODEL [PICTURES] [--bpp 0.2] [--steps 0 2] -o WORST.webp
 
 Without PICTURES, the photographs that come with scikit-image. Of the picture found, the square window of the largest
-squared error is drawn pixel by pixel, so that faults are seen as they are. Prints the LPIPS and PSNR of every picture,
-worst first. Exit codes: 0 done; 2 a model, pictures or an output that cannot be used.
+squared error is drawn pixel by pixel, so that faults are seen as they are; with several numbers of steps along the
+reverse path one beside the other, the first being judged. Prints the LPIPS and PSNR of every picture, worst first.
+Exit codes: 0 done; 2 a model, pictures or an output that cannot be used.
 """
 
 from __future__ import annotations
@@ -33,11 +34,11 @@ GAP_PX = 4
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture beside what became of it, (H, W, 3) uint8 each."""
+    """A picture beside what became of it, (H, W, 3) uint8 each; figures are of the first decoded one."""
 
     name: str
     original: NDArray[np.uint8]
-    decoded: NDArray[np.uint8]
+    decoded: tuple[NDArray[np.uint8], ...]
     bpp: float
     lpips: float
     psnr_db: float
@@ -59,12 +60,12 @@ def pictures(arguments: Sequence[str]) -> list[Path]:
     return [folder / name for name in (*EMBEDDED_TRAIN, *EMBEDDED_VAL)]
 
 
-def decode(codec: Codec, path: Path, bpp: float, metrics: Sequence[Metric]) -> Decoded:
-    """One picture at a rate, or the nearest that it can have; metrics are LPIPS and PSNR."""
+def decode(codec: Codec, path: Path, bpp: float, metrics: Sequence[Metric], steps: Sequence[int] = (0,)) -> Decoded:
+    """One picture at a rate, or the nearest that it can have, after numbers of steps; metrics are LPIPS and PSNR."""
     original = read_picture(path)
     data = codec.compress(original, bpp=bpp, clamp=True)
-    decoded = np.asarray(codec.decompress(data))
-    lpips, psnr_db = (metric.measure(Picture(original), Picture(decoded)) for metric in metrics)
+    decoded = tuple(np.asarray(codec.decompress(data, steps=count)) for count in steps)
+    lpips, psnr_db = (metric.measure(Picture(original), Picture(decoded[0])) for metric in metrics)
     pixels = original.shape[0] * original.shape[1]
     return Decoded(path.stem, original, decoded, 8 * len(data) / pixels, lpips, psnr_db)
 
@@ -86,11 +87,11 @@ def worst_window(original: NDArray[np.uint8], decoded: NDArray[np.uint8], side: 
 
 
 def draw(found: Decoded, side: int) -> Image.Image:
-    """Original and decoded window, side by side."""
-    top, left = worst_window(found.original, found.decoded, side)
-    parts = [Image.fromarray(whole[top : top + side, left : left + side]) for whole in (found.original, found.decoded)]
+    """Original and decoded windows, side by side."""
+    top, left = worst_window(found.original, found.decoded[0], side)
+    parts = [Image.fromarray(whole[top : top + side, left : left + side]) for whole in (found.original, *found.decoded)]
     width, height = parts[0].size
-    sheet = Image.new("RGB", (2 * width + GAP_PX, height), "white")
+    sheet = Image.new("RGB", (len(parts) * (width + GAP_PX) - GAP_PX, height), "white")
     for place, part in enumerate(parts):
         sheet.paste(part, (place * (width + GAP_PX), 0))
     return sheet
@@ -102,13 +103,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("model", help="a bundled model or a model file")
     parser.add_argument("pictures", nargs="*", help="pictures or folders")
     parser.add_argument("--bpp", type=float, default=0.2, help="bits per pixel (%(default)s)")
+    parser.add_argument("--steps", type=int, nargs="+", default=[0], help="along the reverse path (%(default)s)")
     parser.add_argument("--side", type=int, default=320, help="of the window in pixels (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help=".webp or .png")
     options = parser.parse_args(arguments)
     try:
         codec = load(options.model, device="cpu")
         metrics = [METRICS[name](MetricOptions()) for name in ("lpips_alex", "psnr_db")]
-        found = [decode(codec, path, options.bpp, metrics) for path in pictures(options.pictures)]
+        found = [decode(codec, path, options.bpp, metrics, options.steps) for path in pictures(options.pictures)]
         found.sort(key=lambda one: one.lpips, reverse=True)
         data = io.BytesIO()
         draw(found[0], options.side).save(data, options.output.suffix[1:], quality=88, method=6)

@@ -23,11 +23,12 @@ def test_the_window_is_where_the_error_is() -> None:
 
 def test_a_small_picture_is_drawn_whole() -> None:
     pixels = random_picture(50, 30, seed=0)
-    found = tool.Decoded("x", pixels, pixels[::-1].copy(), 0.5, 0.4, 20.0)
+    found = tool.Decoded("x", pixels, (pixels[::-1].copy(), pixels), 0.5, 0.4, 20.0)
     sheet = np.asarray(tool.draw(found, 64))
-    assert sheet.shape == (30, 50 + tool.GAP_PX + 50, 3)
+    assert sheet.shape == (30, 3 * 50 + 2 * tool.GAP_PX, 3)
     assert np.array_equal(sheet[:, :50], pixels)
-    assert np.array_equal(sheet[:, -50:], pixels[::-1])
+    assert np.array_equal(sheet[:, 50 + tool.GAP_PX : 100 + tool.GAP_PX], pixels[::-1])
+    assert np.array_equal(sheet[:, -50:], pixels)
 
 
 def test_the_worst_of_two_is_drawn(tmp_path: Path, tiny_model_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

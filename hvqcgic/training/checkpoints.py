@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,10 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         ConfigError: the file is not there, or no checkpoint of this project.
     """
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What PyTorch finds odd about a foreign file is said better by the error below.
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True)
         if not {"state_dict", "hyper_parameters", "step_index"} <= found.keys():
             raise ValueError("it lacks parts of one")
     except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:

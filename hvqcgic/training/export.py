@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.sequential import ACTIVATION_LIMIT, describe
 from hvqcgic.training.average import weights_of
+from hvqcgic.training.checkpoints import read_checkpoint
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.rate import HyperLatentPriors
@@ -45,18 +44,13 @@ def load_module(path: str | Path, *, raw: bool = False) -> HvqModule:
     Raises:
         ConfigError: the file cannot be read, or is no checkpoint of this project.
     """
+    checkpoint = read_checkpoint(Path(path))
     try:
-        with warnings.catch_warnings():
-            # What PyTorch finds odd about a foreign file is said better by the error below.
-            warnings.simplefilter("ignore")
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         settings = checkpoint["hyper_parameters"]
         config = ModelConfig.from_dict(settings["model"])
         module = HvqModule(config, TrainingConfig(**settings["training"]), settings["stage"], None)
         module.load_state_dict(weights_of(checkpoint, raw=raw))
-    except OSError as error:
-        raise ConfigError(f"{path}: the checkpoint cannot be read: {reason(error)}") from error
-    except (RuntimeError, LookupError, TypeError, ValueError, EOFError, AttributeError, UnpicklingError) as error:
+    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
         what = one_line([type(error).__name__, error])[:200]
         raise ConfigError(f"{path}: not a checkpoint of `python -m hvqcgic.train`, or damaged ({what})") from error
     return module.eval()

@@ -43,7 +43,7 @@ from hvqcgic.training.cached_pictures import CachedStream
 from hvqcgic.training.crop_stream import CropStream
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
-from hvqcgic.training.stages import Machine, load_weights, make_trainer, quiet_lightning
+from hvqcgic.training.stages import Machine, make_trainer, quiet_lightning, start_from
 
 PARTS: tuple[Stage, ...] = (
     ("data", CropStream, "batch"),
@@ -119,7 +119,7 @@ class Training:
             torch.set_num_threads(options.threads)
         self.pictures: PictureDataModule = cli.make_pictures(options, cached=bool(options.cache))
         self.module = cli.make_module(options, options.stage, options.training.steps)
-        load_weights(self.module, [Path(path) for path in options.init or ()])
+        start_from(self.module, [Path(path) for path in options.init or ()])
         self.found: list[Seconds] = []
 
     def measure(self, steps: int, warm_up: int, *, cpu_clock: bool) -> None:

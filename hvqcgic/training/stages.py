@@ -158,6 +158,15 @@ def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
         module.load_state_dict(fitting, strict=False)
 
 
+def start_from(module: HvqModule | ReverseModule, start: Sequence[Path]) -> None:
+    """Starts a fresh module from checkpoints or frozen models; errors as of `load_weights`, `load_reverse_weights`."""
+    if isinstance(module, ReverseModule):
+        # The first is the model that it stands behind.
+        load_reverse_weights(module, start[1:])
+    else:
+        load_weights(module, start)
+
+
 def run_stage(
     module: HvqModule | ReverseModule, pictures: PictureDataModule, machine: Machine, *, start: Sequence[Path] = ()
 ) -> StageResult | None:
@@ -180,10 +189,7 @@ def run_stage(
     if going_on and done >= module.options.steps:
         return None
     if not going_on:
-        if isinstance(module, ReverseModule):
-            load_reverse_weights(module, start[1:])
-        else:
-            load_weights(module, start)
+        start_from(module, start)
     machine.processes.check_batch(pictures.batch_size)
     pictures.setup()
     with quiet_lightning():

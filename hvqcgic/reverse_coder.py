@@ -58,7 +58,7 @@ class ReverseCoder(PreviewCoder):
 
         Args:
             data: the whole file.
-            steps: 1 for the likeliest features, more for more detail; 0 is the decoder without the path.
+            steps: 1 for the likeliest features, more to draw from others, too; 0 is the decoder without the path.
             randomness: factor of the noise between steps: 0 without, 1 as in training.
             seed: of the noise, 0 to 2^63 - 1.
             max_pixels: largest picture to accept, width times height.

@@ -11,6 +11,7 @@ import torch
 
 from hvqcgic.errors import ModelError, OutputExists
 from hvqcgic.frozen_model import read_model
+from hvqcgic.model_file import bundled_models, reverse_file_of
 from hvqcgic.models.reverse import ReverseConfig, ReverseModel
 from hvqcgic.reverse_file import STATISTICS, FrozenReverse, freeze_reverse, read_reverse, write_reverse
 from tests.random_model import small_config
@@ -142,3 +143,14 @@ def test_a_weight_beyond_float16_is_refused() -> None:
 def test_a_reverse_path_is_no_model(path: Path) -> None:
     with pytest.raises(ModelError, match="a reverse path, no model; name the model that it stands behind"):
         read_model(path)
+
+
+def test_bundled_paths_stand_behind_their_models_and_are_small() -> None:
+    paths = {name: reverse_file_of(path) for name, path in bundled_models().items()}
+    found = {name: path for name, path in paths.items() if path.exists()}
+    assert "tiny" in found
+    for name, path in found.items():
+        model, reverse = read_model(name), read_reverse(path)
+        assert reverse.model_fingerprint == model.fingerprint
+        network = reverse.reverse_model(model.config, torch.device("cpu")).network
+        assert sum(weight.numel() for weight in network.parameters()) <= 2_000_000

@@ -12,9 +12,9 @@ def add_reverse_options(parser: argparse.ArgumentParser) -> None:
         type=_from_zero,
         default=0,
         metavar="N",
-        help="follow the reverse path of the model for so many steps, for more realism from the same stream: 1 gives "
-        "the likeliest detail, 2 to 4 more of it; needs NAME-reverse.safetensors beside the model "
-        "(default: 0, the decoder alone)",
+        help="follow the reverse path of the model for so many steps, for more natural texture from the same stream: "
+        "one is all that the bundled path needs, more draw anew by --seed and change little; needs "
+        "NAME-reverse.safetensors beside the model (default: 0, the decoder alone)",
     )
     parser.add_argument(
         "--randomness",

@@ -84,7 +84,7 @@ def test_bad_input_is_one_line(checkpoint: Path, pictures: Path, capsys: pytest.
     write_checkpoint(unstarted, fresh, "backbone")
     out = checkpoint.with_name("out.ckpt")
     for name, options, text in (
-        ("absent.ckpt", (), "absent.ckpt: the checkpoint cannot be read"),
+        ("absent.ckpt", (), "absent.ckpt: not a checkpoint of hvqcgic (there is no such file)"),
         ("fresh.ckpt", (), "its codebook was never started"),
         ("joint.ckpt", ("--times", "1"), "--times is 1; use at least 2"),
         ("joint.ckpt", ("--data", str(checkpoint.parent / "none")), "none"),

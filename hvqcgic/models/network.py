@@ -13,7 +13,7 @@ from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.context import context_network, gather_parameters, pass_cells, pass_input
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
-from hvqcgic.models.hyperprior import hyper_synthesis
+from hvqcgic.models.hyperprior import hyper_synthesis, sent_positions
 from hvqcgic.models.index_prior import IndexPrior, code_moments, parameter_count
 from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.schedule import GRANULARITIES, Pass, parse_schedule
@@ -91,6 +91,18 @@ class HvqModel(PictureModel):
             raw = self.context_of(step)(pass_input(step, masks, codes, hints.get(step.granularity)))
             found[step.name] = gather_parameters(step, raw, masks[step.granularity])
         return found
+
+    def predict(self, features: Cells, masks: GranularityMap, codes: Cells) -> dict[str, Tensor]:
+        """`pass_parameters` as a decoder has them, of hyper-latents as they are sent.
+
+        Args:
+            features: of `Encoder`, (B, d, h_g, w_g) each.
+            masks: the granularity map.
+            codes: per granularity, (B, d, h_g, w_g).
+        """
+        latents = self.hyper_latents(features, masks)
+        z = {g: values.round() * sent_positions(masks[g]) for g, values in latents.items()}
+        return self.pass_parameters(masks, codes, self.hints(z, masks))
 
     def cells(self, step: Pass, masks: GranularityMap) -> Tensor:
         """Mask of a pass's cells, bool, (B, 1, h_g, w_g)."""

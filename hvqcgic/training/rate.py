@@ -142,8 +142,7 @@ def choose_by_rate(
         the codes as `HvqModel.lay_out` gives them, with the straight-through gradient to `codes.y`.
     """
     fixed = {g: codes_g.detach() for g, codes_g in codes.maps.items()}
-    z = {g: values.round() * sent_positions(masks[g]) for g, values in model.hyper_latents(features, masks).items()}
-    parameters = model.pass_parameters(masks, fixed, model.hints(z, masks))
+    parameters = model.predict(features, masks, fixed)
     y, codebook = pass_features(model, features, masks), model.quantiser.codebook
     scale = codebook.shape[1] * codes.quantised.commitment.mean().clamp(min=1e-6)
     chosen = {g: torch.zeros_like(masks[g], dtype=torch.int64) for g in GRANULARITIES}

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hvqcgic.models.granularity import GranularityMap, pad_to_cells
-from hvqcgic.models.hyperprior import sent_positions
+from hvqcgic.models.granularity import GranularityMap, pad_to_cells, repeat
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.reverse import Estimate, Known, ReverseConfig, ReverseModel, reverse
 from hvqcgic.models.selection import select_cells
@@ -141,9 +140,8 @@ class ReverseModule(StageModule):
         model = self.model
         features = {g: y.float() for g, y in model.encoder(picture).items()}
         codes = model.quantise(features, masks).maps
-        z = {g: values.round() * sent_positions(masks[g]) for g, values in model.hyper_latents(features, masks).items()}
-        parameters = model.pass_parameters(masks, codes, model.hints(z, masks))
-        return Seen(features["fine"], masks, codes, *model.expected_codes(parameters, masks))
+        expected = model.expected_codes(model.predict(features, masks, codes), masks)
+        return Seen(features["fine"], masks, codes, *expected)
 
     @torch.no_grad()
     def calibrate(self, seen: Seen) -> None:
@@ -152,9 +150,8 @@ class ReverseModule(StageModule):
             if not bool(seen.masks[g].any()):
                 continue
             factor = seen.clean.shape[-1] // seen.masks[g].shape[-1]
-            codes = seen.codes[g].repeat_interleave(factor, -1).repeat_interleave(factor, -2)
-            own = seen.masks[g].repeat_interleave(factor, -1).repeat_interleave(factor, -2)
-            far = (codes - seen.clean).square().mean(1, keepdim=True)[own].mean().sqrt()
+            own = repeat(seen.masks[g], factor)
+            far = (repeat(seen.codes[g], factor) - seen.clean).square().mean(1, keepdim=True)[own].mean().sqrt()
             wide = seen.deviation[g].square().mean(1, keepdim=True)[seen.masks[g]].mean().sqrt()
             share = 1 / (self.step_index + 1)
             self.reverse.deviation[place].lerp_(same_for_all(far), share)

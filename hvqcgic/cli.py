@@ -15,6 +15,7 @@ from typing import NoReturn
 
 from hvqcgic import __version__
 from hvqcgic.commands import compare, compress, decompress, info, models
+from hvqcgic.commands.exit_codes import INTERRUPTED, TERMINATED
 from hvqcgic.commands.terminal import complain, plain_warnings
 from hvqcgic.errors import HvqcgicError
 
@@ -29,7 +30,6 @@ MAY_SEEM_NEGATIVE = (
     *("--ratios", "--max-bytes", "--budget", "--per-image-max", "--roi"),
     *("--steps", "--randomness", "--seed"),
 )
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 class _Parser(argparse.ArgumentParser):

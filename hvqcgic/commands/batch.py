@@ -7,16 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from hvqcgic.commands.attempt import Done, Outcome, Work, attempt, message_of
+from hvqcgic.commands.exit_codes import CRASHED, DONE, SOME_FAILED, USAGE
 from hvqcgic.commands.terminal import complain, progress_bar, say, say_json_line
 from hvqcgic.commands.workers import Crew
 from hvqcgic.errors import WorkerDied
 from hvqcgic.files import Inputs
-
-DONE, SOME_FAILED, USAGE = 0, 1, 2
-"""Exit codes. A call about one file that fails is a usage error; a failure among several is not."""
-
-CRASHED = 2
-"""Exit code where a worker process died: something other than the files is wrong."""
 
 
 def file_facts(path: Path, output: Path, *, width: int, height: int, n_bytes: int) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """List the models; return the exit code."""
-    from hvqcgic.commands.batch import DONE, SOME_FAILED
+    from hvqcgic.commands.exit_codes import DONE, SOME_FAILED
     from hvqcgic.commands.terminal import complain, say, say_json
     from hvqcgic.errors import ModelError
     from hvqcgic.model_file import bundled_models, read_summary

@@ -9,11 +9,9 @@ from typing import NoReturn
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
+from hvqcgic.commands.exit_codes import INTERRUPTED, SOME_FAILED, TERMINATED, USAGE
 from hvqcgic.commands.terminal import complain, plain_warnings
 from hvqcgic.errors import HvqcgicError
-
-SOME_FAILED, USAGE = 1, 2
-INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 class Terminated(KeyboardInterrupt):

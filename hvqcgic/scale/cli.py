@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from hvqcgic.commands.program import SOME_FAILED, run_program
+from hvqcgic.commands.exit_codes import SOME_FAILED
+from hvqcgic.commands.program import run_program
 from hvqcgic.commands.terminal import complain, progress_bar, say, say_json, say_table
 from hvqcgic.scale.options import build_parser
 

@@ -1,10 +1,10 @@
-"""Split codes: one training's checkpoint becomes the start of another, and codes what it coded at about its bits."""
+"""Split or merged codes: a training starts from the checkpoint, which codes what the old one did at about its bits."""
 
 import math
 from pathlib import Path
 
 import pytest
-import split_codes
+import resize_codebook
 import torch
 
 from hvqcgic.models.quantiser import nearest_codes
@@ -31,16 +31,16 @@ def pictures(tmp_path: Path) -> Path:
 
 
 def run(checkpoint: Path, pictures: Path, *options: object) -> Path:
-    out = checkpoint.with_name("split.ckpt")
+    out = checkpoint.with_name("resized.ckpt")
     arguments = [checkpoint, "--data", pictures, "--batches", 2, "-o", out, *options]
-    assert split_codes.main([str(argument) for argument in arguments]) == 0
+    assert resize_codebook.main([str(argument) for argument in arguments]) == 0
     return out
 
 
 def test_a_split_checkpoint_costs_what_the_finer_choice_costs(
     checkpoint: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    out = run(checkpoint, pictures, "--times", 4)
+    out = run(checkpoint, pictures, "--codes", 256)
     before, after = (line.replace(",", "").split() for line in capsys.readouterr().out.splitlines())
     assert (before[0], after[0]) == ("64", "256")
     added_bits, finer = float(after[2]) - float(before[2]), float(after[5]) / float(before[5])
@@ -58,8 +58,33 @@ def test_a_split_checkpoint_costs_what_the_finer_choice_costs(
     assert (near == parents).float().mean() > 0.8
 
 
+def test_merged_codes_share_out_all_that_there_was(
+    checkpoint: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = run(checkpoint, pictures, "--codes", 24)
+    before, after = (line.replace(",", "").split() for line in capsys.readouterr().out.splitlines())
+    assert (before[0], after[0]) == ("64", "24")
+    assert float(after[2]) < float(before[2])
+    assert float(after[5]) > float(before[5])
+    old, new = load_module(checkpoint).model, load_module(out).model
+    torch.testing.assert_close(new.quantiser.usage.sum(1), old.quantiser.usage.sum(1))
+    torch.testing.assert_close(new.prior.log_prior.exp2().sum(1), old.prior.log_prior.exp2().sum(1))
+    assert (new.quantiser.cluster_size > 0).all()
+    mean = (old.quantiser.codebook * old.quantiser.cluster_size[:, None]).sum(0)
+    torch.testing.assert_close(new.quantiser.cluster_sum.sum(0), mean)
+
+
+def test_no_merged_code_is_empty_where_codes_are_equal() -> None:
+    codebook = torch.zeros(16, 4)
+    codebook[0] = 1
+    merged, flow = resize_codebook.merge(codebook, torch.ones(16), 8, torch.Generator().manual_seed(0))
+    assert torch.equal(flow.sum(1), torch.ones(16))
+    assert (flow.sum(0) > 0).all()
+    assert merged.isfinite().all()
+
+
 def test_a_training_starts_from_it_as_from_any_other(checkpoint: Path, pictures: Path) -> None:
-    out = run(checkpoint, pictures, "--times", 2)
+    out = run(checkpoint, pictures, "--codes", 128)
     config = load_module(out).model.config
     assert model_options(out)["codebook_size"] == 128
     started = HvqModule(config, settings(), "joint", None)
@@ -72,9 +97,9 @@ def test_averaged_weights_are_those_that_are_split(checkpoint: Path, pictures: P
     averaged = content["state_dict"]["model.prior.features"] + 1
     content[CHECKPOINT_KEY] = {"updates": 1, "weights": {"model.prior.features": averaged}}
     torch.save(content, checkpoint)
-    split = saved(run(checkpoint, pictures, "--times", 2))
+    split = saved(run(checkpoint, pictures, "--codes", 128))
     assert CHECKPOINT_KEY not in split
-    assert torch.equal(split["state_dict"]["model.prior.features"][::2], averaged)
+    torch.testing.assert_close(split["state_dict"]["model.prior.features"][::2], averaged)
 
 
 def test_bad_input_is_one_line(checkpoint: Path, pictures: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,14 +111,14 @@ def test_bad_input_is_one_line(checkpoint: Path, pictures: Path, capsys: pytest.
     for name, options, text in (
         ("absent.ckpt", (), "absent.ckpt: not a checkpoint of hvqcgic (there is no such file)"),
         ("fresh.ckpt", (), "its codebook was never started"),
-        ("joint.ckpt", ("--times", "1"), "--times is 1; use at least 2"),
+        ("joint.ckpt", ("--codes", "96"), "has 64; use 2 to 63, or a multiple of 64"),
         ("joint.ckpt", ("--data", str(checkpoint.parent / "none")), "none"),
         ("joint.ckpt", ("-o", str(checkpoint)), "is the input itself"),
     ):
         source = checkpoint.with_name(name)
-        quick = ["--data", str(pictures), "--batches", "1", "-o", str(out), *options]
-        assert split_codes.main([str(source), *quick]) == 2
+        quick = ["--data", str(pictures), "--batches", "1", "--codes", "32", "-o", str(out), *options]
+        assert resize_codebook.main([str(source), *quick]) == 2
         (line,) = capsys.readouterr().err.splitlines()
-        assert line.startswith("split_codes: ")
+        assert line.startswith("resize_codebook: ")
         assert text in line
         assert not out.exists()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hvqcgic.codec import Codec, load
 from hvqcgic.errors import BitstreamError, ConfigError, ModelError, ModelMismatch
 from hvqcgic.frozen_model import read_model
+from hvqcgic.models import window_size
 from tests.random_model import random_picture
 from tests.random_reverse import model_with_reverse
 
@@ -72,8 +73,11 @@ def test_two_processes_make_the_same_picture(codec: Codec, path: Path, data: byt
     assert other == hashlib.sha256(codec.decompress(data, steps=2, seed=9).tobytes()).hexdigest()
 
 
-@pytest.mark.parametrize("decoder", ["tuned", "kept"])
-def test_tiles_equal_the_whole(tiny_model_path: Path, tmp_path: Path, decoder: str) -> None:
+@pytest.mark.parametrize(("decoder", "px_at_once"), [("tuned", 0), ("kept", 0), ("tuned", 10**7)])
+def test_tiles_equal_the_whole(
+    tiny_model_path: Path, tmp_path: Path, decoder: str, px_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_size, "px_at_once", lambda device: px_at_once)
     config = {"hint_channels": 0} if decoder == "kept" else {}
     path = model_with_reverse(tiny_model_path, tmp_path, decoder=decoder, **config)
     whole = load(path, device="cpu")

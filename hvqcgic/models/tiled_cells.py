@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.picture_model import scatter_rows
-from hvqcgic.models.tiling import Tile
+from hvqcgic.models.tiling import Batch
 from hvqcgic.schedule import CELL_PX, GRANULARITIES
 
 Rows = Mapping[str, NDArray[Any]]
@@ -22,22 +22,22 @@ Rows = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class CellWindow:
-    """A granularity map within the window of a tile.
+    """A granularity map within the windows of tiles.
 
     Attributes:
-        masks: on the device of the networks, (1, 1, h_g, w_g) each.
-        chosen: per granularity, (n_g,) int64: places of the window's cells among all.
+        masks: on the device of the networks, (B, 1, h_g, w_g) each.
+        chosen: per granularity, (n_g,) int64: places of the windows' cells among all, window by window.
     """
 
     masks: GranularityMap
     chosen: dict[str, NDArray[np.int64]]
 
     def take(self, rows: Rows) -> dict[str, Tensor]:
-        """The window's cells of rows (N_g, ...), on the device."""
+        """The windows' cells of rows (N_g, ...), on the device."""
         return {g: torch.from_numpy(rows[g][self.chosen[g]]).to(self.masks.fine.device) for g in GRANULARITIES}
 
     def lay_out(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Rows (n_g, C) of the window's cells on their grids, (1, C, h_g, w_g), 0 where no cell is."""
+        """Rows (n_g, C) of the windows' cells on their grids, (B, C, h_g, w_g), 0 where no cell is."""
         return {g: scatter_rows(rows[g], self.masks[g]) for g in rows}
 
 
@@ -49,10 +49,10 @@ class TiledCells:
         self._device = device
         self._planes = {g: torch.from_numpy(masks[g])[None, None] for g in GRANULARITIES}
         ranks = {g: np.cumsum(masks[g], dtype=np.int32).reshape(masks[g].shape) for g in GRANULARITIES}
-        self._ranks = {g: torch.from_numpy(values) for g, values in ranks.items()}
+        self._ranks = {g: torch.from_numpy(values)[None, None] for g, values in ranks.items()}
 
-    def window(self, tile: Tile) -> CellWindow:
-        """The cells in a tile's window."""
-        own = {g: tile.window(self._planes[g], CELL_PX[g]) for g in GRANULARITIES}
-        chosen = {g: tile.window(self._ranks[g], CELL_PX[g])[own[g][0, 0]].long().numpy() - 1 for g in GRANULARITIES}
+    def window(self, tiles: Batch) -> CellWindow:
+        """The cells in the windows of tiles."""
+        own = {g: tiles.window(self._planes[g], CELL_PX[g]) for g in GRANULARITIES}
+        chosen = {g: tiles.window(self._ranks[g], CELL_PX[g])[own[g]].long().numpy() - 1 for g in GRANULARITIES}
         return CellWindow(GranularityMap(*(own[g].to(self._device) for g in GRANULARITIES)), chosen)

@@ -15,7 +15,7 @@ from hvqcgic.models.granularity import GranularityMap, every_size, pad_to_cells
 from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.models.tiled_cells import Rows, TiledCells
-from hvqcgic.models.tiling import Tile, halo
+from hvqcgic.models.tiling import Batch, halo
 from hvqcgic.models.window_size import UNIT, Sight, TileSize, WindowSize
 from hvqcgic.schedule import CELL_PX, GRANULARITIES
 
@@ -40,7 +40,7 @@ class TiledNetworks:
 
     def __init__(self, networks: PictureModel, device: torch.device, tile: TileSize = "auto") -> None:
         self._networks, self._device = networks, device
-        self._windows = WindowSize(tile)
+        self._windows = WindowSize(tile, device)
         self._windows.check(lambda: self._sights.values(), networks.config.name)
 
     @torch.inference_mode()
@@ -50,7 +50,8 @@ class TiledNetworks:
         values = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         found: dict[str, Tensor] = {}
         for tile in self._tiles(height, width, "encoder"):
-            part = self._networks.encoder(pad_to_cells(tile.window(values).float() / 255).to(self._device))
+            window = tile.window(values, change=lambda own: pad_to_cells(own.float() / 255))
+            part = self._networks.encoder(window.to(self._device))
             for g, y in part.items():
                 if g not in found:
                     found[g] = y.new_empty(1, y.shape[1], height // CELL_PX[g], width // CELL_PX[g])
@@ -83,7 +84,7 @@ class TiledNetworks:
             width: see height.
         """
         pixels = np.empty((height, width, 3), np.uint8)
-        target = torch.from_numpy(pixels).permute(2, 0, 1)
+        target = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         cells = TiledCells(masks, self._device)
         rows, columns = (side * UNIT for side in masks["coarse"].shape)
         for tile in self._tiles(rows, columns, "decoder"):
@@ -92,14 +93,14 @@ class TiledNetworks:
             if parameters is not None:
                 numbers = window.take({g: parameters[g].T for g in GRANULARITIES})
                 told = assemble(window.lay_out(numbers), window.masks)
-            decoded = self._networks.reconstruct(window.lay_out(codes), window.masks, told)[0]
+            decoded = self._networks.reconstruct(window.lay_out(codes), window.masks, told)
             tile.put(as_pixels(decoded), target)
         return pixels
 
     def _codes(self, values: Tensor) -> Tensor:
         return self._networks.quantiser.codebook[values] if values.ndim == 1 else values
 
-    def _tiles(self, height: int, width: int, network: str) -> list[Tile]:
+    def _tiles(self, height: int, width: int, network: str) -> list[Batch]:
         """Tiles of a plane on the grid of a network's input."""
         px = PX_OF_PLANES if network in GRANULARITIES else 1
         return self._windows.tiles(height, width, lambda: self._sights[network], px=px)

@@ -16,7 +16,7 @@ from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.models.reverse import Estimate, Known, ReverseModel, reverse
 from hvqcgic.models.tiled_cells import CellWindow, Rows, TiledCells
 from hvqcgic.models.tiled_networks import as_pixels
-from hvqcgic.models.tiling import Tile, halo
+from hvqcgic.models.tiling import Batch, halo
 from hvqcgic.models.window_size import UNIT, Sight, TileSize, WindowSize
 from hvqcgic.schedule import CELL_PX
 
@@ -74,7 +74,7 @@ class TiledReverse:
             ConfigError: the tile is no size, or too small for what the networks see around it.
         """
         self._model, self._networks, self._device = model, networks, device
-        self._windows = WindowSize(tile)
+        self._windows = WindowSize(tile, device)
         name = f"the reverse path of {networks.config.name}"
         self._windows.check(lambda: (self._sight_of_step, self._sight_of_picture), name)
 
@@ -91,13 +91,13 @@ class TiledReverse:
             width: see height.
         """
         pixels = np.empty((height, width, 3), np.uint8)
-        target = torch.from_numpy(pixels).permute(2, 0, 1)
+        target = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         cells = TiledCells(read.masks, self._device)
         state = self._follow(read, cells, sampling)
         for tile in self._tiles(read, lambda: self._sight_of_picture):
             known = self._known(read, cells.window(tile))
             found = self._estimate(state, 1 / sampling.steps, tile, known)
-            tile.put(as_pixels(self._model.picture(found, known, self._networks.decoder)[0]), target)
+            tile.put(as_pixels(self._model.picture(found, known, self._networks.decoder)), target)
         return pixels
 
     def _follow(self, read: ReadCells, cells: TiledCells, sampling: Sampling) -> Tensor:
@@ -134,12 +134,12 @@ class TiledReverse:
         mean, deviation = (window.lay_out(window.take(rows)) for rows in (read.mean, read.deviation))
         return self._model.known(window.lay_out(codes), mean, deviation, window.masks)
 
-    def _estimate(self, state: Tensor, time: float, tile: Tile, known: Known) -> Estimate:
-        """Of the state in a tile's window."""
+    def _estimate(self, state: Tensor, time: float, tile: Batch, known: Known) -> Estimate:
+        """Of the state in the windows of tiles."""
         own = tile.window(state, PX).to(self._device)
-        return self._model.network(own, torch.full((1,), time, device=self._device), known)
+        return self._model.network(own, torch.full(own.shape[:1], time, device=self._device), known)
 
-    def _tiles(self, read: ReadCells, sight: Callable[[], Sight]) -> list[Tile]:
+    def _tiles(self, read: ReadCells, sight: Callable[[], Sight]) -> list[Batch]:
         rows, columns = (side * PX for side in read.masks["fine"].shape)
         return self._windows.tiles(rows, columns, sight)
 

@@ -66,10 +66,42 @@ class Tile:
         place.copy_(found[..., top : top + place.shape[-2], left : left + place.shape[-1]])
 
 
+@dataclass(frozen=True)
+class Batch:
+    """Tiles whose windows have one size, which a network is given at once."""
+
+    tiles: tuple[Tile, ...]
+
+    def window(self, plane: Tensor, scale: int = 1, change: Callable[[Tensor], Tensor] = lambda own: own) -> Tensor:
+        """Windows of a plane, (1, C, h, w), changed as is said, one after the other along its first axis.
+
+        A change makes windows of one size of those that the plane's end cuts off.
+        """
+        windows = [change(tile.window(plane, scale)) for tile in self.tiles]
+        return windows[0] if len(windows) == 1 else torch.cat(windows)
+
+    def put(self, found: Tensor, plane: Tensor, scale: int = 1) -> None:
+        """Writes the cores of what a network made of the windows into a plane, (1, C, h, w)."""
+        for number, tile in enumerate(self.tiles):
+            tile.put(found[number : number + 1], plane, scale)
+
+
 def tiles(height: int, width: int, *, most: int, halo: int, unit: int) -> list[Tile]:
     """Tiles whose cores cover a plane once; arguments as of `cut`."""
     sides = [cut(length, most=most, halo=halo, unit=unit) for length in (height, width)]
     return [Tile(rows, columns) for rows, columns in itertools.product(*sides)]
+
+
+def batches(tiles: Iterable[Tile], positions: int) -> list[Batch]:
+    """Tiles in batches of one size of window and at most so many positions, or of one tile."""
+    same: dict[tuple[int, int], list[Tile]] = {}
+    for tile in tiles:
+        same.setdefault((tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start), []).append(tile)
+    found = []
+    for (height, width), alike in same.items():
+        count = max(1, positions // (height * width))
+        found += [Batch(tuple(alike[first : first + count])) for first in range(0, len(alike), count)]
+    return found
 
 
 def cut(length: int, *, most: int, halo: int, unit: int) -> list[Span]:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+import torch
+
 from hvqcgic.errors import ConfigError
-from hvqcgic.models.tiling import Tile, tiles
+from hvqcgic.models.tiling import Batch, batches, tiles
 
 TileSize = int | Literal["auto"]
 """Side of the largest window that networks run over, in pixels; or "auto", see `AUTO_TILE`."""
@@ -36,11 +38,16 @@ class Sight:
         return 0 if self.halo is None else (2 * self.halo + self.unit) * self.px
 
 
+def px_at_once(device: torch.device) -> int:
+    """Pixels of several windows that a device is given at once: 0, one window at a time, where memory is the user's."""
+    return 0 if device.type == "cpu" else AUTO_TILE**2
+
+
 class WindowSize:
     """The size that was asked for."""
 
-    def __init__(self, tile: TileSize) -> None:
-        """Takes a size.
+    def __init__(self, tile: TileSize, device: torch.device) -> None:
+        """Takes a size, and the device that windows are for: a GPU is given several small ones at once.
 
         Raises:
             ConfigError: it is none.
@@ -48,6 +55,7 @@ class WindowSize:
         if tile != "auto" and (isinstance(tile, bool) or not isinstance(tile, int) or tile < UNIT):
             raise ConfigError(f"tile {tile!r} is no size; give a whole number of pixels from {UNIT} on, or auto")
         self._asked = tile
+        self._px_at_once = px_at_once(device)
         self._tile = None if tile == "auto" else tile // UNIT * UNIT
 
     def check(self, sights: Callable[[], Iterable[Sight]], name: str) -> None:
@@ -65,8 +73,8 @@ class WindowSize:
                 f"give at least {least}, or auto"
             )
 
-    def tiles(self, height: int, width: int, sight: Callable[[], Sight], *, px: int = 1) -> list[Tile]:
-        """Tiles of a plane on the grid of a network's input.
+    def tiles(self, height: int, width: int, sight: Callable[[], Sight], *, px: int = 1) -> list[Batch]:
+        """Tiles of a plane on the grid of a network's input, one by one or, on a GPU, in batches.
 
         Args:
             height: of the plane, in positions.
@@ -78,5 +86,7 @@ class WindowSize:
         whole = max(height, width) <= most if self._tile else height * width <= most**2
         seen = None if whole else sight()
         if seen is None or seen.halo is None:
-            return tiles(height, width, most=max(height, width), halo=0, unit=1)
-        return tiles(height, width, most=most // seen.unit * seen.unit, halo=seen.halo, unit=seen.unit)
+            cut = tiles(height, width, most=max(height, width), halo=0, unit=1)
+        else:
+            cut = tiles(height, width, most=most // seen.unit * seen.unit, halo=seen.halo, unit=seen.unit)
+        return batches(cut, self._px_at_once // px**2)

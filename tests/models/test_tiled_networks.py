@@ -39,10 +39,13 @@ def padded(width: int, height: int) -> torch.Tensor:
     return pad_to_cells(torch.from_numpy(random_picture(width, height, seed=9)).permute(2, 0, 1)[None].float() / 255)
 
 
-@pytest.mark.parametrize("extra", [0, 48])
+@pytest.mark.parametrize(("extra", "px_at_once"), [(0, 0), (48, 0), (0, 10**7)])
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("name", CONFIGS)
-def test_tiles_equal_the_whole(name: str, size: tuple[int, int], extra: int) -> None:
+def test_tiles_equal_the_whole(
+    name: str, size: tuple[int, int], extra: int, px_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window_size, "px_at_once", lambda device: px_at_once)
     model, pixels = networks(name), random_picture(*size, seed=9)
     smallest = max(sight.smallest_tile for sight in TiledNetworks(model, CPU)._sights.values())
     tiled, whole = TiledNetworks(model, CPU, smallest + extra), TiledNetworks(model, CPU)

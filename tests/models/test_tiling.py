@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from hvqcgic.models.control_gic_blocks import PlainNorm
-from hvqcgic.models.tiling import cut, halo, tiles
+from hvqcgic.models.tiling import batches, cut, halo, tiles
 
 CPU = torch.device("cpu")
 
@@ -47,6 +47,21 @@ def test_tiles_are_put_together_again() -> None:
     assert torch.equal(found, plane)
     expected = nn.functional.avg_pool2d(nn.functional.pad(plane, (0, 3, 0, 2)), 4)
     torch.testing.assert_close(coarser, expected)
+
+
+def test_batches_hold_windows_of_one_size() -> None:
+    plane, found = torch.rand(1, 3, 38, 53), torch.zeros(1, 3, 38, 53)
+    cut_up = tiles(38, 53, most=16, halo=4, unit=4)
+    sizes = []
+    for batch in batches(cut_up, 3 * 16 * 16):
+        windows = batch.window(plane)
+        sizes.append(len(windows))
+        assert windows[:, 0].numel() <= 3 * 16 * 16
+        batch.put(windows, found)
+    assert torch.equal(found, plane)
+    assert sum(sizes) == len(cut_up)
+    assert max(sizes) == 3
+    assert [len(batch.tiles) for batch in batches(cut_up, 0)] == [1] * len(cut_up)
 
 
 def seen(network: nn.Module, unit: int, channels: int = 2) -> int | None:

@@ -13,6 +13,7 @@ import torch
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
 
+from hvqcgic.commands.program import new_parser
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
 from hvqcgic.models.config import ModelConfig
@@ -34,12 +35,8 @@ Module = TypeVar("Module", bound=StageModule)
 
 def build_parser() -> ArgumentParser:
     """All options; every one can also stand in a YAML file given with --config."""
-    parser = ArgumentParser(
-        prog="python -m hvqcgic.train",
-        description="Train a model, stage by stage. What a stage leaves is OUT/STAGE.ckpt.",
-        exit_on_error=False,
-    )
-    parser.add_argument("--config", action="config", help="YAML file with any of these options; see configs/")
+    description = "Train a model, stage by stage. What a stage leaves is OUT/STAGE.ckpt."
+    parser = new_parser("hvqcgic.train", description, example="configs/")
     parser.add_argument(
         "--stage",
         type=Literal["backbone", "hyperprior", "joint", "all", "reverse"],
@@ -230,7 +227,7 @@ def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule | Rev
         WeightsMissing: as `load_perceptual`.
     """
     training = TrainingConfig(**vars(options.training) | {"steps": steps, "lmbda": options["lambda"]})
-    perceptual = load_perceptual(options.perceptual) if stage != "hyperprior" else None
+    perceptual = load_perceptual(options.perceptual, "perceptual") if stage != "hyperprior" else None
     lightning.seed_everything(training.seed, verbose=False)
     if stage == "reverse":
         reverse = ReverseConfig(**vars(options.reverse))
@@ -243,12 +240,12 @@ def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule | Rev
 def with_second_perceptual(module: Module, options: Namespace) -> Module:
     """A module with the other network of LPIPS that the options name for the loss, in stages that decode pictures."""
     if module.stage != "hyperprior":
-        module.add_perceptual(load_perceptual(options.second_perceptual))
+        module.add_perceptual(load_perceptual(options.second_perceptual, "second_perceptual"))
     return module
 
 
-def load_perceptual(net: str) -> Lpips | None:
-    """LPIPS with this feature network, nothing for "none".
+def load_perceptual(net: str, option: str) -> Lpips | None:
+    """LPIPS with this feature network, the value of an option; nothing for "none".
 
     Raises:
         WeightsMissing: no weights for it, with how to do without.
@@ -256,7 +253,7 @@ def load_perceptual(net: str) -> Lpips | None:
     try:
         return None if net == "none" else load_lpips(net)
     except WeightsMissing as error:
-        raise WeightsMissing(f"{error}, or train with --perceptual none") from error
+        raise WeightsMissing(f"{error}, or train with --{option} none") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -139,15 +139,28 @@ def test_refusals_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("options", "net", "advice"),
+    [
+        ([], "alex", "train with --perceptual none"),
+        (["--perceptual=none", "--second_perceptual=vgg"], "vgg", "train with --second_perceptual none"),
+    ],
+)
 def test_missing_weights_of_lpips_are_one_line_that_says_how_to_get_them(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, picture_folder: Path
+    options: list[str],
+    net: str,
+    advice: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    picture_folder: Path,
 ) -> None:
     def refuse(*arguments: object, **options: object) -> None:
         raise OSError("no network")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    assert cli.main(["--data", str(picture_folder), "--out", str(tmp_path / "run")]) == 2
+    assert cli.main(["--data", str(picture_folder), "--out", str(tmp_path / "run"), *options]) == 2
     message = capsys.readouterr().err.splitlines()[-1]
-    assert perceptual.WEIGHT_FILES["alex"] in message
-    assert "--perceptual none" in message
+    assert perceptual.WEIGHT_FILES[net] in message
+    assert advice in message

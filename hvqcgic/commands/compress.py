@@ -1,6 +1,7 @@
 """`hvqcgic compress`: pictures to `.hvq` files."""
 
 import argparse
+import warnings
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -152,8 +153,11 @@ class _Job(EncoderJob):
         if arguments.skip_existing and (skipped := self._find_done(path, output)):
             return skipped
         point = self._point_of(path)
-        # Before the model is loaded: a bad picture is named sooner.
-        picture = read_picture(path)
+        with warnings.catch_warnings():
+            if self.shares:
+                warnings.simplefilter("ignore", UserWarning)  # the first look has told what reading loses
+            # Before the model is loaded: a bad picture is named sooner.
+            picture = read_picture(path)
         found = self.codec.compress_at(picture, point, coding=arguments.coding)
         write_atomically(output, found.written.data, force=replaces)
         if self.shares and point.max_bytes is not None:

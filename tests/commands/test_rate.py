@@ -179,6 +179,13 @@ def test_a_budget_of_more_than_all_is_no_error(call: Call, tmp_path: Path) -> No
     assert (tmp_path / "cat.hvq").stat().st_size >= len(largest) - 16
 
 
+def test_with_a_budget_a_warning_is_told_once(call: Call, tmp_path: Path) -> None:
+    Image.new("RGBA", (32, 32), (200, 30, 30, 128)).save(tmp_path / "glass.png")
+    result = call("compress", tmp_path / "glass.png", "-o", tmp_path, "--budget", "1MB")
+    assert result.code == 0
+    assert result.err.count("transparency is laid over white") == 1
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 @pytest.mark.parametrize("options", [["--bpp", "0.3"], ["--budget", "400"]])
 def test_nothing_is_written_when_interrupted_while_searching(

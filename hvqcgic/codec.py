@@ -52,12 +52,15 @@ class Codec(ReverseCoder):
         """A picture in a file in memory; errors as of `compress`."""
         check_coding(coding)
         picture = self.analyse(image)
-        reached = reach(self, picture, point, coding=coding)
-        written = self.write(reached.encoded, coding=coding)
-        if point.max_bytes is not None and len(written.data) > point.max_bytes:
-            excess = len(written.data) - point.max_bytes
-            return self.compress_at(image, replace(point, max_bytes=point.max_bytes - excess), coding=coding)
-        return Compressed(reached, written)
+        limit = point.max_bytes
+        while True:
+            reached = reach(self, picture, point, coding=coding)
+            written = self.write(reached.encoded, coding=coding)
+            if limit is None or len(written.data) <= limit:
+                return Compressed(reached, written)
+            # The search went by an estimate: ask for less by what that was short of.
+            assert point.max_bytes is not None
+            point = replace(point, max_bytes=point.max_bytes - (len(written.data) - limit))
 
     def encode(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> Encoded:
         """The integers that stand for a picture; arguments and errors as of `compress`."""

@@ -73,8 +73,7 @@ class StageModule(lightning.LightningModule):
         """Takes what is no part of the state dict along to the training's device."""
         for network in self._perceptual:
             if isinstance(network, nn.Module):
-                # With channels last its convolutions take a tenth less time; it has no optimiser that knows of layouts.
-                network.to(self.device, memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+                network.to(self.device)
         if self.average is not None:
             self.average.start(self.trained)
 

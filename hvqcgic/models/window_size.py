@@ -39,7 +39,10 @@ class Sight:
 
 
 def px_at_once(device: torch.device) -> int:
-    """Pixels of several windows that a device is given at once: 0, one window at a time, where memory is the user's."""
+    """How many pixels a device is given at once: a GPU those of the largest window, in several where they are small.
+
+    0 on a processor, one window at a time: there a small tile is asked for to save memory.
+    """
     return 0 if device.type == "cpu" else AUTO_TILE**2
 
 

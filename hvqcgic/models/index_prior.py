@@ -17,7 +17,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.entropy import index_prior
 from hvqcgic.models.config import EntropyConfig
 
 LOG2_SIGMA_MIN, LOG2_SIGMA_MAX = -5.0, 3.0 - 1 / 32
@@ -31,7 +30,11 @@ BITS_A_NAT = 1 / math.log(2)
 
 def parameter_count(config: EntropyConfig, code_width: int) -> int:
     """P: numbers that a context network gives for a cell: R, 2 d, or 2 d + d (d - 1) / 2."""
-    return index_prior.parameter_count(config.form, code_width, config.rank)
+    if config.form == "learned":
+        return config.rank
+    if config.form == "diagonal":
+        return 2 * code_width
+    return 2 * code_width + code_width * (code_width - 1) // 2
 
 
 class IndexPrior(nn.Module):

@@ -198,7 +198,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         check_output(options.checkpoint, options.output, force=options.force)
         module = load_module(options.checkpoint)
         check_resize(module, options.checkpoint, options.codes)
-        batches = crops(options.data, options.batches + MEASURED_BATCHES, seed=options.seed)
+        splits = options.codes > module.model.config.codebook_size
+        batches = crops(options.data, MEASURED_BATCHES + (options.batches if splits else 0), seed=options.seed)
         measured, batches = batches[:MEASURED_BATCHES], batches[MEASURED_BATCHES:]
         generator = torch.Generator().manual_seed(options.seed)
         made = resized(module, *new_codes(module, options.codes, batches, generator))

@@ -37,11 +37,17 @@ def run(checkpoint: Path, pictures: Path, *options: object) -> Path:
     return out
 
 
+def printed(capsys: pytest.CaptureFixture[str]) -> tuple[list[str], list[str]]:
+    """The words of the lines before and after: codes first, bits third, distance sixth."""
+    before, after = (line.replace(",", "").split() for line in capsys.readouterr().out.splitlines())
+    return before, after
+
+
 def test_a_split_checkpoint_costs_what_the_finer_choice_costs(
     checkpoint: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = run(checkpoint, pictures, "--codes", 256)
-    before, after = (line.replace(",", "").split() for line in capsys.readouterr().out.splitlines())
+    before, after = printed(capsys)
     assert (before[0], after[0]) == ("64", "256")
     added_bits, finer = float(after[2]) - float(before[2]), float(after[5]) / float(before[5])
     assert 0 < added_bits < 2.2
@@ -62,7 +68,7 @@ def test_merged_codes_share_out_all_that_there_was(
     checkpoint: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = run(checkpoint, pictures, "--codes", 24)
-    before, after = (line.replace(",", "").split() for line in capsys.readouterr().out.splitlines())
+    before, after = printed(capsys)
     assert (before[0], after[0]) == ("64", "24")
     assert float(after[2]) < float(before[2])
     assert float(after[5]) > float(before[5])

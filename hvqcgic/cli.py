@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from hvqcgic import __version__
 from hvqcgic.commands import compare, compress, decompress, info, models
-from hvqcgic.commands.exit_codes import INTERRUPTED, TERMINATED
+from hvqcgic.commands.exit_codes import INTERRUPTED, SOME_FAILED, TERMINATED, USAGE
 from hvqcgic.commands.terminal import complain, plain_warnings
 from hvqcgic.errors import HvqcgicError
 
@@ -84,10 +84,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             return arguments.run(arguments)
     except HvqcgicError as error:
         complain(error)
-        return 2
+        return USAGE
     except BrokenPipeError:
         # Whoever read the results has had enough of them: `hvqcgic models | head -1`.
-        return 1
+        return SOME_FAILED
     except KeyboardInterrupt as error:
         complain(_broken_off("interrupted", error))
         return INTERRUPTED

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hvqcgic.commands.exit_codes import USAGE
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, reason
 
@@ -35,7 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(export(options))
     except HvqcgicError as error:
         print(f"hvqcgic.export: {one_line([error])}", file=sys.stderr)
-        return 2
+        return USAGE
     return 0
 
 

@@ -13,6 +13,7 @@ import torch
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
 
+from hvqcgic.commands.exit_codes import USAGE
 from hvqcgic.commands.program import new_parser
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
@@ -264,10 +265,10 @@ def main(arguments: list[str] | None = None) -> int:
             print(last)
     except ArgumentError as error:
         complain(f"{error} (see python -m hvqcgic.train --help)")
-        return 2
+        return USAGE
     except HvqcgicError as error:
         complain(str(error))
-        return 2
+        return USAGE
     return 0
 
 

@@ -129,7 +129,7 @@ class ModelConfig:
     """
 
     name: str = "tiny"
-    codebook_size: int = 1024
+    codebook_size: int = 512
     code_width: int = 4
     entropy_sigma: float = 0.065
     default_ratios: tuple[float, float, float] = (0.5, 0.4, 0.1)

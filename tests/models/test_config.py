@@ -37,7 +37,7 @@ def test_a_model_refuses_what_is_no_schedule() -> None:
         HvqModel(replace(SMALL, entropy=replace(SMALL.entropy, schedule=("fine", "coarse"))))
 
 
-@pytest.mark.parametrize(("name", "codes", "limit"), [("tiny", 1024, 3_000_000), ("base", 4096, 8_000_000)])
+@pytest.mark.parametrize(("name", "codes", "limit"), [("tiny", 512, 3_000_000), ("base", 4096, 8_000_000)])
 def test_published_models_have_their_size(name: str, codes: int, limit: int) -> None:
     config = published_config(name)
     assert config.name == name

@@ -1,0 +1,57 @@
+"""The recipe of the bundled models, a step or two of each training."""
+
+import importlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import hvqcgic
+from hvqcgic import export
+from hvqcgic.training import cli
+from tools import resize_codebook
+
+RECIPE = Path(__file__).parents[2] / "experiments/reference_models"
+PROGRAMS = {"hvqcgic.train": cli.main, "hvqcgic.export": export.main, "tools.resize_codebook": resize_codebook.main}
+SMALL = ["--perceptual=none", "--second_perceptual=none", "--accelerator=cpu", "--threads=1"]
+SMALL += ["--pictures.crop_px=32", "--pictures.batch_size=2", "--training.codebook_start=1"]
+SMALL += ["--training.validation_pictures=1", "--training.file_pictures=1"]
+
+
+def in_this_process(module: str, arguments: Sequence[str]) -> int:
+    return PROGRAMS[module](list(arguments))
+
+
+@pytest.mark.slow
+def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(RECIPE))
+    monkeypatch.chdir(tmp_path)
+    recipe = importlib.import_module("train_tiny")
+    noise = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), np.uint8)
+    Path("pictures").mkdir()
+    for name, picture in enumerate(noise):
+        Image.fromarray(picture).save(f"pictures/{name}.png")
+    command = ["--data", "pictures", "--val", "pictures", "--out", "out", "--scale", "0.0002", "--", *SMALL]
+    assert recipe.main(command, in_this_process) == 0
+    said = capsys.readouterr().out
+    assert "== w0: stage backbone, 2 steps\n" in said
+    assert "== w7: stage joint, 1 steps\n" in said
+    codec = hvqcgic.load(tmp_path / "out/tiny.safetensors")
+    assert codec.compress(noise[0])
+    assert codec.decompress(codec.compress(noise[0]), steps=1).size == (64, 48)
+    assert hvqcgic.load(tmp_path / "out/tiny-frozen.safetensors").compress(noise[0], coding="static-huffman")
+    written = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.ckpt")}
+    assert recipe.main(command, in_this_process) == 0
+    assert {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.ckpt")} == written
+
+
+def test_a_failed_training_ends_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(RECIPE))
+    recipe = importlib.import_module("train_tiny")
+    command = ["--data", str(tmp_path / "none"), "--val", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert recipe.main([*command, "--", *SMALL], in_this_process) == 2
+    assert not (tmp_path / "out/w1").exists()

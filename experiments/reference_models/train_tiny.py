@@ -13,6 +13,7 @@ half an hour to an hour more each.
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -115,7 +116,9 @@ FURTHER = (
 
 def in_its_own_process(module: str, arguments: Sequence[str]) -> int:
     """A `Runner`; trainings with several processes start their others by their own command line."""
-    return subprocess.run([sys.executable, "-m", module, *arguments], cwd=ROOT, check=False).returncode
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
 
 
 def main(arguments: Sequence[str] | None = None, run: Runner = in_its_own_process) -> int:
@@ -127,14 +130,10 @@ def main(arguments: Sequence[str] | None = None, run: Runner = in_its_own_proces
     parser.add_argument("--scale", type=float, default=1.0, help="times as many steps (%(default)s)")
     parser.add_argument("options", nargs="*", metavar="OPTION", help="of each training, after --")
     options = parser.parse_args(arguments)
-    options.out = options.out.resolve()
-    for training in (FIRST, *FURTHER):
-        code = take(training, options, run)
-        if training is FIRST and not code:
-            code = merge(options, run)
-        if code:
-            return code
-    return 0
+    code = take(FIRST, options, run) or merge(options, run)
+    for training in FURTHER:
+        code = code or take(training, options, run)
+    return code
 
 
 def take(training: Training, options: argparse.Namespace, run: Runner) -> int:
@@ -143,18 +142,15 @@ def take(training: Training, options: argparse.Namespace, run: Runner) -> int:
     print(f"== {training.name}: stage {training.stage}, {steps} steps", flush=True)
     config = "reverse" if training.stage == "reverse" else "tiny"
     command = ["--config", str(ROOT / f"configs/{config}.yaml"), "--stage", training.stage, "--out", str(folder)]
-    command += ["--data", absolute(options.data), "--val", absolute(options.val), "--resume", "true"]
+    command += ["--data", options.data, "--val", options.val, "--resume", "true"]
     if training.start:
         command += ["--init", *(str(options.out / name) for name in training.start)]
     command += [f"--{option}" for option in (*training.options, f"training.steps={steps}")] + options.options
     code = run("hvqcgic.train", command)
     if code or not training.model:
         return code
-    checkpoint = str(folder / f"{training.stage}.ckpt")
-    return run(
-        "hvqcgic.export",
-        [checkpoint, "-o", str(options.out / training.model), "--force", "--val", absolute(options.val)],
-    )
+    command = [str(folder / f"{training.stage}.ckpt"), "-o", str(options.out / training.model), "--force"]
+    return run("hvqcgic.export", [*command, "--val", options.val])
 
 
 def merge(options: argparse.Namespace, run: Runner) -> int:
@@ -163,13 +159,8 @@ def merge(options: argparse.Namespace, run: Runner) -> int:
     if target.exists():
         return 0
     checkpoint = str(options.out / FIRST.name / "backbone.ckpt")
-    command = [checkpoint, "--codes", str(CODES), "--data", absolute(options.data), "-o", str(target)]
+    command = [checkpoint, "--codes", str(CODES), "--data", options.data, "-o", str(target)]
     return run("tools.resize_codebook", command)
-
-
-def absolute(pictures: str) -> str:
-    """A folder, file or pattern from the working directory, for programs that run in another one."""
-    return pictures if "://" in pictures or pictures.startswith("pipe:") else str(Path.cwd() / pictures)
 
 
 if __name__ == "__main__":

@@ -189,6 +189,20 @@ def train(folder: Path, options: argparse.Namespace, *arguments: str) -> Path:
     return model
 
 
+def backbone_alone(model: str, path: Path) -> Path:
+    """A model's backbone as a checkpoint of its stage: what starts from it has nothing of its entropy model."""
+    import torch
+
+    from hvqcgic.training.thaw import thawed_checkpoint
+
+    checkpoint = thawed_checkpoint(model)
+    checkpoint["hyper_parameters"]["stage"] = "backbone"
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    write_atomically(path, buffer.getvalue(), force=True)
+    return path
+
+
 def _run(module: str, *arguments: str) -> str:
     done = subprocess.run([sys.executable, "-m", module, *arguments], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:

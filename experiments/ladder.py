@@ -11,7 +11,6 @@ else in the stream.
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,12 +19,10 @@ from typing import Any
 
 import common
 import numpy as np
-import torch
 
 import hvqcgic
 from hvqcgic.codec import Codec
 from hvqcgic.coder import Encoded
-from hvqcgic.files import write_atomically
 from hvqcgic.picture import read_picture
 from hvqcgic.rate_control.quality import LpipsAlex, psnr_db
 
@@ -74,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--eta", type=float, default=0.1, help="weight of a bit where indices are chosen (%(default)s)")
     options = parser.parse_args(arguments)
     pictures = common.pictures_of(options.pictures)
-    start = backbone_alone(options.backbone, options.out / "backbone.ckpt")
+    start = common.backbone_alone(options.backbone, options.out / "backbone.ckpt")
     rows: list[dict[str, Any]] = []
     before = None
     for rung in RUNGS:
@@ -94,18 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     headings = ["rung", "bpp", "step %", "all %", "PSNR (dB)", "LPIPS"]
     common.show(rows, title="The ladder", path=options.out / "ladder.json", notes=notes, headings=headings)
-
-
-def backbone_alone(model: str, path: Path) -> Path:
-    """A model's backbone as a checkpoint of its stage, so that no rung starts from what another has learnt."""
-    from hvqcgic.training.thaw import thawed_checkpoint
-
-    checkpoint = thawed_checkpoint(model)
-    checkpoint["hyper_parameters"]["stage"] = "backbone"
-    buffer = io.BytesIO()
-    torch.save(checkpoint, buffer)
-    write_atomically(path, buffer.getvalue(), force=True)
-    return path
 
 
 def trained(rung: Rung, start: Path, options: Any) -> Path:

@@ -1,5 +1,6 @@
 """The experiments on a small random model and picture; trainings are left to a person's command."""
 
+import dataclasses
 import importlib
 import json
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 
 import hvqcgic
 from hvqcgic.bitstream.container import MODES
+from hvqcgic.errors import ModelError
+from hvqcgic.frozen_model import write_model
+from hvqcgic.models.config import EntropyConfig, ModelConfig
+from tests.random_model import random_model
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 TABLE = {"granularity_ratio_fmc": [0, 0.5, 0.5], "bpp_zip": 0.3, "bpp_huffman_uniform": 0.2}
@@ -87,14 +92,37 @@ def test_rungs_of_the_ladder_count_the_map_as_they_say(
     assert ladder.file_bits(codec, encoded, ladder.Rung("x", mode=mode, raw_map=raw_map)) == bits
 
 
+def test_entropy_models_are_compared_on_one_set_of_indices(
+    tmp_path: Path, picture: Path, tiny_model_path: Path
+) -> None:
+    entropy_models = load("entropy_models")
+    codec = hvqcgic.load(tiny_model_path)
+    encoded = codec.encode(picture)
+    pixels = encoded.width * encoded.height
+    models = {"first": tiny_model_path, "second": tiny_model_path}
+    static, (first, second) = entropy_models.measure(str(tiny_model_path), models, [picture, picture])
+    assert static == pytest.approx(8 * len(codec.compress(picture, coding="static-huffman")) / pixels)
+    assert first["bpp"] == second["bpp"] == round(8 * len(codec.compress(picture)) / pixels, 4)
+    assert first["seconds"] > 0
+    other = tmp_path / "other.safetensors"
+    write_model(random_model(seed=7).freeze(), other)
+    with pytest.raises(ModelError, match="codes other indices than"):
+        entropy_models.measure(str(tiny_model_path), {"other": other}, [picture])
+
+
 def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
     from hvqcgic.training.cli import build_parser
 
-    ladder, conditions = load("ladder"), load("decoder_conditions")
+    ladder, conditions, variations = load("ladder"), load("decoder_conditions"), load("entropy_models")
     config = str(EXPERIMENTS.parent / "configs/tiny.yaml")
     for rung in ladder.RUNGS:
         found = build_parser().parse_args(["--config", config, *rung.options])
         assert found.model.entropy.log_prior == ("false" not in rung.options)
+    for name, fields in variations.VARIATIONS.items():
+        options = build_parser().parse_args(variations.training(name, 600))
+        entropy = ModelConfig.from_dict(options.model.as_dict()).entropy
+        changed = dataclasses.asdict(entropy).items() - dataclasses.asdict(EntropyConfig()).items()
+        assert {field for field, _ in changed} == fields.keys()
     told = {}
     for name in conditions.VARIANTS:
         backbone = build_parser().parse_args(conditions.training(name, 600)).model.backbone

@@ -7,17 +7,14 @@ Exit codes: 0 done; 1 some of several files failed; 2 bad input or usage, or a w
 import argparse
 import io
 import re
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
 from typing import NoReturn
 
 from hvqcgic import __version__
 from hvqcgic.commands import compare, compress, decompress, info, models
-from hvqcgic.commands.exit_codes import INTERRUPTED, SOME_FAILED, TERMINATED, USAGE
-from hvqcgic.commands.terminal import complain, plain_warnings
-from hvqcgic.errors import HvqcgicError
+from hvqcgic.commands.ending import Terminated, run_to_end
+from hvqcgic.commands.terminal import complain
 
 COMMANDS = {
     "compress": compress,
@@ -38,10 +35,6 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         complain(f"{message} (see {self.prog} --help)")
         raise SystemExit(2)
-
-
-class _Terminated(BaseException):
-    """The process was asked to end; not an Exception, so that nothing on the way takes it for a bad file."""
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -78,24 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     # A file name need not be text in the terminal's encoding.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    previous = signal.signal(signal.SIGTERM, _terminate)
-    try:
-        with plain_warnings():
-            return arguments.run(arguments)
-    except HvqcgicError as error:
-        complain(error)
-        return USAGE
-    except BrokenPipeError:
-        # Whoever read the results has had enough of them: `hvqcgic models | head -1`.
-        return SOME_FAILED
-    except KeyboardInterrupt as error:
-        complain(_broken_off("interrupted", error))
-        return INTERRUPTED
-    except _Terminated as error:
-        complain(_broken_off("terminated", error))
-        return TERMINATED
-    finally:
-        signal.signal(signal.SIGTERM, previous)
+    return run_to_end(lambda: arguments.run(arguments), _broken_off)
 
 
 def join_negative_values(argv: Sequence[str]) -> list[str]:
@@ -112,10 +88,7 @@ def join_negative_values(argv: Sequence[str]) -> list[str]:
     return joined
 
 
-def _broken_off(how: str, error: BaseException) -> str:
-    """What to say of an interrupted command: what it has noted of its state goes with the error."""
+def _broken_off(error: KeyboardInterrupt) -> str:
+    """What to say of a command that was ended: what it has noted of its state goes with the error."""
+    how = "terminated" if isinstance(error, Terminated) else "interrupted"
     return "; ".join([how, "every file that was written is complete", *getattr(error, "__notes__", ())])
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise _Terminated

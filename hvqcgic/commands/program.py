@@ -1,21 +1,14 @@
-"""What programs with a parser of their own (`evaluate`, `sweep`, `scale`) do alike: signals, errors, exit codes."""
+"""What programs with a parser of their own (`evaluate`, `sweep`, `scale`) do alike: options, and how they end."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
-from types import FrameType
-from typing import NoReturn
 
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 
-from hvqcgic.commands.exit_codes import INTERRUPTED, SOME_FAILED, TERMINATED, USAGE
-from hvqcgic.commands.terminal import complain, plain_warnings
-from hvqcgic.errors import HvqcgicError
-
-
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end."""
+from hvqcgic.commands.ending import run_to_end
+from hvqcgic.commands.exit_codes import USAGE
+from hvqcgic.commands.terminal import complain
 
 
 def new_parser(name: str, description: str, *, example: str = "") -> ArgumentParser:
@@ -41,36 +34,14 @@ def run_program(name: str, parse: Callable[[], Namespace], run: Callable[[Namesp
         run: gives the exit code.
         kept: what an interruption leaves, "rows that are done" for example.
     Returns:
-        that of `run`; else 1 where nobody reads the results any more, 2 for bad input or usage, 130 interrupted, 143
-        terminated.
+        that of `run`, or of what ended it, see `run_to_end`.
     """
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    signal.signal(signal.SIGTERM, _terminate)
-    try:
-        options = parse()
-        with plain_warnings():
-            return run(options)
-    except ArgumentError as error:
-        complain(f"{error} (see python -m {name} --help)")
-        return USAGE
-    except HvqcgicError as error:
-        complain(error)
-        return USAGE
-    except BrokenPipeError:
-        # Whoever read the results has had enough of them.
-        return SOME_FAILED
-    except KeyboardInterrupt as error:
-        complain(f"interrupted; {kept} are kept, the same command goes on")
-        return interruption_code(error)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
+    def work() -> int:
+        try:
+            return run(parse())
+        except ArgumentError as error:
+            complain(f"{error} (see python -m {name} --help)")
+            return USAGE
 
-def interruption_code(error: KeyboardInterrupt) -> int:
-    """The exit code of a program that was interrupted, or terminated."""
-    return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
-
-
-def _terminate(number: int, frame: FrameType | None) -> NoReturn:
-    raise Terminated
+    return run_to_end(work, lambda error: f"interrupted; {kept} are kept, the same command goes on")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from hvqcgic.commands.batch_options import n_cores
+from hvqcgic.commands.ending import interruption_code
 from hvqcgic.commands.exit_codes import SOME_FAILED
-from hvqcgic.commands.program import interruption_code, run_program
+from hvqcgic.commands.program import run_program
 from hvqcgic.commands.terminal import complain, progress_bar, say, say_json, say_table
 from hvqcgic.evaluation.options import build_parser
 

@@ -43,7 +43,8 @@ from hvqcgic.training.cached_pictures import CachedStream
 from hvqcgic.training.crop_stream import CropStream
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
-from hvqcgic.training.stages import Machine, make_trainer, quiet_lightning, start_from
+from hvqcgic.training.stages import Machine, make_trainer, quiet_lightning
+from hvqcgic.training.starts import start_from
 
 PARTS: tuple[Stage, ...] = (
     ("data", CropStream, "batch"),

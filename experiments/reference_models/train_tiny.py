@@ -91,19 +91,20 @@ FURTHER = (
         name="w6",
         stage="hyperprior",
         steps=1800,
-        start=("w5/backbone.ckpt", "w3/hyperprior.ckpt"),
+        start=("w3/hyperprior.ckpt", "w5/backbone.ckpt"),
         options=_ENTROPY + _ALL_RATES,
         model="tiny-frozen.safetensors",
     ),
-    # With the rate in the loss. (The bundled model branched off before the last 1800 steps of w4.)
+    # The same with the rate in the loss.
     Training(
         name="w7",
         stage="joint",
-        steps=2600,
-        start=("w4/backbone.ckpt", "w3/hyperprior.ckpt"),
+        steps=1700,
+        start=("w3/hyperprior.ckpt", "w4/backbone.ckpt"),
         options=(
             *_TO_REST,
             *_ALL_RATES,
+            "lambda=0.03",
             "training.entropy_learning_rate=1.5e-3",
             "training.lmbda_warmup=1",
             "training.codebook_slowdown=3",

@@ -29,7 +29,8 @@ from hvqcgic.training.module import HvqModule
 from hvqcgic.training.processes import Processes, first_console, is_first
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.stage_module import StageModule
-from hvqcgic.training.stages import STAGES, Machine, check_free, make_reverse_module, model_options, run_stage
+from hvqcgic.training.stages import STAGES, Machine, check_free, run_stage
+from hvqcgic.training.starts import make_reverse_module, model_options
 
 Module = TypeVar("Module", bound=StageModule)
 
@@ -83,7 +84,8 @@ def add_input(parser: ArgumentParser) -> None:
         metavar="CKPT",
         help="checkpoints, model files or bundled models that the first stage starts from, later ones over earlier "
         "ones; moving averages of weights where a checkpoint holds them; of one of stage backbone the entropy networks "
-        "are left out, as they are untrained there. Model options that are not given are those of the last one",
+        "are left out, as they are untrained there: HYPERPRIOR.ckpt BACKBONE.ckpt takes the entropy networks of the "
+        "first and the backbone of the second. Model options that are not given are those of the last one",
     )
     parser.add_argument(
         "--cache",
@@ -194,18 +196,19 @@ def run(
     )
     for stage in steps:
         check_free(machine, stage)
-    start, results = [Path(path) for path in options.init or ()], []
+    start, before, results = [Path(path) for path in options.init or ()], [], []
     pictures = pictures or make_pictures(options)
     cached = make_pictures(options, cached=True) if options.cache else pictures
     for stage, count in steps.items():
         module = make_module(options, stage, count)
         pictures.batches_used = 0
-        results.append(run_stage(module, cached if stage == "hyperprior" else pictures, machine, start=start))
-        start.append(machine.folder / f"{stage}.ckpt")
+        data = cached if stage == "hyperprior" else pictures
+        results.append(run_stage(module, data, machine, start=start, stage_before=before))
+        before = [machine.folder / f"{stage}.ckpt"]
     done = [result for result in results if result is not None]
     if done and callbacks is None:
         print_closing(done, first_console())
-    return start[-1]
+    return before[0]
 
 
 def make_pictures(options: Namespace, *, cached: bool = False) -> PictureDataModule:

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import hvqcgic
 from hvqcgic import export
 from hvqcgic.training import cli
+from hvqcgic.training.export import load_module
 from tools import resize_codebook
 
 RECIPE = Path(__file__).parents[2] / "experiments/reference_models"
@@ -22,6 +24,12 @@ SMALL += ["--training.validation_pictures=1", "--training.file_pictures=1"]
 
 def in_this_process(module: str, arguments: Sequence[str]) -> int:
     return PROGRAMS[module](list(arguments))
+
+
+def same_encoder(*checkpoints: str) -> bool:
+    """Whether two checkpoints would export the same encoder."""
+    first, second = (load_module(path).model.encoder.state_dict() for path in checkpoints)
+    return all(torch.equal(weight, second[name]) for name, weight in first.items())
 
 
 @pytest.mark.slow
@@ -40,6 +48,8 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     said = capsys.readouterr().out
     assert "== w0: stage backbone, 2 steps\n" in said
     assert "== w7: stage joint, 1 steps\n" in said
+    assert same_encoder("out/w6/hyperprior.ckpt", "out/w5/backbone.ckpt")
+    assert not same_encoder("out/w6/hyperprior.ckpt", "out/w3/hyperprior.ckpt")
     codec = hvqcgic.load(tmp_path / "out/tiny.safetensors")
     assert codec.compress(noise[0])
     assert codec.decompress(codec.compress(noise[0]), steps=1).size == (64, 48)

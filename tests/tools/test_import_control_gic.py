@@ -23,7 +23,7 @@ from hvqcgic.models.config import ModelConfig
 from hvqcgic.schedule import GRANULARITIES
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.module import HvqModule
-from hvqcgic.training.stages import load_weights
+from hvqcgic.training.starts import load_weights
 from tests.command_calls import Result
 from tests.control_gic import build, published_state, save, wide_enough
 from tests.random_model import random_picture

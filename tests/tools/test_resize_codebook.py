@@ -11,7 +11,7 @@ from hvqcgic.models.quantiser import nearest_codes
 from hvqcgic.training.average import CHECKPOINT_KEY
 from hvqcgic.training.export import load_module
 from hvqcgic.training.module import HvqModule
-from hvqcgic.training.stages import load_weights, model_options
+from hvqcgic.training.starts import load_weights, model_options
 from tests.random_model import save_random_pictures
 from tests.training.small_training import module, saved, settings, write_checkpoint
 

@@ -13,7 +13,8 @@ from hvqcgic.training.average import WeightAverage, weights_of
 from hvqcgic.training.closing import StageResult, closing_rows
 from hvqcgic.training.export import freeze_model, load_module
 from hvqcgic.training.module import HvqModule
-from hvqcgic.training.stages import Machine, load_weights, run_stage
+from hvqcgic.training.stages import Machine, run_stage
+from hvqcgic.training.starts import load_weights
 from hvqcgic.training.validation import measure
 from tests.random_model import small_config
 from tests.training.small_training import Pictures, module, saved, settings, squared, write_checkpoint

@@ -12,7 +12,7 @@ from hvqcgic.models.reverse import ReverseConfig
 from hvqcgic.training import cli
 from hvqcgic.training.callbacks import StopAtStep
 from hvqcgic.training.reverse_module import SHOWN_STEPS, ReverseModule
-from hvqcgic.training.stages import load_reverse_weights, make_reverse_module
+from hvqcgic.training.starts import load_reverse_weights, make_reverse_module
 from hvqcgic.training.validation import measure
 from tests.random_model import random_model, random_picture, small_config
 from tests.training.small_training import saved, settings, squared

@@ -11,7 +11,7 @@ from PIL import Image
 from hvqcgic.errors import ConfigError
 from hvqcgic.training.config import Stage
 from hvqcgic.training.module import HvqModule
-from hvqcgic.training.stages import Machine, load_weights, make_trainer, run_stage
+from hvqcgic.training.stages import Machine, make_trainer, run_stage
 from tests.random_model import random_model, small_config
 from tests.training.small_training import Pictures, Recorder, module, saved, settings, write_checkpoint
 
@@ -102,49 +102,6 @@ def test_settings_of_stage_joint_change_the_encoder(
     if "adversarial_weight" in changes:  # it starts at once in stage joint
         assert any(name.startswith("discriminator") for name in changed)
         assert 0 < result.metrics["loss/adversarial_weight"] <= 1
-
-
-def test_of_a_backbone_checkpoint_only_the_backbone_is_taken(tmp_path: Path) -> None:
-    fitted, newer = module("joint", settings()), module("joint", settings())
-    with torch.no_grad():
-        for weight in newer.parameters():
-            weight += 1.0
-        newer.model.quantiser.codebook += 1.0
-    write_checkpoint(tmp_path / "hyperprior.ckpt", fitted, "hyperprior")
-    write_checkpoint(tmp_path / "backbone.ckpt", newer, "backbone")
-    found = module("joint", settings())
-    load_weights(found, [tmp_path / "hyperprior.ckpt", tmp_path / "backbone.ckpt"])
-    for name, value in found.state_dict().items():
-        backbone = name.startswith(("model.encoder", "model.decoder", "model.quantiser"))
-        assert torch.equal(value, (newer if backbone else fitted).state_dict()[name]), name
-
-
-@pytest.mark.parametrize("stage", ["hyperprior", "joint"])
-def test_without_trained_entropy_networks_the_prior_starts_from_usage(tmp_path: Path, stage: Stage) -> None:
-    source = module("joint", settings())
-    write_checkpoint(tmp_path / "backbone.ckpt", source, "backbone")
-    found = HvqModule(source.model.config, settings(), stage, None)
-    load_weights(found, [tmp_path / "backbone.ckpt"])
-    usage = source.model.quantiser.usage + 0.5
-    assert torch.allclose(found.model.prior.log_prior, torch.log2(usage / usage.sum(1, keepdim=True)))
-
-
-def test_what_cannot_be_started_from_is_named(picture_folder: Path, tmp_path: Path) -> None:
-    joint = module("joint", settings())
-    (tmp_path / "text.ckpt").write_text("no checkpoint")
-    torch.save({"weights": 1}, tmp_path / "other.ckpt")
-    write_checkpoint(tmp_path / "wide.ckpt", HvqModule(small_config(), settings(), "joint", None), "joint")
-    for name in ("missing.ckpt", "text.ckpt", "other.ckpt"):
-        with pytest.raises(ConfigError, match=f"{name}: not a checkpoint of hvqcgic") as caught:
-            load_weights(joint, [tmp_path / name])
-        assert "\n" not in str(caught.value)
-    with pytest.raises(ConfigError, match="stage joint needs a trained backbone"):
-        load_weights(HvqModule(small_config(), settings(), "joint", None), [])
-    wider = small_config().to_dict() | {"code_width": 6}
-    with pytest.raises(ConfigError, match="another shape; train with the model options of that run"):
-        load_weights(
-            HvqModule(type(small_config()).from_dict(wider), settings(), "joint", None), [tmp_path / "wide.ckpt"]
-        )
 
 
 def test_a_training_is_not_replaced_unasked(picture_folder: Path, tmp_path: Path) -> None:

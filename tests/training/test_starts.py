@@ -1,0 +1,68 @@
+"""What a training takes of the checkpoints it starts from, on a very small model."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hvqcgic.errors import ConfigError
+from hvqcgic.training.config import Stage
+from hvqcgic.training.module import HvqModule
+from hvqcgic.training.starts import load_weights
+from tests.random_model import small_config
+from tests.training.small_training import module, settings, write_checkpoint
+
+
+def test_of_a_backbone_checkpoint_only_the_backbone_is_taken(tmp_path: Path) -> None:
+    fitted, newer = module("joint", settings()), module("joint", settings())
+    with torch.no_grad():
+        for weight in newer.parameters():
+            weight += 1.0
+        newer.model.quantiser.codebook += 1.0
+    write_checkpoint(tmp_path / "hyperprior.ckpt", fitted, "hyperprior")
+    write_checkpoint(tmp_path / "backbone.ckpt", newer, "backbone")
+    found = module("joint", settings())
+    load_weights(found, [tmp_path / "hyperprior.ckpt", tmp_path / "backbone.ckpt"])
+    for name, value in found.state_dict().items():
+        backbone = name.startswith(("model.encoder", "model.decoder", "model.quantiser"))
+        assert torch.equal(value, (newer if backbone else fitted).state_dict()[name]), name
+
+
+def test_a_start_that_others_replace_is_refused_in_place_of_being_passed_over(tmp_path: Path) -> None:
+    whole, backbone = tmp_path / "hyperprior.ckpt", tmp_path / "backbone.ckpt"
+    write_checkpoint(whole, module("joint", settings()), "hyperprior")
+    write_checkpoint(backbone, module("joint", settings(adversarial_weight=0.5)), "backbone")
+    for paths in ([backbone, whole], [backbone, backbone.rename(tmp_path / "other.ckpt")]):
+        write_checkpoint(backbone, module("joint", settings()), "backbone")
+        with pytest.raises(ConfigError, match=r"--init .*backbone.ckpt: what is named after it replaces all") as caught:
+            load_weights(module("joint", settings()), paths)
+        assert "\n" not in str(caught.value)
+    load_weights(module("joint", settings()), [backbone], stage_before=[whole])
+
+
+@pytest.mark.parametrize("stage", ["hyperprior", "joint"])
+def test_without_trained_entropy_networks_the_prior_starts_from_usage(tmp_path: Path, stage: Stage) -> None:
+    source = module("joint", settings())
+    write_checkpoint(tmp_path / "backbone.ckpt", source, "backbone")
+    found = HvqModule(source.model.config, settings(), stage, None)
+    load_weights(found, [tmp_path / "backbone.ckpt"])
+    usage = source.model.quantiser.usage + 0.5
+    assert torch.allclose(found.model.prior.log_prior, torch.log2(usage / usage.sum(1, keepdim=True)))
+
+
+def test_what_cannot_be_started_from_is_named(picture_folder: Path, tmp_path: Path) -> None:
+    joint = module("joint", settings())
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    torch.save({"weights": 1}, tmp_path / "other.ckpt")
+    write_checkpoint(tmp_path / "wide.ckpt", HvqModule(small_config(), settings(), "joint", None), "joint")
+    for name in ("missing.ckpt", "text.ckpt", "other.ckpt"):
+        with pytest.raises(ConfigError, match=f"{name}: not a checkpoint of hvqcgic") as caught:
+            load_weights(joint, [tmp_path / name])
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="stage joint needs a trained backbone"):
+        load_weights(HvqModule(small_config(), settings(), "joint", None), [])
+    wider = small_config().to_dict() | {"code_width": 6}
+    with pytest.raises(ConfigError, match="another shape; train with the model options of that run"):
+        load_weights(
+            HvqModule(type(small_config()).from_dict(wider), settings(), "joint", None), [tmp_path / "wide.ckpt"]
+        )

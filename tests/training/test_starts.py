@@ -29,11 +29,11 @@ def test_of_a_backbone_checkpoint_only_the_backbone_is_taken(tmp_path: Path) -> 
 
 
 def test_a_start_that_others_replace_is_refused_in_place_of_being_passed_over(tmp_path: Path) -> None:
-    whole, backbone = tmp_path / "hyperprior.ckpt", tmp_path / "backbone.ckpt"
+    whole, backbone, other = (tmp_path / name for name in ("hyperprior.ckpt", "backbone.ckpt", "other.ckpt"))
     write_checkpoint(whole, module("joint", settings()), "hyperprior")
-    write_checkpoint(backbone, module("joint", settings(adversarial_weight=0.5)), "backbone")
-    for paths in ([backbone, whole], [backbone, backbone.rename(tmp_path / "other.ckpt")]):
-        write_checkpoint(backbone, module("joint", settings()), "backbone")
+    for path in (backbone, other):
+        write_checkpoint(path, module("joint", settings(adversarial_weight=0.5)), "backbone")
+    for paths in ([backbone, whole], [backbone, other]):
         with pytest.raises(ConfigError, match=r"--init .*backbone.ckpt: what is named after it replaces all") as caught:
             load_weights(module("joint", settings()), paths)
         assert "\n" not in str(caught.value)

@@ -1,9 +1,10 @@
-r"""The trainings of `tiny`, `tiny-frozen` and `tiny-reverse`, one after the other: runs w0 to w7 and v5 of LOG.md.
+r"""The trainings of `tiny`, `tiny-frozen` and `tiny-reverse`, one after the other: w0 to w7 and v5.
 
     python experiments/reference_models/train_tiny.py --data PICTURES --val PICTURES --out runs/tiny
     python experiments/reference_models/train_tiny.py --data 'shards/*.tar' --val val/ --out runs/long --scale 10 \
         -- --pictures.batch_size 64 --pictures.prefixes '[cid22,pixls]'
 
+In LOG.md w6, w7 and v5, as they are here, are called w8, w9 and v6; the rest has the same names.
 OUT gets a folder for each training and the three model files. --scale multiplies the steps; what follows a double
 hyphen are options of `python -m hvqcgic.train`, given to each training after its own. The same command goes on where
 it was broken off. On one core of a Zen 3 processor `tiny` took four and a half hours, `tiny-frozen` and `tiny-reverse`

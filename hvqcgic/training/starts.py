@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         taken |= dict.fromkeys((key for key in fitting if path in paths and not key.startswith("discriminator.")), path)
         entropy = [key for key in own if not key.startswith((*BACKBONE, "discriminator."))]
         predicts = predicts or all(key in fitting for key in entropy)
-    _check_each_counts(paths, taken)
+    _check_each_counts(paths, taken.values())
     if module.stage == "backbone":
         return
     if not bool(module.model.quantiser.initialised):
@@ -84,9 +84,9 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         module.model.prior.start(module.model.quantiser.usage, module.model.quantiser.codebook)
 
 
-def _check_each_counts(paths: Sequence[Path], taken: Mapping[str, Path]) -> None:
-    """Refuses what would silently be trained from something else: `taken` names where each weight is from."""
-    idle = [path for path in paths if path not in taken.values()]
+def _check_each_counts(paths: Sequence[Path], taken: Collection[Path]) -> None:
+    """Refuses what would silently be trained from something else: of what is not `taken` nothing is left."""
+    idle = [path for path in paths if path not in taken]
     if idle:
         raise ConfigError(
             f"--init {idle[0]}: what is named after it replaces all that it holds; leave it out, or name it last: of a "
@@ -119,7 +119,7 @@ def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
     Raises:
         ConfigError: a file is no such checkpoint, its networks have other shapes, or later ones replace all of it.
     """
-    _check_each_counts(paths, {"reverse": paths[-1]} if paths else {})
+    _check_each_counts(paths, paths[-1:])
     for path in paths:
         checkpoint = read_checkpoint(path)
         if checkpoint["hyper_parameters"].get("fingerprint") != module.hparams["fingerprint"]:

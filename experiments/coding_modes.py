@@ -30,12 +30,12 @@ from rich.table import Table
 import hvqcgic
 from hvqcgic.bitstream.container import MODES
 from hvqcgic.codec import Codec
+from hvqcgic.distortion import Perceptual
 from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
 from hvqcgic.models.granularity import Ratios
 from hvqcgic.perceptual import load_lpips
 from hvqcgic.picture import read_picture
 from hvqcgic.training.export import load_module
-from hvqcgic.training.losses import Perceptual
 from hvqcgic.training.validation import measure
 
 PARTS = ("map", "z", "coarse", "medium", "fine", "container")

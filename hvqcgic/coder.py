@@ -112,8 +112,8 @@ class PictureCoder:
         self.config: ModelConfig = model.config
         self.name, self.card, self.fingerprint = model.config.name, model.card, model.fingerprint
         self.device = device
-        self._networks: PictureModel = model.picture_model(device)
-        self._tiled = TiledNetworks(self._networks, device, tile)
+        self.networks: PictureModel = model.picture_model(device)
+        self._tiled = TiledNetworks(self.networks, device, tile)
         self._entropy = model.entropy_model()
 
     @torch.inference_mode()
@@ -125,7 +125,7 @@ class PictureCoder:
         """
         pixels = read_picture(image)
         density = picture_density(self.config, pixels)
-        return Analysed(pixels, density, self._tiled.features(pixels), self._networks.quantiser.codebook)
+        return Analysed(pixels, density, self._tiled.features(pixels), self.networks.quantiser.codebook)
 
     def order_cells(self, picture: Analysed, ratios: Ratios, weights: NDArray[np.float32] | None = None) -> Masks:
         """The granularity map by information density.
@@ -190,7 +190,7 @@ class PictureCoder:
     def _weighed_choice(self, picture: Analysed, encoded: Encoded, eta: float) -> WeighedChoice:
         found = {g: torch.from_numpy(encoded.masks[g]).to(self.device) for g in GRANULARITIES}
         y = {g: picture.rows(g, found[g]).cpu() for g in GRANULARITIES}
-        codebook = self._networks.quantiser.codebook.cpu()
+        codebook = self.networks.quantiser.codebook.cpu()
         squares = [((y[g] - codebook[torch.from_numpy(encoded.indices[g])]) ** 2).sum(1) for g in GRANULARITIES]
         scale = float(torch.cat(squares).mean().clamp(min=SMALLEST_SCALE))
         return WeighedChoice(y, codebook, eta * scale)
@@ -230,7 +230,7 @@ class PictureCoder:
         header = container.header
         self.check_fingerprint(header)
         grid = header.grid_height, header.grid_width, header.n_coarse, header.n_medium
-        codebook = self._networks.quantiser.codebook.cpu().numpy() if moments else None
+        codebook = self.networks.quantiser.codebook.cpu().numpy() if moments else None
         found = self._entropy.decode(*grid, container.sections, mode=header.mode, codebook=codebook)
         size = header.width, header.height
         return Encoded(*size, found.masks, found.indices, None, parameters=found.parameters, moments=found.moments)
@@ -243,11 +243,15 @@ class PictureCoder:
                 f"{self.name} has {self.fingerprint.hex()}; name the file of the model that made it"
             )
 
+    def decoder_parameters(self, encoded: Encoded) -> dict[str, NDArray[np.float32]] | None:
+        """The index prior's parameters, (P, N_g) each, where the picture decoder reads them; else None."""
+        if encoded.parameters is None and self.config.backbone.decoder_prior:
+            return self._entropy.parameters(encoded.masks, encoded.indices, _hyper_latents(encoded))
+        return encoded.parameters
+
     def reconstruct(self, encoded: Encoded) -> Image.Image:
         """The picture that an encoded one decodes to."""
-        parameters = encoded.parameters
-        if parameters is None and self.config.backbone.decoder_prior:
-            parameters = self._entropy.parameters(encoded.masks, encoded.indices, _hyper_latents(encoded))
+        parameters = self.decoder_parameters(encoded)
         masks = {g: encoded.masks[g] for g in GRANULARITIES}
         sizes = {"height": encoded.height, "width": encoded.width}
         return Image.fromarray(self._tiled.reconstruct(encoded.indices, masks, parameters, **sizes))

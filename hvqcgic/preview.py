@@ -69,7 +69,7 @@ class PreviewCoder(PictureCoder):
             self._entropy,
             (header.grid_height, header.grid_width, header.n_coarse, header.n_medium),
             start.section,
-            self._networks.quantiser.codebook.cpu().numpy(),
+            self.networks.quantiser.codebook.cpu().numpy(),
             whole=start.checked,
             passes=passes,
             fill=fill,

@@ -47,7 +47,7 @@ class ReverseCoder(PreviewCoder):
     @cached_property
     def _tiled_reverse(self) -> TiledReverse:
         networks = self.reverse_path.reverse_model(self.config, self.device)
-        return TiledReverse(networks, self._networks, self.device, self._tile)
+        return TiledReverse(networks, self.networks, self.device, self._tile)
 
     def reverse(
         self, data: bytes, *, steps: int, randomness: float = 1.0, seed: int = 0, max_pixels: int = MAX_PIXELS

@@ -232,8 +232,8 @@ def test_a_loaded_model_codes_as_the_frozen_one(frozen: FrozenModel, tiny_model_
 def test_the_layout_of_the_decoder_changes_no_picture(frozen: FrozenModel) -> None:
     cpu = torch.device("cpu")
     fast, plain = Codec(frozen, cpu), Codec(frozen, cpu)
-    plain._networks.decoder.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
-    weights = [[w for w in c._networks.decoder.parameters() if w.ndim == 4 and min(w.shape) > 1] for c in (fast, plain)]
+    plain.networks.decoder.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+    weights = [[w for w in c.networks.decoder.parameters() if w.ndim == 4 and min(w.shape) > 1] for c in (fast, plain)]
     assert all(w.is_contiguous(memory_format=torch.channels_last) for w in weights[0])
     assert not any(w.is_contiguous(memory_format=torch.channels_last) for w in weights[1])
     data = fast.compress(random_picture(64, 48, seed=2))

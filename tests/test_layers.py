@@ -26,7 +26,7 @@ ORDER = (
     {"frozen_model", "reverse_file"},
     {"coder"},
     {"torchvision_shim", "torch_cache"},
-    {"perceptual"},
+    {"perceptual", "distortion"},
     {"rate_control"},
     {"preview"},
     {"reverse_coder"},

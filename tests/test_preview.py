@@ -29,7 +29,7 @@ def data(codec: Codec, pixels: NDArray[np.uint8]) -> bytes:
 
 def read(codec: Codec, data: bytes, passes: int = 7) -> PartlyRead:
     start = unpack_start(data, partial=True)
-    header, codebook = start.header, codec._networks.quantiser.codebook.numpy()
+    header, codebook = start.header, codec.networks.quantiser.codebook.numpy()
     grid = header.grid_height, header.grid_width, header.n_coarse, header.n_medium
     return read_passes(codec._entropy, grid, start.section, codebook, whole=start.checked, passes=passes, fill="mean")
 

@@ -14,6 +14,11 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 
 def add_rate_options(parser: argparse.ArgumentParser) -> None:
     """Add targets, budgets, and what else an encoder may choose."""
+    _add_targets(parser)
+    _add_choices(parser)
+
+
+def _add_targets(parser: argparse.ArgumentParser) -> None:
     rate = parser.add_argument_group("rate, one of these in place of --ratios")
     rate.add_argument("--bpp", type=float, metavar="B", help="bits per pixel of each file, within 1 %% or 16 bytes")
     rate.add_argument("--max-bytes", type=_bytes, metavar="N", help="most bytes of each file, such as 12000 or 12kB")
@@ -31,6 +36,9 @@ def add_rate_options(parser: argparse.ArgumentParser) -> None:
         help="with --budget: the distortion that is to be least in all (default: mse; lpips needs LPIPS)",
     )
     rate.add_argument("--clamp", action="store_true", help="take the nearest rate or quality where it is out of reach")
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
     choice = parser.add_argument_group("what the encoder chooses; files decode as any other")
     choice.add_argument(
         "--eta",
@@ -38,6 +46,14 @@ def add_rate_options(parser: argparse.ArgumentParser) -> None:
         metavar="E",
         help="weight of an index's bits against its distance, 0 for the nearest codes; auto tries three values for "
         "each picture (default: 0.1 with --bpp, --max-bytes and --budget, else 0)",
+    )
+    choice.add_argument(
+        "--refine",
+        type=_steps,
+        default=0,
+        metavar="STEPS",
+        help="steps of gradient descent that look for better indices for each picture: closer to it at the same "
+        "size, for seconds a step (needs LPIPS; default: 0; 10 gives most of it)",
     )
     choice.add_argument(
         "--granularity",
@@ -79,6 +95,7 @@ def operating_point(arguments: argparse.Namespace) -> "OperatingPoint":
         target=arguments.target,
         eta=arguments.eta,
         granularity=arguments.granularity,
+        refine=arguments.refine,
         roi=tuple(parse_roi(text) for text in arguments.roi),
         clamp=arguments.clamp,
     )
@@ -113,6 +130,12 @@ def _bytes(text: str) -> int:
         return int(float(found[1]) * _UNITS[found[2]])
     except (ValueError, KeyError, OverflowError):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes, such as 12000, 12kB or 2MB") from None
+
+
+def _steps(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of steps, such as 10")
+    return int(text)
 
 
 def _eta(text: str) -> Any:

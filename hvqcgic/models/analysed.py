@@ -30,6 +30,10 @@ class Analysed:
             g: torch.full(y.shape[-2:], -1, dtype=torch.int32, device=y.device) for g, y in features.items()
         }
 
+    def with_features(self, features: dict[str, Tensor]) -> Analysed:
+        """The same picture with other features, of the shapes that it has."""
+        return Analysed(self.pixels, self.density, features, self._codebook)
+
     @property
     def width(self) -> int:
         """In pixels."""

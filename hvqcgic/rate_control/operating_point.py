@@ -22,6 +22,8 @@ GRANULARITY_ORDERS = ("entropy", "rd")
 DEFAULT_ETA = 0.1
 """Of rates that are asked for: on validation pictures, as good as any at high rates and better than 0 at low ones."""
 LARGEST_ETA = 100.0
+LARGEST_REFINE = 1000
+"""Steps; what they gain is nearly all there after some tens."""
 AUTO_ETAS = (0.0, 0.1, 0.3)
 
 
@@ -36,6 +38,7 @@ class Choices(TypedDict, total=False):
     granularity: str
     path: str
     roi: Sequence[Roi]
+    refine: int
     clamp: bool
 
 
@@ -53,6 +56,8 @@ class OperatingPoint:
         granularity: "entropy" makes cells fine by information density; "rd" by the fall of distortion per bit.
         path: the ratio path on which targets are sought, one of `hvqcgic.rate_control.ratio_path.PATHS`.
         roi: regions that shall have finer cells than the rest, rectangles or paths of masks.
+        refine: steps of gradient descent on the picture's features before they become indices, 0 to 1000, see
+            `hvqcgic.rate_control.refinement`: better pictures for time.
         clamp: take the nearest rate or quality there is where the wanted one is out of reach, in place of an error.
 
     At most one of ratios, bpp, max_bytes and target; without any of them, the model's default ratios count.
@@ -69,6 +74,7 @@ class OperatingPoint:
     granularity: str = "entropy"
     path: str = DEFAULT
     roi: Sequence[Roi] = ()
+    refine: int = 0
     clamp: bool = False
 
     def __post_init__(self) -> None:
@@ -90,6 +96,11 @@ class OperatingPoint:
         if self.granularity not in GRANULARITY_ORDERS:
             raise ConfigError(f"granularity {self.granularity!r} is unknown; use {' or '.join(GRANULARITY_ORDERS)}")
         ratios(0.0, self.path)
+        if isinstance(self.refine, bool) or not isinstance(self.refine, int) or not 0 <= self.refine <= LARGEST_REFINE:
+            raise ConfigError(
+                f"refine {self.refine!r} is no number of steps; give a whole number from 0 (features as the encoder "
+                f"has them) to {LARGEST_REFINE}"
+            )
         self._check_eta()
 
     def _check_eta(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from hvqcgic.coder import Analysed, Encoded, PictureCoder, Trial
 from hvqcgic.entropy import Masks
@@ -15,6 +16,7 @@ from hvqcgic.rate_control.operating_point import OperatingPoint, QualityTarget, 
 from hvqcgic.rate_control.quality import Quality, mean_squared_error
 from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.rate_control.rd_order import RdOrder
+from hvqcgic.rate_control.refinement import refine
 from hvqcgic.rate_control.regions import weights_of
 from hvqcgic.rate_control.search import PathSearch, Wanted
 from hvqcgic.schedule import GRANULARITIES
@@ -23,6 +25,8 @@ TOLERANCE_SHARE = 0.01
 TOLERANCE_BYTES = 16
 SLACK_BYTES = 2
 """What a file may be larger or smaller than estimated: the range coder's last word, and rounding."""
+REFINEMENTS_FOR_QUALITY = 2
+"""Refined features have a quality at a coarser place, whose cells are not yet refined."""
 MOST_TRIALS = 10
 TYPICAL_BITS = {"coarse": 0.75, "medium": 0.8, "fine": 0.85}
 """Share of an index of fixed length that an index takes, before a trial has told better."""
@@ -64,12 +68,12 @@ def reach(coder: PictureCoder, picture: Analysed, point: OperatingPoint, *, codi
         ConfigError: the coding mode is unknown.
     """
     search = Search(coder, picture, point, coding)
-    if point.target is not None:
-        return search.for_quality(parse_target(point.target))
-    if not point.seeks_size:
-        encoded = search.encoded_at(point.ratios or coder.config.default_ratios)
-        return Reached(encoded, None, point.etas[0], 1)
-    return search.for_size_at_least_error()
+    if not point.refine:
+        return search.find()
+    # What refined features take or show is another size, another quality: the search goes on from there.
+    for _ in range(REFINEMENTS_FOR_QUALITY if point.target else 1):
+        search.refine(search.find(last=False).encoded.masks)
+    return search.find()
 
 
 class Search:
@@ -80,11 +84,34 @@ class Search:
         self._weights = weights_of(point.roi, picture.width, picture.height)
         self._order = RdOrder(coder, picture, self._weights) if point.granularity == "rd" else None
         self._pixels = picture.width * picture.height
+        self._clamp = point.clamp
         self._trials = 0
         self._start: float | None = None
         self._ends: list[tuple[float, float]] = []
         codes = float(np.log2(coder.config.codebook_size))
         self._index_bits = {g: share * codes for g, share in TYPICAL_BITS.items()}
+
+    def find(self, *, last: bool = True) -> Reached:
+        """The integers that the operating point asks for.
+
+        Args:
+            last: whether a quality out of reach is refused, unless the operating point allows the nearest.
+
+        Raises:
+            Unreachable: the last search cannot reach the target.
+        """
+        self._clamp = self._point.clamp or not last
+        if self._point.target is not None:
+            return self.for_quality(parse_target(self._point.target))
+        if not self._point.seeks_size:
+            encoded = self.encoded_at(self._point.ratios or self._coder.config.default_ratios)
+            return Reached(encoded, None, self._point.etas[0], self._trials)
+        return self.for_size_at_least_error()
+
+    def refine(self, masks: Masks) -> None:
+        """Goes on with features that are refined for a granularity map."""
+        generator = torch.Generator().manual_seed(0)
+        self._picture = refine(self._coder, self._picture, masks, steps=self._point.refine, generator=generator)
 
     def masks_at(self, shares: Ratios) -> Masks:
         """The granularity map of some ratios."""
@@ -252,7 +279,7 @@ class Search:
             f"{quality.name} {target.value:g} cannot be reached: with {self._coder.name} this picture has "
             f"at best {best:.4g} (all cells fine)"
         )
-        if self._point.clamp:
+        if self._clamp:
             return message
         raise Unreachable(f"{message}; ask for less, or clamp to the nearest")
 

@@ -1,9 +1,8 @@
-"""Distortion, rate and adversarial terms of the loss."""
+"""Rate and adversarial terms of the loss; the distortion is that of `hvqcgic.distortion`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -12,52 +11,7 @@ from torch import Tensor
 
 from hvqcgic.models.index_prior import BITS_A_NAT
 from hvqcgic.models.quantiser import squared_distances
-from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.ranks import same_for_all
-
-Perceptual = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Distortion:
-    """Parts of D, scalars, on pictures in [0, 1].
-
-    Attributes:
-        total: the weighted sum that is minimised.
-        mse: mean squared error.
-        l1: mean absolute error.
-        lpips: 0 where it is not used.
-    """
-
-    total: Tensor
-    mse: Tensor
-    l1: Tensor
-    lpips: Tensor
-
-
-def distortion(
-    picture: Tensor,
-    decoded: Tensor,
-    config: TrainingConfig,
-    perceptual: Perceptual | None,
-    *,
-    shift: tuple[int, int] = (0, 0),
-) -> Distortion:
-    """D of a batch.
-
-    Args:
-        picture: (B, 3, H, W), in [0, 1].
-        decoded: the same shape, not clamped.
-        config: the weights.
-        perceptual: LPIPS, or None to leave it out.
-        shift: rows and columns, from the upper left, that LPIPS does not see.
-    """
-    mse, l1 = F.mse_loss(decoded, picture), F.l1_loss(decoded, picture)
-    rows, columns = shift
-    seen = (decoded[..., rows:, columns:], picture[..., rows:, columns:])
-    lpips = perceptual(*seen).mean() if perceptual is not None else mse.new_zeros(())
-    total = config.mse_weight * mse + config.l1_weight * l1 + config.lpips_weight * lpips
-    return Distortion(total, mse, l1, lpips)
 
 
 def soft_bits(y: Tensor, codebook: Tensor, logits: Tensor, tau: float) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hvqcgic.distortion import Perceptual, distortion
 from hvqcgic.drawing import granularity_overlay, heat_map
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.granularity import GranularityMap
@@ -22,7 +23,6 @@ from hvqcgic.models.quantiser import Quantised, perplexity
 from hvqcgic.schedule import GRANULARITIES
 from hvqcgic.training.config import Stage, TrainingConfig, check_settings
 from hvqcgic.training.crops import Batch, CachedCrops
-from hvqcgic.training.losses import Perceptual, distortion
 from hvqcgic.training.optimisation import parameter_groups
 from hvqcgic.training.ranks import gather_parts, mean_over_all, rank_and_size, same_for_all
 from hvqcgic.training.rate import HyperLatentPriors, choose_by_rate, estimate_rate

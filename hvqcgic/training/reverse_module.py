@@ -12,13 +12,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hvqcgic.distortion import Perceptual, distortion
 from hvqcgic.models.granularity import GranularityMap, pad_to_cells, repeat
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.reverse import Estimate, Known, ReverseConfig, ReverseModel, reverse
 from hvqcgic.models.selection import select_cells
 from hvqcgic.schedule import GRANULARITIES
 from hvqcgic.training.config import TrainingConfig
-from hvqcgic.training.losses import Perceptual, distortion
 from hvqcgic.training.ranks import rank_and_size, same_for_all
 from hvqcgic.training.scalars import distortion_scalars
 from hvqcgic.training.stage_module import StageModule

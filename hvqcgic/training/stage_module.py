@@ -11,13 +11,14 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from hvqcgic.distortion import Perceptual
 from hvqcgic.models.discriminator import PatchDiscriminator
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.selection import select_cells
 from hvqcgic.training.average import CHECKPOINT_KEY, WeightAverage
 from hvqcgic.training.config import Stage, TrainingConfig
-from hvqcgic.training.losses import Perceptual, discriminator_loss, with_adversary
+from hvqcgic.training.losses import discriminator_loss, with_adversary
 from hvqcgic.training.optimisation import learning_rate_share, make_optimisers, trained_weights
 from hvqcgic.training.ranks import rank_and_size
 from hvqcgic.training.ratios import draw_ratios

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from hvqcgic.distortion import Perceptual
 from hvqcgic.errors import ConfigError
 from hvqcgic.frozen_model import read_model
 from hvqcgic.model_file import MODEL_SUFFIX, bundled_models, find_model, read_summary
@@ -13,7 +14,6 @@ from hvqcgic.models.reverse import ReverseConfig
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import read_checkpoint
 from hvqcgic.training.config import TrainingConfig
-from hvqcgic.training.losses import Perceptual
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.thaw import thaw_networks, thawed_checkpoint

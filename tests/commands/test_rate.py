@@ -70,6 +70,13 @@ def test_options_are_those_of_the_package(call: Call, tmp_path: Path, photo: Pat
     assert (tmp_path / "photo.hvq").read_bytes() == codec.compress(photo, bpp=0.3, eta="auto")
 
 
+def test_features_are_refined(call: Call, tmp_path: Path, model: Path) -> None:
+    small = save(tmp_path / "in/small.png", 34, 30, seed=3)
+    codec = hvqcgic.load(model, device="cpu")
+    assert call("compress", small, "-o", tmp_path, "--model", model, "--refine", 3).code == 0
+    assert (tmp_path / "small.hvq").read_bytes() == codec.compress(small, refine=3) != codec.compress(small)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -91,6 +98,8 @@ def test_options_are_those_of_the_package(call: Call, tmp_path: Path, photo: Pat
         (["--eta", "-1"], "eta -1 is not allowed"),
         (["--eta", "nan"], "eta nan is not allowed"),
         (["--eta", "auto"], "--eta auto compares files of one size"),
+        (["--refine", "-1"], "'-1' is not a whole number of steps, such as 10"),
+        (["--refine", "1001"], "refine 1001 is no number of steps"),
         (["--budget", "1kB", "--eta", "auto"], "--eta auto compares files of one size"),
         (["--roi", "1,2,3"], "is not x,y,w,h=weight"),
         (["--roi", "-1,2,3,4"], "starts outside the picture"),

@@ -41,7 +41,7 @@ def test_each_choice_is_the_cheapest_given_what_is_coded_before_it(codec: Codec)
     plain = codec.quantise(picture, masks)
     assert plain.z is not None
     y = {g: picture.rows(g, torch.from_numpy(masks[g])) for g in GRANULARITIES}
-    model, codebook, eta = codec._entropy, codec._networks.quantiser.codebook, 0.02
+    model, codebook, eta = codec._entropy, codec.networks.quantiser.codebook, 0.02
     chosen = choose(model, masks, plain.z, WeighedChoice(y, codebook, eta), mode="adaptive")
     assert any(not np.array_equal(chosen.indices[g], plain.indices[g]) for g in GRANULARITIES)
     seen = 0
@@ -62,7 +62,7 @@ def test_choices_without_context_are_the_cheapest(codec: Codec, coding: str) -> 
     picture = codec.analyse(random_picture(80, 48, seed=6))
     masks = codec.order_cells(picture, (0.4, 0.4, 0.2))
     y = {g: picture.rows(g, torch.from_numpy(masks[g])) for g in GRANULARITIES}
-    model, codebook, eta = codec._entropy, codec._networks.quantiser.codebook, 0.02
+    model, codebook, eta = codec._entropy, codec.networks.quantiser.codebook, 0.02
     chosen = choose(model, masks, {}, WeighedChoice(y, codebook, eta), mode=coding)
     for granularity in GRANULARITIES:
         bits = code_bits(model.static, granularity, coding)

@@ -140,11 +140,11 @@ def test_large_pictures_are_cut_without_being_asked(
     whole = np.asarray(codec.decompress(data), np.int16)
     monkeypatch.setattr(window_size, "AUTO_TILE", 144)
     calls: list[tuple[int, ...]] = []
-    codec._networks.encoder.register_forward_pre_hook(lambda _, inputs: calls.append(tuple(inputs[0].shape)))
+    codec.networks.encoder.register_forward_pre_hook(lambda _, inputs: calls.append(tuple(inputs[0].shape)))
     try:
         assert codec.compress(picture) == data
     finally:
-        codec._networks.encoder._forward_pre_hooks.clear()
+        codec.networks.encoder._forward_pre_hooks.clear()
     windows = [shape for shape in calls if shape[-1] != shape[-2] or max(shape[-2:]) < 1000]
     assert sum(max(shape[-2:]) <= 144 for shape in windows) >= 4
     again = np.asarray(load(str(tiny_model_path), "cpu", tile=160).decompress(data), np.int16)

@@ -57,7 +57,7 @@ def lightning_file(state: dict[str, torch.Tensor], path: Path) -> Path:
 
 
 def test_an_import_holds_the_weights_and_counts_as_they_are(imported: Path, raw: dict[str, torch.Tensor]) -> None:
-    model = hvqcgic.load(imported, "cpu")._networks
+    model = hvqcgic.load(imported, "cpu").networks
     weights = model.state_dict()
     for published, value in raw.items():
         if published.startswith(("encoder.", "decoder.")):
@@ -137,7 +137,7 @@ def test_training_starts_from_an_import(imported: Path) -> None:
     module = HvqModule(config, TrainingConfig(), "hyperprior", None)
     load_weights(module, [imported])
     codec = hvqcgic.load(imported, "cpu")
-    assert torch.equal(module.model.quantiser.codebook, codec._networks.quantiser.codebook)
+    assert torch.equal(module.model.quantiser.codebook, codec.networks.quantiser.codebook)
     usage = module.model.quantiser.usage[0]
     assert usage.tolist() == [k * k for k in range(12)]
     expected = torch.log2((usage + 0.5) / (usage + 0.5).sum())

@@ -73,7 +73,7 @@ def test_real_files_take_the_float_models_bits(form: str) -> None:
     with torch.no_grad():
         # The codec's own features, as other ones may fall to other codes: float16 is measured by itself.
         codec = Codec(random.freeze(), torch.device("cpu"))
-        model.load_state_dict(codec._networks.state_dict(), strict=False)
+        model.load_state_dict(codec.networks.state_dict(), strict=False)
         features = model.encoder(padded)
         rate = estimate_rate(model, random.priors, features, masks, model.quantise(features, masks))
     written = codec.write(codec.encode(random_picture(320, 240, seed=2), ratios=ratios))

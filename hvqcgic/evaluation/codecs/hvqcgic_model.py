@@ -40,7 +40,7 @@ PARAMETERS = {
 """What points may be numbers of, by name; places on the ratio path where no name is given."""
 
 SAMPLING = {"steps": int, "randomness": float, "seed": int}
-NUMBERS = {"eta": float, **SAMPLING}
+NUMBERS = {"eta": float, "refine": int, **SAMPLING}
 """Options that are numbers, with their types; those of the reverse path may also stand behind the points."""
 
 
@@ -49,7 +49,7 @@ class HvqcgicModel(PictureCodec):
 
     name = "hvqcgic"
     summary = (
-        "this project: hvqcgic:MODEL[+MODE][+rd][+eta=E][+PATH][+steps=N][+randomness=S][+seed=N], "
+        "this project: hvqcgic:MODEL[+MODE][+rd][+eta=E][+refine=N][+PATH][+steps=N][+randomness=S][+seed=N], "
         "points ratios=F,M,C, path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr=; the options of the reverse path "
         "may stand behind the points instead, as in bpp=0.1..0.4:5,steps=2"
     )
@@ -127,6 +127,7 @@ class Options:
         granularity: see `OperatingPoint`, as eta.
         eta: see granularity.
         path: the ratio path that places are on.
+        refine: see `OperatingPoint`.
         steps: of the reverse path, as randomness and seed; see `Codec.decompress`.
         randomness: see steps.
         seed: see steps.
@@ -137,6 +138,7 @@ class Options:
     granularity: str = "entropy"
     eta: float | Literal["auto"] | None = None
     path: str = DEFAULT
+    refine: int = 0
     steps: int = 0
     randomness: float = 1.0
     seed: int = 0
@@ -168,6 +170,7 @@ class Options:
             eta=self.eta,
             granularity=self.granularity,
             path=self.path,
+            refine=self.refine,
         )
 
     def _wanted(self, label: str) -> Choices:

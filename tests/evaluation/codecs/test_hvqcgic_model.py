@@ -82,6 +82,8 @@ def test_the_encoders_choices_are_options_of_the_variant(codec: Codec, tiny_mode
     [
         ("tiny+morse", "path=0", "option 'morse' of 'tiny\\+morse' is unknown"),
         ("tiny+eta=much", "path=0", "eta 'much'"),
+        ("tiny+refine=0.5", "path=0", "refine '0.5' of 'tiny\\+refine=0.5' is no whole number"),
+        ("tiny+refine=-1", "path=0", "refine -1 is no number of steps"),
         ("tiny+steps=some", "path=0", "steps 'some' of 'tiny\\+steps=some' is no whole number"),
         ("tiny+steps=65", "path=0", "steps 65 cannot be taken"),
         ("tiny+randomness=-1", "path=0", "randomness -1"),

@@ -1,0 +1,152 @@
+"""Features moved, before they become indices, to where the decoded picture is nearer to the original.
+
+The encoder network was trained to serve all pictures; the indices that it leads to are not the best ones for any of
+them. A few steps of gradient descent on the distortion of training, through the decoder as it is, find better features
+for the one picture at hand. The stream stays like any other, decoding takes no longer, encoding does.
+
+Source: Campos, Meierhans, Djelouah and Schroers 2019, "Content adaptive optimization for neural image compression";
+here with a vector quantiser, straight-through, and LPIPS of two networks that looks off the grid of the cells, so that
+what is gained is not one network's blind spot.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from hvqcgic.coder import Analysed, PictureCoder
+from hvqcgic.distortion import Perceptual, distortion
+from hvqcgic.entropy import Masks
+from hvqcgic.models.decoder import assemble
+from hvqcgic.models.granularity import GranularityMap
+from hvqcgic.models.picture_model import PictureModel, scatter_rows
+from hvqcgic.models.tiling import Tile, tiles
+from hvqcgic.models.window_size import UNIT
+from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, load_lpips
+from hvqcgic.schedule import CELL_PX, GRANULARITIES
+
+NETWORKS = ("alex", "squeeze")
+"""Of LPIPS; the distance is the mean over both."""
+WINDOW_PX, HALO_PX = 512, 64
+"""Side of the largest part of a picture whose gradient is held in memory at once, and how far these overlap."""
+FIRST_RATE, LAST_RATE = 0.3, 0.03
+"""What a step moves a feature by, about, in units of how far features lie from their codes (cosine between them)."""
+BETAS = (0.8, 0.95)
+"""Of Adam, shorter than in training: there are few steps."""
+LARGEST_SHIFT_PX = 3
+SMALLEST_SCALE = 1e-6
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Of the parts of the distortion, those that the bundled models are trained with; see `DistortionWeights`."""
+
+    mse_weight: float = 1.0
+    l1_weight: float = 0.03
+    lpips_weight: float = 0.35
+
+
+WEIGHTS = Weights()
+
+
+def refine(coder: PictureCoder, picture: Analysed, masks: Masks, *, steps: int, generator: torch.Generator) -> Analysed:
+    """A picture with features of which a granularity map makes a better picture.
+
+    Args:
+        coder: of the model.
+        picture: analysed by it.
+        masks: the granularity map; features of cells that are not in it stay as they are.
+        steps: of gradient descent, 0 or more.
+        generator: source of the rows and columns, up to 3, that LPIPS does not see at each step; on the CPU.
+    Returns:
+        the picture with its new features. A picture smaller than LPIPS takes is refined without it.
+    Raises:
+        WeightsMissing: the weights of LPIPS's networks are not there and cannot be downloaded.
+    Determinism: same-device (generator).
+    """
+    planes = _Planes(coder, picture, masks)
+    height, width = (side * UNIT for side in picture.grid)
+    for tile in tiles(height, width, most=WINDOW_PX, halo=HALO_PX, unit=UNIT):
+        _refine_window(coder.networks, planes, tile, steps, generator)
+    return picture.with_features(planes.features)
+
+
+class _Planes:
+    """A whole picture on the networks' device.
+
+    Attributes:
+        pixels: (1, 3, H, W) in [0, 1], not padded.
+        masks: the granularity map.
+        features: (1, d, h_g, w_g) each, a copy.
+        told: the index prior's parameters of its cells, (1, P, H/4, W/4), for a decoder that reads them, of the indices
+            that the features as they came lead to.
+    """
+
+    def __init__(self, coder: PictureCoder, picture: Analysed, masks: Masks) -> None:
+        device = coder.device
+        self.pixels = (torch.from_numpy(picture.pixels).permute(2, 0, 1)[None].float() / 255).to(device)
+        self.masks = GranularityMap(*(torch.from_numpy(masks[g])[None, None].to(device) for g in GRANULARITIES))
+        self.features = {g: y.clone() for g, y in picture.features.items()}
+        parameters = coder.decoder_parameters(coder.quantise(picture, masks))
+        self.told = None
+        if parameters is not None:
+            rows = {g: torch.from_numpy(parameters[g].T).float().to(device) for g in GRANULARITIES}
+            self.told = assemble({g: scatter_rows(rows[g], self.masks[g]) for g in GRANULARITIES}, self.masks)
+
+
+def _refine_window(networks: PictureModel, planes: _Planes, tile: Tile, steps: int, generator: torch.Generator) -> None:
+    """Refines the features of a tile's core in place, seen together with those around it, which stay."""
+    pixels = tile.window(planes.pixels)
+    masks = GranularityMap(*(tile.window(planes.masks[g], CELL_PX[g]) for g in GRANULARITIES))
+    told = None if planes.told is None else tile.window(planes.told, CELL_PX["fine"])
+    y = {g: tile.window(planes.features[g], CELL_PX[g]).clone().requires_grad_() for g in GRANULARITIES}
+    cores = {g: _core(tile, y[g], CELL_PX[g]) for g in GRANULARITIES}
+    scale = float(networks.quantise(y, masks).quantised.commitment.detach().mean().sqrt())
+    optimiser = torch.optim.Adam(y.values(), betas=BETAS)
+    perceptual = _perceptual(pixels)
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = max(scale, SMALLEST_SCALE) * rate(step, steps)
+        decoded = networks.reconstruct(networks.quantise(y, masks).maps, masks, told)
+        decoded = decoded[..., : pixels.shape[-2], : pixels.shape[-1]]
+        row, column = torch.randint(LARGEST_SHIFT_PX + 1, (2,), generator=generator).tolist()
+        loss = distortion(pixels, decoded, WEIGHTS, perceptual, shift=(row, column)).total
+        for g, gradient in zip(GRANULARITIES, torch.autograd.grad(loss, list(y.values())), strict=True):
+            y[g].grad = gradient * cores[g]
+        optimiser.step()
+    for g in GRANULARITIES:
+        tile.put(y[g].detach(), planes.features[g], CELL_PX[g])
+
+
+def rate(step: int, steps: int) -> float:
+    """About what a step, counted from 0, moves a feature by; see `FIRST_RATE`."""
+    return LAST_RATE + (FIRST_RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def _core(tile: Tile, window: Tensor, scale: int) -> Tensor:
+    """1 in the core of a tile's window, (1, C, h, w), whose grid is `scale` times coarser than pixels; else 0."""
+    inside = torch.zeros_like(window, requires_grad=False)
+    (top, bottom), (left, right) = (
+        ((span.first - span.start) // scale, (span.last - span.start) // scale) for span in (tile.rows, tile.columns)
+    )
+    inside[..., top:bottom, left:right] = 1
+    return inside
+
+
+def _perceptual(pixels: Tensor) -> Perceptual | None:
+    """LPIPS of pictures such as one, (1, 3, H, W), the mean over its networks; None where that is too small for it.
+
+    The features of the original are computed at every step, as each looks at it from another offset.
+    """
+    if min(pixels.shape[-2:]) < SMALLEST_SIDE_PX + LARGEST_SHIFT_PX:
+        return None
+    networks = [_network(name).to(pixels.device) for name in NETWORKS]
+    return lambda x, y: torch.stack([network(x, y) for network in networks]).mean(0)
+
+
+@cache
+def _network(name: str) -> Lpips:
+    return load_lpips(name)

@@ -25,6 +25,9 @@ from rich.table import Table
 from hvqcgic.bitstream.container import MODES
 from hvqcgic.codec import Codec
 from hvqcgic.errors import ConfigError, HvqcgicError
+from hvqcgic.evaluation.bd_rates import BOOTSTRAP_DRAWS, BdEntry, bd_rates
+from hvqcgic.evaluation.curves import curves_of
+from hvqcgic.evaluation.names import metric_label
 from hvqcgic.evaluation.published import read_json
 from hvqcgic.evaluation.results import Row, Run, read_rows, read_run
 from hvqcgic.evaluation.summary import PointMean, means
@@ -65,6 +68,7 @@ def add_training(options: argparse.ArgumentParser, steps: int) -> None:
     options.add_argument("--steps", type=int, default=steps, help="optimiser steps of each training (%(default)s)")
     options.add_argument("--data", help="training pictures (default: the photographs of scikit-image)")
     options.add_argument("--perceptual", default="alex", choices=["alex", "vgg", "squeeze", "none"])
+    options.add_argument("--precision", default="32-true", help="of the trainings: 32-true or bf16-mixed (%(default)s)")
     options.add_argument("--force", action="store_true", help="train anew what is there")
 
 
@@ -163,12 +167,45 @@ def evaluate(
     return Evaluated(tuple(rows), run, tuple(means(rows, run.set_metrics)))
 
 
+class Compared(dict[str, Cells]):
+    """Cells of BD-rates by codec: per cent of bytes at equal quality, one for each metric.
+
+    Attributes:
+        notes: what they were made of.
+    """
+
+    notes: Sequence[str] = ()
+
+
+def compare(done: Evaluated, anchor: str, *, draws: int = BOOTSTRAP_DRAWS) -> Compared:
+    """BD-rates of all codecs of an evaluation against one of them, with bootstrap intervals over pictures."""
+    curves = curves_of(done.rows, done.run)
+    found = Compared()
+    for entry in bd_rates(curves, anchor, generator=np.random.default_rng(0), draws=draws).entries:
+        if entry.anchor == anchor:
+            found[entry.test] = {**found.get(entry.test, {}), metric_label(entry.metric): _bd_cell(entry)}
+    first = (
+        f"Against {anchor}, {len(curves.pictures)} pictures; in brackets 95 % intervals of a bootstrap over pictures."
+    )
+    found.notes = [first, *curves.notes]
+    return found
+
+
+def _bd_cell(entry: BdEntry) -> str:
+    """BD-rate with its interval, or why there is none."""
+    found = entry.difference
+    if found is None:
+        return entry.reason
+    interval = f" ({found.interval[0]:+.1f} to {found.interval[1]:+.1f})" if found.interval else ""
+    return f"{found.value:+.1f}{interval}"
+
+
 def train(folder: Path, options: argparse.Namespace, *arguments: str) -> Path:
     """Trains and freezes a model, or takes the one that an earlier call left.
 
     Args:
         folder: for checkpoint and model file.
-        options: with `data`, `perceptual` and `force`.
+        options: with `data`, `perceptual`, `precision` and `force`.
         arguments: of `python -m hvqcgic.train`, without those that the options stand for.
     Returns:
         the model file, named like its folder.
@@ -180,6 +217,7 @@ def train(folder: Path, options: argparse.Namespace, *arguments: str) -> Path:
         sys.stderr.write(f"note: {model} is there already and is taken as it is; --force trains anew\n")
         return model
     common = ["--out", str(folder), "--force", "true", "--perceptual", options.perceptual]
+    common += ["--precision", options.precision]
     # The experiment measures what comes of it itself.
     common += ["--training.validate_every", str(options.steps), "--training.validation_pictures", "1"]
     common += ["--training.file_pictures", "0"]

@@ -1,4 +1,4 @@
-"""What an encoder's choices are worth for one model: ratio paths, eta, and granularity by rate and distortion.
+"""What an encoder's choices are worth for one model: ratio paths, eta, granularity, refined features.
 
     python experiments/encoder_choices.py PICTURES... --out FOLDER [--model tiny] [--choices +corner +eta=0.1 +rd ...]
 
@@ -10,19 +10,15 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import common
-import numpy as np
 
-from hvqcgic.evaluation.bd_rates import bd_rates
-from hvqcgic.evaluation.curves import curves_of
 from hvqcgic.evaluation.names import metric_label
 from hvqcgic.rate_control.ratio_path import DEFAULT, PATHS
 
 CHOICES = (
     *(f"+{path}" for path in PATHS if path != DEFAULT),
-    *("+eta=0.03", "+eta=0.1", "+eta=0.3", "+rd", "+rd+eta=0.1"),
+    *("+eta=0.03", "+eta=0.1", "+eta=0.3", "+rd", "+rd+eta=0.1", "+refine=10", "+refine=10+eta=0.1"),
 )
 
 
@@ -37,12 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     plain = f"hvqcgic:{options.model}"
     labels = [plain, *(plain + choice for choice in options.choices)]
     done = common.evaluate(options, [f"{label}@{options.points}" for label in labels], metrics=options.metrics)
-    curves = curves_of(done.rows, done.run)
-    found = bd_rates(curves, plain, generator=np.random.default_rng(0))
-    rows: list[dict[str, Any]] = []
-    for label in labels[1:]:
-        entries = [entry for entry in found.entries if entry.anchor == plain and entry.test == label]
-        rows.append({"choice": label.removeprefix(plain)} | {metric_label(e.metric): cell(e) for e in entries})
+    compared = common.compare(done, plain)
+    rows = [{"choice": label.removeprefix(plain)} | compared.get(label, {}) for label in labels[1:]]
     points = [
         {"codec": point.codec.removeprefix("hvqcgic:"), "place": point.point.partition("=")[2]}
         | {"bpp": round(point.bpp, 4)}
@@ -50,21 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for point in done.means
     ]
     common.show(points, title="Points", path=options.out / "points.json")
-    notes = [
-        f"Against {plain} (path {DEFAULT}, eta 0, entropy order), {len(curves.pictures)} pictures; in brackets the "
-        "95 % interval of a bootstrap over pictures.",
-        *curves.notes,
-    ]
+    notes = [f"{plain} is as on path {DEFAULT}, eta 0, entropy order, not refined.", *compared.notes]
     common.show(rows, title="BD-rate, %", path=options.out / "encoder_choices.json", notes=notes)
-
-
-def cell(entry: Any) -> str:
-    """BD-rate with its interval, or why there is none."""
-    found = entry.difference
-    if found is None:
-        return entry.reason
-    interval = f" ({found.interval[0]:+.1f} to {found.interval[1]:+.1f})" if found.interval else ""
-    return f"{found.value:+.1f}{interval}"
 
 
 if __name__ == "__main__":

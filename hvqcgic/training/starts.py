@@ -6,6 +6,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch.nn.functional as F
+from torch import Tensor
+
 from hvqcgic.distortion import Perceptual
 from hvqcgic.errors import ConfigError
 from hvqcgic.frozen_model import read_model
@@ -20,6 +23,8 @@ from hvqcgic.training.thaw import thaw_networks, thawed_checkpoint
 
 BACKBONE = ("model.encoder.", "model.decoder.", "model.quantiser.")
 """What a checkpoint must hold for a training to start from it."""
+READERS = tuple(f"model.decoder.{name}.weight" for name in ("stem", "medium_condition", "fine_condition"))
+"""Weights through which a decoder reads codes, and the index prior's parameters behind them."""
 
 
 def is_model(path: Path) -> bool:
@@ -44,7 +49,8 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
 
     Of a checkpoint with a moving average of its weights that is taken: it is what was validated and would be exported.
     Of a checkpoint of stage backbone the entropy networks are left out, as they are untrained there: named after one
-    with trained ones it replaces the backbone alone. Where none of the checkpoints has trained ones, the index prior
+    with trained ones it replaces the backbone alone. A decoder that reads the index prior's parameters starts from one
+    that does not, with weights of 0 for them. Where none of the checkpoints has trained ones, the index prior
     starts from the use of the codes.
 
     Args:
@@ -63,6 +69,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         untrained = checkpoint["hyper_parameters"]["stage"] == "backbone"
         kept = (*BACKBONE, "discriminator.") if untrained else ("",)
         state = {key: value for key, value in weights_of(checkpoint).items() if key.startswith(kept) and key in own}
+        state |= {key: _with_prior(state[key], own[key], module) for key in READERS if key in state}
         fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
         missing = sorted(key for key in own if key.startswith(BACKBONE) and key not in fitting)
         if missing:
@@ -82,6 +89,14 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         )
     if not predicts:
         module.model.prior.start(module.model.quantiser.usage, module.model.quantiser.codebook)
+
+
+def _with_prior(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
+    """Weights (out, in, h, w) of a decoder that does not read the prior, for one that does; others as they are."""
+    more = wanted.shape[1] - weight.shape[1]
+    if not module.reads_prior or more != module.model.decoder.prior_width:
+        return weight
+    return F.pad(weight, (0, 0, 0, 0, 0, more))
 
 
 def _check_each_counts(paths: Sequence[Path], taken: Collection[Path]) -> None:

@@ -1,5 +1,6 @@
 """The experiments on a small random model and picture; trainings are left to a person's command."""
 
+import argparse
 import dataclasses
 import importlib
 import json
@@ -123,6 +124,12 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         entropy = ModelConfig.from_dict(options.model.as_dict()).entropy
         changed = dataclasses.asdict(entropy).items() - dataclasses.asdict(EntropyConfig()).items()
         assert {field for field, _ in changed} == fields.keys()
+    joint = load("joint_training")
+    for name, changed in joint.VARIATIONS.items():
+        arguments = joint.training(name, argparse.Namespace(start="tiny-frozen", steps=300))
+        options = build_parser().parse_args(arguments)
+        values = {key: str(options[key.removeprefix("--")]).lower() for key in changed[::2]}
+        assert values == dict(zip(changed[::2], changed[1::2], strict=True))
     told = {}
     for name in conditions.VARIANTS:
         backbone = build_parser().parse_args(conditions.training(name, 600)).model.backbone

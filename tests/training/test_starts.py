@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.models.granularity import every_size
 from hvqcgic.training.config import Stage
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.starts import load_weights
@@ -38,6 +39,20 @@ def test_a_start_that_others_replace_is_refused_in_place_of_being_passed_over(tm
             load_weights(module("joint", settings()), paths)
         assert "\n" not in str(caught.value)
     load_weights(module("joint", settings()), [backbone], stage_before=[whole])
+
+
+def test_a_decoder_that_reads_the_prior_starts_as_one_that_does_not(tmp_path: Path) -> None:
+    source = module("joint", settings())
+    write_checkpoint(tmp_path / "plain.ckpt", source, "joint")
+    found = HvqModule(small_config(decoder_prior=True), settings(), "joint", None)
+    load_weights(found, [tmp_path / "plain.ckpt"])
+    masks = every_size(y := torch.rand(1, 4, 8, 8))
+    told = torch.randn(1, found.model.decoder.prior_width, 8, 8)
+    assert torch.equal(found.model.decoder(y, masks, told), source.model.decoder(y, masks))
+    narrow = HvqModule(small_config(), settings(), "joint", None)
+    write_checkpoint(tmp_path / "reads.ckpt", found, "joint")
+    with pytest.raises(ConfigError, match="another shape; train with the model options of that run"):
+        load_weights(narrow, [tmp_path / "reads.ckpt"])
 
 
 @pytest.mark.parametrize("stage", ["hyperprior", "joint"])

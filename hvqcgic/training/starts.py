@@ -13,6 +13,7 @@ from hvqcgic.distortion import Perceptual
 from hvqcgic.errors import ConfigError
 from hvqcgic.frozen_model import read_model
 from hvqcgic.model_file import MODEL_SUFFIX, bundled_models, find_model, read_summary
+from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.models.reverse import ReverseConfig
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import read_checkpoint
@@ -93,8 +94,8 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
 
 def _with_prior(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
     """Weights (out, in, h, w) of a decoder that does not read the prior, for one that does; others as they are."""
-    more = wanted.shape[1] - weight.shape[1]
-    if not module.reads_prior or more != module.model.decoder.prior_width:
+    config, more = module.model.config, wanted.shape[1] - weight.shape[1]
+    if not module.reads_prior or more != parameter_count(config.entropy, config.code_width):
         return weight
     return F.pad(weight, (0, 0, 0, 0, 0, more))
 

@@ -32,8 +32,8 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "no-downscaling": ("--pictures.downscale", "1.0"),
     "discriminator": ("--training.adversarial_weight", "0.3"),
 }
-"""Options over those of `training`. Entropy networks of another form start anew, unless --start has that form, as one of
-the models that `entropy_models.py` trains."""
+"""Options over those of `training`. Entropy networks of another form start anew, unless --start has that form, as one
+of the models that `entropy_models.py` trains."""
 
 SETTINGS = (
     *("--lambda", "0.03", "--training.lmbda_warmup", "1", "--training.warmup_steps", "30"),

@@ -7,6 +7,7 @@ import torch
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.models.granularity import every_size
+from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.training.config import Stage
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.starts import load_weights
@@ -47,7 +48,8 @@ def test_a_decoder_that_reads_the_prior_starts_as_one_that_does_not(tmp_path: Pa
     found = HvqModule(small_config(decoder_prior=True), settings(), "joint", None)
     load_weights(found, [tmp_path / "plain.ckpt"])
     masks = every_size(y := torch.rand(1, 4, 8, 8))
-    told = torch.randn(1, found.model.decoder.prior_width, 8, 8)
+    config = found.model.config
+    told = torch.randn(1, parameter_count(config.entropy, config.code_width), 8, 8)
     assert torch.equal(found.model.decoder(y, masks, told), source.model.decoder(y, masks))
     narrow = HvqModule(small_config(), settings(), "joint", None)
     write_checkpoint(tmp_path / "reads.ckpt", found, "joint")

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Images per second of a training, and the share of each of its parts; several ways to train, in turns, in one run.
 
-    python tools/bench_training.py --config configs/tiny.yaml --stage joint --init tiny --data PICTURES
-    python tools/bench_training.py --config configs/base.yaml --stage backbone --data SHARDS \
+    python -m tools.bench_training --config configs/tiny.yaml --stage joint --init tiny --data PICTURES
+    python -m tools.bench_training --config configs/base.yaml --stage backbone --data SHARDS \
         --variant "--precision bf16-mixed" --variant "--pictures.batch_size 64"
 
 Every option that is not its own goes to `python -m hvqcgic.train`; each --variant adds options to them. A step's parts
@@ -30,7 +30,6 @@ from typing import Any
 from hvqcgic.training import cli, module  # isort: skip - makes torchvision importable for lightning
 import lightning
 import torch
-from bench_codec import Seconds, Stage, timed_stages
 from jsonargparse import ArgumentError
 from rich.console import Console
 from rich.table import Table
@@ -45,6 +44,7 @@ from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.stages import Machine, make_trainer, quiet_lightning
 from hvqcgic.training.starts import start_from
+from tools.bench_codec import Seconds, Stage, timed_stages
 
 PARTS: tuple[Stage, ...] = (
     ("data", CropStream, "batch"),

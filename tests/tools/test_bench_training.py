@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bench_training import REST, WHOLE, main
 
 from tests.random_model import save_random_pictures, small_config
+from tools.bench_training import REST, WHOLE, main
 
 
 @pytest.fixture(scope="module")

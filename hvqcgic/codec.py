@@ -17,6 +17,7 @@ from hvqcgic.models.window_size import TileSize
 from hvqcgic.picture import PictureSource
 from hvqcgic.rate_control.operating_point import Choices, OperatingPoint, check_choices
 from hvqcgic.rate_control.reach import Reached, reach
+from hvqcgic.rate_control.refinement import Progress
 from hvqcgic.reverse_coder import ReverseCoder
 
 
@@ -38,8 +39,8 @@ class Codec(ReverseCoder):
             image: a path, a Pillow image, or an array (H, W, 3) of uint8 in sRGB.
             coding: one of `hvqcgic.bitstream.container.MODES`.
             choices: the operating point, by the fields of `OperatingPoint`: one of ratios=(0.5, 0.4, 0.1), bpp=0.25,
-                max_bytes=12000 or target="lpips=0.08"; eta, granularity, roi, clamp. The model's default ratios if
-                nothing is chosen.
+                max_bytes=12000 or target="lpips=0.08"; eta, refine, granularity, roi, clamp. The model's default
+                ratios if nothing is chosen.
 
         Raises:
             PictureError: the picture cannot be read.
@@ -48,13 +49,20 @@ class Codec(ReverseCoder):
         """
         return self.compress_at(image, check_choices(lambda: self.config, **choices), coding=coding).written.data
 
-    def compress_at(self, image: PictureSource, point: OperatingPoint, *, coding: str = "adaptive") -> Compressed:
-        """A picture in a file in memory; errors as of `compress`."""
+    def compress_at(
+        self,
+        image: PictureSource,
+        point: OperatingPoint,
+        *,
+        coding: str = "adaptive",
+        progress: Progress | None = None,
+    ) -> Compressed:
+        """A picture in a file in memory; errors as of `compress`; `progress` is told of the steps of refinement."""
         check_coding(coding)
         picture = self.analyse(image)
         limit = point.max_bytes
         while True:
-            reached = reach(self, picture, point, coding=coding)
+            reached = reach(self, picture, point, coding=coding, progress=progress)
             written = self.write(reached.encoded, coding=coding)
             if limit is None or len(written.data) <= limit:
                 return Compressed(reached, written)

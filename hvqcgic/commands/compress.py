@@ -2,6 +2,7 @@
 
 import argparse
 import warnings
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from hvqcgic.commands.batch_options import add_batch_options, clean_folders, sha
 from hvqcgic.commands.codec_options import EncoderJob, add_encoder_options, find_pictures
 from hvqcgic.commands.existing import Wanted, existing_stream
 from hvqcgic.commands.rate_options import add_rate_options, operating_point
+from hvqcgic.commands.terminal import step_bar
 from hvqcgic.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -158,7 +160,9 @@ class _Job(EncoderJob):
                 warnings.simplefilter("ignore", UserWarning)  # the first look has told what reading loses
             # Before the model is loaded: a bad picture is named sooner.
             picture = read_picture(path)
-        found = self.codec.compress_at(picture, point, coding=arguments.coding)
+        # Of several pictures the bar counts pictures.
+        with step_bar("refine") if point.refine and len(self.plan) == 1 else nullcontext() as progress:
+            found = self.codec.compress_at(picture, point, coding=arguments.coding, progress=progress)
         write_atomically(output, found.written.data, force=replaces)
         if self.shares and point.max_bytes is not None:
             self.left_over = point.max_bytes - len(found.written.data)
@@ -183,6 +187,7 @@ class _Job(EncoderJob):
             "parts": {part: float(bits) for part, bits in written.parts.items()},
             "place": reached.place,
             "eta": reached.eta,
+            "refine": self.point.refine,
             "trials": reached.trials,
             "model": self.codec.name,
             "coding": self.arguments.coding,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from hvqcgic.errors import OutputError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
     from rich.table import Table
 
 
@@ -99,11 +100,31 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     if total < 2 or not sys.stderr.isatty():
         yield lambda note: None
         return
+    with _make_progress() as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda note: progress.update(task, advance=1, description=f"{label} {note}".rstrip())
+
+
+@contextmanager
+def step_bar(label: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar for the steps of one thing on stderr, where that is a terminal; it is gone in the end.
+
+    Yields:
+        a function to call with how many steps are done, and how many there are.
+    """
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    with _make_progress(transient=True) as progress:
+        task = progress.add_task(label, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _make_progress(*, transient: bool = False) -> "Progress":
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # Text for stdout may go through the bar's console only where both end on the same screen.
-    with Progress(*columns, console=Console(stderr=True), redirect_stdout=sys.stdout.isatty()) as progress:
-        task = progress.add_task(label, total=total)
-        yield lambda note: progress.update(task, advance=1, description=f"{label} {note}".rstrip())
+    redirect = sys.stdout.isatty()
+    return Progress(*columns, console=Console(stderr=True), redirect_stdout=redirect, transient=transient)

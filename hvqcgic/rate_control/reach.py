@@ -16,7 +16,7 @@ from hvqcgic.rate_control.operating_point import OperatingPoint, QualityTarget, 
 from hvqcgic.rate_control.quality import Quality, mean_squared_error
 from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.rate_control.rd_order import RdOrder
-from hvqcgic.rate_control.refinement import refine
+from hvqcgic.rate_control.refinement import Progress, refine
 from hvqcgic.rate_control.regions import weights_of
 from hvqcgic.rate_control.search import PathSearch, Wanted
 from hvqcgic.schedule import GRANULARITIES
@@ -53,7 +53,14 @@ class Reached:
     clamped: str = ""
 
 
-def reach(coder: PictureCoder, picture: Analysed, point: OperatingPoint, *, coding: str = "adaptive") -> Reached:
+def reach(
+    coder: PictureCoder,
+    picture: Analysed,
+    point: OperatingPoint,
+    *,
+    coding: str = "adaptive",
+    progress: Progress | None = None,
+) -> Reached:
     """The integers of the file that an operating point asks for.
 
     Args:
@@ -61,6 +68,7 @@ def reach(coder: PictureCoder, picture: Analysed, point: OperatingPoint, *, codi
         picture: analysed by it.
         point: what is wanted; its ratios, or the model's default ones, where it names no target.
         coding: mode whose bits count.
+        progress: told of the steps of refinement.
 
     Raises:
         Unreachable: the target lies outside what this picture can have, or a region outside of the picture.
@@ -72,7 +80,7 @@ def reach(coder: PictureCoder, picture: Analysed, point: OperatingPoint, *, codi
         return search.find()
     # What refined features take or show is another size, another quality: the search goes on from there.
     for _ in range(REFINEMENTS_FOR_QUALITY if point.target else 1):
-        search.refine(search.find(last=False).encoded.masks)
+        search.refine(search.find(last=False).encoded.masks, progress)
     return search.find()
 
 
@@ -108,10 +116,10 @@ class Search:
             return Reached(encoded, None, self._point.etas[0], self._trials)
         return self.for_size_at_least_error()
 
-    def refine(self, masks: Masks) -> None:
+    def refine(self, masks: Masks, progress: Progress | None) -> None:
         """Goes on with features that are refined for a granularity map."""
-        generator = torch.Generator().manual_seed(0)
-        self._picture = refine(self._coder, self._picture, masks, steps=self._point.refine, generator=generator)
+        options = {"generator": torch.Generator().manual_seed(0), "progress": progress}
+        self._picture = refine(self._coder, self._picture, masks, steps=self._point.refine, **options)
 
     def masks_at(self, shares: Ratios) -> Masks:
         """The granularity map of some ratios."""

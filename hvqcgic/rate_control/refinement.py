@@ -12,6 +12,7 @@ what is gained is not one network's blind spot.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -53,7 +54,19 @@ class Weights:
 WEIGHTS = Weights()
 
 
-def refine(coder: PictureCoder, picture: Analysed, masks: Masks, *, steps: int, generator: torch.Generator) -> Analysed:
+Progress = Callable[[int, int], None]
+"""Told after each step how many are done, and how many there are."""
+
+
+def refine(
+    coder: PictureCoder,
+    picture: Analysed,
+    masks: Masks,
+    *,
+    steps: int,
+    generator: torch.Generator,
+    progress: Progress | None = None,
+) -> Analysed:
     """A picture with features of which a granularity map makes a better picture.
 
     Args:
@@ -62,6 +75,7 @@ def refine(coder: PictureCoder, picture: Analysed, masks: Masks, *, steps: int, 
         masks: the granularity map; features of cells that are not in it stay as they are.
         steps: of gradient descent, 0 or more.
         generator: source of the rows and columns, up to 3, that LPIPS does not see at each step; on the CPU.
+        progress: told of steps; a large picture is refined part by part, and takes as many for each.
     Returns:
         the picture with its new features. A picture smaller than LPIPS takes is refined without it.
     Raises:
@@ -70,8 +84,11 @@ def refine(coder: PictureCoder, picture: Analysed, masks: Masks, *, steps: int, 
     """
     planes = _Planes(coder, picture, masks)
     height, width = (side * UNIT for side in picture.grid)
-    for tile in tiles(height, width, most=WINDOW_PX, halo=HALO_PX, unit=UNIT):
-        _refine_window(coder.networks, planes, tile, steps, generator)
+    parts = tiles(height, width, most=WINDOW_PX, halo=HALO_PX, unit=UNIT)
+    for number, tile in enumerate(parts):
+        for done in _refine_window(coder.networks, planes, tile, steps, generator):
+            if progress is not None:
+                progress(number * steps + done, len(parts) * steps)
     return picture.with_features(planes.features)
 
 
@@ -98,8 +115,10 @@ class _Planes:
             self.told = assemble({g: scatter_rows(rows[g], self.masks[g]) for g in GRANULARITIES}, self.masks)
 
 
-def _refine_window(networks: PictureModel, planes: _Planes, tile: Tile, steps: int, generator: torch.Generator) -> None:
-    """Refines the features of a tile's core in place, seen together with those around it, which stay."""
+def _refine_window(
+    networks: PictureModel, planes: _Planes, tile: Tile, steps: int, generator: torch.Generator
+) -> Iterator[int]:
+    """Refines the features of a tile's core in place, seen together with those around it, which stay; counts steps."""
     pixels = tile.window(planes.pixels)
     masks = GranularityMap(*(tile.window(planes.masks[g], CELL_PX[g]) for g in GRANULARITIES))
     told = None if planes.told is None else tile.window(planes.told, CELL_PX["fine"])
@@ -117,6 +136,7 @@ def _refine_window(networks: PictureModel, planes: _Planes, tile: Tile, steps: i
         for g, gradient in zip(GRANULARITIES, torch.autograd.grad(loss, list(y.values())), strict=True):
             y[g].grad = gradient * cores[g]
         optimiser.step()
+        yield step + 1
     for g in GRANULARITIES:
         tile.put(y[g].detach(), planes.features[g], CELL_PX[g])
 

@@ -1,5 +1,7 @@
 """Features refined for one picture: what the decoder makes of them is nearer to it, and nothing else changes."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 import torch
@@ -75,9 +77,9 @@ def test_every_window_is_refined_and_what_lies_around_it_stays(codec: Codec, mon
     cores: list[tuple[int, int]] = []
     window = refinement._refine_window
 
-    def watched(networks, planes, tile, steps, generator) -> None:
+    def watched(networks, planes, tile, steps, generator) -> Iterator[int]:
         before = {g: y.clone() for g, y in planes.features.items()}
-        window(networks, planes, tile, steps, generator)
+        yield from window(networks, planes, tile, steps, generator)
         for g in GRANULARITIES:
             moved = (before[g] != planes.features[g]).any(1)[0]
             inside = torch.zeros_like(moved)
@@ -89,7 +91,10 @@ def test_every_window_is_refined_and_what_lies_around_it_stays(codec: Codec, mon
     monkeypatch.setattr(refinement, "_refine_window", watched)
     monkeypatch.setattr(refinement, "_perceptual", lambda pixels: None)
     picture = codec.analyse(random_picture(200, 90, seed=4))
-    after = refined(codec, picture, masks := codec.order_cells(picture, RATIOS), steps=1)
+    told: list[tuple[int, int]] = []
+    masks, generator = codec.order_cells(picture, RATIOS), torch.Generator().manual_seed(0)
+    after = refine(codec, picture, masks, steps=2, generator=generator, progress=lambda *steps: told.append(steps))
+    assert told == [(done, 6) for done in range(1, 7)]
     assert len(cores) == len(set(cores)) == 3
     moved = {g: (after.features[g] != picture.features[g]).any(1)[0].numpy() for g in GRANULARITIES}
     assert all(np.array_equal(moved[g], masks[g]) for g in GRANULARITIES)

@@ -40,6 +40,7 @@ VARIATIONS: Mapping[str, Mapping[str, str]] = {
     "z-8": {"z_channels": "[8, 8, 8]"},
     "context-32": {"context_width": "32"},
     "context-96": {"context_width": "96"},
+    "wide-without-hyperpriors": {"z_channels": "[0, 0, 0]", "context_width": "96", "rank": "48"},
 }
 """Fields of `EntropyConfig` over those of configs/tiny.yaml."""
 

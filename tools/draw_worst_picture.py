@@ -1,10 +1,11 @@
 """Draws where a model does worst: of some pictures the one of highest LPIPS, original and decoded side by side.
 
-    python tools/draw_worst_picture.py MODEL [PICTURES] [--bpp 0.2] [--steps 0 2] -o WORST.webp
+    python tools/draw_worst_picture.py MODEL [PICTURES] [--bpp 0.2] [--steps 0 2] [--refine 0 10] -o WORST.webp
 
 Without PICTURES, the photographs that come with scikit-image. Of the picture found, the square window of the largest
 squared error is drawn pixel by pixel, so that faults are seen as they are; with several numbers of steps along the
-reverse path one beside the other, the first being judged. Prints the LPIPS and PSNR of every picture, worst first.
+reverse path, or of refinement, one beside the other, the first being judged. Prints the LPIPS and PSNR of every
+picture, worst first.
 Exit codes: 0 done; 2 a model, pictures or an output that cannot be used.
 """
 
@@ -60,14 +61,31 @@ def pictures(arguments: Sequence[str]) -> list[Path]:
     return [folder / name for name in (*EMBEDDED_TRAIN, *EMBEDDED_VAL)]
 
 
-def decode(codec: Codec, path: Path, bpp: float, metrics: Sequence[Metric], steps: Sequence[int] = (0,)) -> Decoded:
-    """One picture at a rate, or the nearest that it can have, after numbers of steps; metrics are LPIPS and PSNR."""
+def decode(
+    codec: Codec,
+    path: Path,
+    bpp: float,
+    metrics: Sequence[Metric],
+    *,
+    steps: Sequence[int] = (0,),
+    refine: Sequence[int] = (0,),
+) -> Decoded:
+    """One picture at a rate, or the nearest that it can have.
+
+    Args:
+        codec: of the model.
+        path: of the picture.
+        bpp: the rate.
+        metrics: LPIPS and PSNR.
+        steps: along the reverse path, each of a decoded picture.
+        refine: steps of refinement, each of a file that is decoded in all these ways.
+    """
     original = read_picture(path)
-    data = codec.compress(original, bpp=bpp, clamp=True)
-    decoded = tuple(np.asarray(codec.decompress(data, steps=count)) for count in steps)
+    files = [codec.compress(original, bpp=bpp, clamp=True, refine=count) for count in refine]
+    decoded = tuple(np.asarray(codec.decompress(data, steps=count)) for data in files for count in steps)
     lpips, psnr_db = (metric.measure(Picture(original), Picture(decoded[0])) for metric in metrics)
     pixels = original.shape[0] * original.shape[1]
-    return Decoded(path.stem, original, decoded, 8 * len(data) / pixels, lpips, psnr_db)
+    return Decoded(path.stem, original, decoded, 8 * len(files[0]) / pixels, lpips, psnr_db)
 
 
 def worst_window(original: NDArray[np.uint8], decoded: NDArray[np.uint8], side: int) -> tuple[int, int]:
@@ -104,13 +122,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("pictures", nargs="*", help="pictures or folders")
     parser.add_argument("--bpp", type=float, default=0.2, help="bits per pixel (%(default)s)")
     parser.add_argument("--steps", type=int, nargs="+", default=[0], help="along the reverse path (%(default)s)")
+    parser.add_argument("--refine", type=int, nargs="+", default=[0], help="steps of refinement (%(default)s)")
     parser.add_argument("--side", type=int, default=320, help="of the window in pixels (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help=".webp or .png")
     options = parser.parse_args(arguments)
     try:
         codec = load(options.model, device="cpu")
         metrics = [METRICS[name](MetricOptions()) for name in ("lpips_alex", "psnr_db")]
-        found = [decode(codec, path, options.bpp, metrics, options.steps) for path in pictures(options.pictures)]
+        choices = {"steps": options.steps, "refine": options.refine}
+        found = [decode(codec, path, options.bpp, metrics, **choices) for path in pictures(options.pictures)]
         found.sort(key=lambda one: one.lpips, reverse=True)
         data = io.BytesIO()
         draw(found[0], options.side).save(data, options.output.suffix[1:], quality=88, method=6)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hvqcgic.codec import load
 from tests.random_model import random_picture
 
 
@@ -47,6 +48,27 @@ def test_the_worst_of_two_is_drawn(tmp_path: Path, tiny_model_path: Path, capsys
     assert values == sorted(values, reverse=True)
     with Image.open(output) as sheet:
         assert sheet.size == (48 + tool.GAP_PX + 48, 48)
+
+
+def test_refined_files_stand_beside_plain_ones(tmp_path: Path, tiny_model_path: Path) -> None:
+    codec = load(tiny_model_path, device="cpu")
+    Image.fromarray(random_picture(34, 30, seed=1)).save(tmp_path / "small.png")
+    found = tool.decode(codec, tmp_path / "small.png", 0.4, [Flat(), Flat()], refine=(0, 4))  # pyright: ignore[reportArgumentType]
+    plain, refined = (
+        np.asarray(codec.decompress(codec.compress(found.original, bpp=0.4, clamp=True, refine=steps)))
+        for steps in (0, 4)
+    )
+    assert np.array_equal(found.decoded[0], plain)
+    assert np.array_equal(found.decoded[1], refined)
+    assert not np.array_equal(plain, refined)
+
+
+class Flat:
+    """A metric of small pictures."""
+
+    def measure(self, original: object, decoded: object) -> float:
+        """No picture is worse than another."""
+        return 0.5
 
 
 def test_a_missing_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from hvqcgic.sweep.space import Space, edges, values_of
 POINTS = ("place", "fine", "ratios", "bpp", "lpips", "psnr")
 """The rate of a trial is one of these: a place on the ratio path, ratios one by one or whole, or a target."""
 
-KNOBS = ("model", "coding", "granularity", "eta", "path", *POINTS, "medium")
+KNOBS = ("model", "coding", "granularity", "eta", "refine", "path", *POINTS, "medium")
 """All that section `evaluate` may name."""
 
 WORDS = {"coding": MODES, "granularity": GRANULARITY_ORDERS, "path": tuple(PATHS)}
@@ -61,6 +61,8 @@ def codec_spec(knobs: Mapping[str, Any], *, model: str | None = None) -> str:
         words.append(str(knobs["granularity"]))
     if "eta" in knobs:
         words.append(f"eta={_number(knobs['eta'], 5)}")
+    if "refine" in knobs:
+        words.append(f"refine={knobs['refine']}")
     if "path" in knobs:
         words.append(str(knobs["path"]))
     return f"hvqcgic:{'+'.join(words)}@{_point(knobs)}"

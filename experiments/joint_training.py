@@ -23,6 +23,7 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "no-rate-gradient": ("--training.rate_gradient", "none"),
     "lambda-0.1": ("--lambda", "0.1"),
     "lambda-0.3": ("--lambda", "0.3"),
+    "lambda-1": ("--lambda", "1.0"),
     "tau-0.3": ("--training.tau", "0.3"),
     "quadratic": QUADRATIC,
     "quadratic-straight-through": (*QUADRATIC, "--training.rate_gradient", "straight_through"),

@@ -96,7 +96,7 @@ class _Planes:
     """A whole picture on the networks' device.
 
     Attributes:
-        pixels: (1, 3, H, W) in [0, 1], not padded.
+        pixels: (1, 3, H, W) uint8, not padded; windows of it alone are made numbers in [0, 1].
         masks: the granularity map.
         features: (1, d, h_g, w_g) each, a copy.
         told: the index prior's parameters of its cells, (1, P, H/4, W/4), for a decoder that reads them, of the indices
@@ -105,7 +105,7 @@ class _Planes:
 
     def __init__(self, coder: PictureCoder, picture: Analysed, masks: Masks) -> None:
         device = coder.device
-        self.pixels = (torch.from_numpy(picture.pixels).permute(2, 0, 1)[None].float() / 255).to(device)
+        self.pixels = torch.from_numpy(picture.pixels).permute(2, 0, 1)[None]
         self.masks = GranularityMap(*(torch.from_numpy(masks[g])[None, None].to(device) for g in GRANULARITIES))
         self.features = {g: y.clone() for g, y in picture.features.items()}
         parameters = coder.decoder_parameters(coder.quantise(picture, masks))
@@ -119,7 +119,7 @@ def _refine_window(
     networks: PictureModel, planes: _Planes, tile: Tile, steps: int, generator: torch.Generator
 ) -> Iterator[int]:
     """Refines the features of a tile's core in place, seen together with those around it, which stay; counts steps."""
-    pixels = tile.window(planes.pixels)
+    pixels = tile.window(planes.pixels).to(planes.masks.fine.device).float() / 255
     masks = GranularityMap(*(tile.window(planes.masks[g], CELL_PX[g]) for g in GRANULARITIES))
     told = None if planes.told is None else tile.window(planes.told, CELL_PX["fine"])
     y = {g: tile.window(planes.features[g], CELL_PX[g]).clone().requires_grad_() for g in GRANULARITIES}

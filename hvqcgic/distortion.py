@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
 """LPIPS, or a mean of several: pictures (B, 3, H, W) in [0, 1], twice, to distances (B,)."""
+
+
+def mean_of(networks: Sequence[Perceptual]) -> Perceptual:
+    """The mean distance of several networks, at least one."""
+    return lambda x, y: torch.stack([network(x, y) for network in networks]).mean(0)
 
 
 class DistortionWeights(Protocol):

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from hvqcgic.coder import Analysed, PictureCoder
-from hvqcgic.distortion import Perceptual, distortion
+from hvqcgic.distortion import Perceptual, distortion, mean_of
 from hvqcgic.entropy import Masks
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
@@ -108,7 +108,8 @@ class _Planes:
         self.pixels = torch.from_numpy(picture.pixels).permute(2, 0, 1)[None]
         self.masks = GranularityMap(*(torch.from_numpy(masks[g])[None, None].to(device) for g in GRANULARITIES))
         self.features = {g: y.clone() for g, y in picture.features.items()}
-        parameters = coder.decoder_parameters(coder.quantise(picture, masks))
+        reads = coder.config.backbone.decoder_prior
+        parameters = coder.decoder_parameters(coder.quantise(picture, masks)) if reads else None
         self.told = None
         if parameters is not None:
             rows = {g: torch.from_numpy(parameters[g].T).float().to(device) for g in GRANULARITIES}
@@ -163,8 +164,7 @@ def _perceptual(pixels: Tensor) -> Perceptual | None:
     """
     if min(pixels.shape[-2:]) < SMALLEST_SIDE_PX + LARGEST_SHIFT_PX:
         return None
-    networks = [_network(name).to(pixels.device) for name in NETWORKS]
-    return lambda x, y: torch.stack([network(x, y) for network in networks]).mean(0)
+    return mean_of([_network(name).to(pixels.device) for name in NETWORKS])
 
 
 @cache

@@ -11,7 +11,7 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.distortion import Perceptual
+from hvqcgic.distortion import Perceptual, mean_of
 from hvqcgic.models.discriminator import PatchDiscriminator
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.network import HvqModel
@@ -60,7 +60,7 @@ class StageModule(lightning.LightningModule):
         networks = [network for network in self._perceptual if network is not None]
         if not networks or not self.options.lpips_weight > 0 or not self.started(self.options.lpips_start):
             return None
-        return lambda x, y: torch.stack([network(x, y) for network in networks]).mean(0)
+        return mean_of(networks)
 
     def add_perceptual(self, second: Perceptual | None) -> None:
         """Takes another network into the loss; what is measured stays that of the first alone."""

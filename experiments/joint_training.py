@@ -3,8 +3,8 @@
     python experiments/joint_training.py PICTURES... --out FOLDER [--steps 300] [--data PICTURES] [--only NAMES...]
 
 Every variation starts from the networks of --start, all of them, and takes --steps steps of stage joint with the
-settings of the bundled `tiny`. The table gives bytes at equal quality along the ratio path against the first line, and
-those of files at the same ratios. The choices of the recipe were made on validation pictures.
+settings of the bundled `tiny` but for lambda. The table gives bytes at equal quality along the ratio path against the
+first line, and those of files at the same ratios. The choices of the recipe were made on validation pictures.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "lambda-0.1": ("--lambda", "0.1"),
     "lambda-0.3": ("--lambda", "0.3"),
     "lambda-1": ("--lambda", "1.0"),
+    "lambda-0.15-by-cells": ("--lambda", "0.15", "--training.lmbda_slope", "0.6"),
+    "lambda-0.3-by-cells": ("--lambda", "0.3", "--training.lmbda_slope", "0.6"),
     "tau-0.3": ("--training.tau", "0.3"),
     "quadratic": QUADRATIC,
     "quadratic-straight-through": (*QUADRATIC, "--training.rate_gradient", "straight_through"),

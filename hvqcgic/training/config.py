@@ -24,6 +24,9 @@ class TrainingConfig:
     Attributes:
         lmbda: weight of one bit per pixel against D; 0.001 to 0.1 spans the useful range.
         lmbda_warmup: steps over which lambda rises from 0 (stage joint).
+        lmbda_slope: power by which lambda, where it reaches the features, falls with the number of a picture's cells
+            from what it is at the model's default ratios; 0 is one lambda for all ratios, 0.6 about what the bundled
+            model's ratio path pays for a bit (0.45 with all cells coarse, 0.08 with all fine).
         mse_weight: weight of the mean squared error on a 0 to 1 scale.
         l1_weight: weight of the mean absolute error on a 0 to 1 scale.
         lpips_weight: weight of LPIPS.
@@ -69,6 +72,7 @@ class TrainingConfig:
 
     lmbda: float = 0.01
     lmbda_warmup: int = 300
+    lmbda_slope: float = 0.0
     mse_weight: float = 1.0
     l1_weight: float = 0.05
     lpips_weight: float = 0.1

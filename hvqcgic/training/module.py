@@ -25,7 +25,7 @@ from hvqcgic.training.config import Stage, TrainingConfig, check_settings
 from hvqcgic.training.crops import Batch, CachedCrops
 from hvqcgic.training.optimisation import parameter_groups
 from hvqcgic.training.ranks import gather_parts, mean_over_all, rank_and_size, same_for_all
-from hvqcgic.training.rate import HyperLatentPriors, choose_by_rate, estimate_rate
+from hvqcgic.training.rate import HyperLatentPriors, choose_by_rate, estimate_rate, weights_by_cells
 from hvqcgic.training.scalars import StaticLengths, distortion_scalars, rate_scalars, validation_scalars
 from hvqcgic.training.stage_module import StageModule
 from hvqcgic.training.validation import Measured, measure
@@ -118,9 +118,17 @@ class HvqModule(StageModule):
         total, rate = batch.new_zeros(()), None
         if self.stage != "backbone":
             gradient = options.rate_gradient if self.stage == "joint" else "none"
+            weights = weights_by_cells(masks, self.model.config.default_ratios, options.lmbda_slope)
             with torch.autocast(batch.device.type, enabled=False):
                 rate = estimate_rate(
-                    self.model, self.priors, features, masks, codes, gradient=gradient, tau=options.tau
+                    self.model,
+                    self.priors,
+                    features,
+                    masks,
+                    codes,
+                    gradient=gradient,
+                    tau=options.tau,
+                    pull_weights=weights,
                 )
             scale = self.lambda_now() if self.stage == "joint" else 1.0
             bits = rate.index_bits + rate.z_bits + rate.pull_bits

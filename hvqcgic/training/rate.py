@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hvqcgic.entropy.huffman import code_lengths
-from hvqcgic.models.granularity import GranularityMap
+from hvqcgic.models.granularity import GranularityMap, Ratios
 from hvqcgic.models.hyperprior import sent_positions
 from hvqcgic.models.index_prior import index_bits
 from hvqcgic.models.network import HvqModel
@@ -76,6 +76,7 @@ def estimate_rate(
     *,
     gradient: RateGradient = "none",
     tau: float = 1.0,
+    pull_weights: Tensor | None = None,
 ) -> Rate:
     """Bits of a batch under the model's own predictions, all passes at once.
 
@@ -87,6 +88,7 @@ def estimate_rate(
         codes: the batch, quantised.
         gradient: how the rate reaches the features; `none` leaves `pull_bits` at 0.
         tau: temperature of the gradient `soft`.
+        pull_weights: of each picture's bits in `pull_bits`, (B,); 1 where None.
     """
     z_bits, z = hyper_latent_bits(model, priors, features, masks)
     fixed = {g: codes_g.detach() for g, codes_g in codes.maps.items()}
@@ -102,11 +104,14 @@ def estimate_rate(
         total = total + bits.sum()
         cells = model.cells(step, masks)
         cell_bits[step.granularity][cells] = bits.detach()
+        if gradient == "none":
+            continue
         if gradient == "soft":
-            pull = pull + soft_bits(y[step.name], model.quantiser.codebook, logits.detach(), tau).sum()
-        elif gradient == "straight_through":
+            felt = soft_bits(y[step.name], model.quantiser.codebook, logits.detach(), tau)
+        else:
             gaussian = model.prior.gaussian(parameters[step.name], model.config.code_width)
-            pull = pull + straight_through_bits(y[step.name], *gaussian).sum()
+            felt = straight_through_bits(y[step.name], *gaussian)
+        pull = pull + (felt if pull_weights is None else felt * pull_weights[cells.nonzero()[:, 0]]).sum()
     return Rate(total, z_bits, pull, cell_bits, parameters)
 
 
@@ -153,6 +158,17 @@ def choose_by_rate(
     indices = torch.cat([chosen[g][masks[g]] for g in GRANULARITIES])
     with torch.enable_grad():
         return model.lay_out(codes.y, straight_through(codes.y, codebook[indices], indices), masks)
+
+
+def weights_by_cells(masks: GranularityMap, default: Ratios, slope: float) -> Tensor:
+    """Weight of each picture's rate, (B,): (cells at the default ratios / its cells) ** slope.
+
+    A bit is worth the more distortion the fewer of them a picture gets; along the ratio path the slope of distortion
+    over rate falls about as such a power of the number of cells.
+    """
+    cells = torch.stack([masks[g].flatten(1).sum(1) for g in GRANULARITIES]).sum(0) / masks["coarse"][0].numel()
+    fine, medium, coarse = default
+    return ((16 * fine + 4 * medium + coarse) / cells) ** slope
 
 
 def pass_features(model: HvqModel, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:

@@ -18,6 +18,7 @@ from hvqcgic.training.rate import (
     huffman_lengths,
     pass_features,
     static_bits,
+    weights_by_cells,
 )
 from tests.random_model import RandomModel, random_model, random_picture, small_config
 
@@ -122,3 +123,34 @@ def test_pass_features_stand_in_the_order_of_the_indices(batch: Batch) -> None:
     for name, y in rows.items():
         nearest = torch.cdist(y, model.quantiser.codebook).argmin(1)
         assert torch.equal(nearest, indices[name])
+
+
+def two_pictures() -> tuple[RandomModel, dict[str, Tensor], GranularityMap]:
+    """A model, the features of two pictures, and a map: one picture almost all fine, one almost all coarse."""
+    source = random_model(small_config())
+    pictures = np.stack([random_picture(64, 64, seed=seed) for seed in (3, 4)])
+    batch = torch.from_numpy(pictures).permute(0, 3, 1, 2).float() / 255
+    masks = granularity_map(batch, [(0.75, 0.25, 0), (0, 0.25, 0.75)], source.model.config.entropy_sigma)
+    return source, {g: y.detach().requires_grad_() for g, y in source.model.encoder(batch).items()}, masks
+
+
+def test_weights_of_the_pull_belong_to_pictures() -> None:
+    source, features, masks = two_pictures()
+    codes = source.model.quantise(features, masks)
+
+    def pull(weights: Tensor | None) -> Tensor:
+        rate = estimate_rate(source.model, source.priors, features, masks, codes, gradient="soft", pull_weights=weights)
+        return rate.pull_bits
+
+    first, second = pull(torch.tensor([1.0, 0.0])), pull(torch.tensor([0.0, 1.0]))
+    assert first.item() > second.item() > 0
+    assert (first + second).item() == pytest.approx(pull(None).item(), rel=1e-5)
+    by_features = torch.autograd.grad(first, [features[g] for g in ("medium", "fine")])
+    assert all(bool(gradient[0].any()) and not bool(gradient[1].any()) for gradient in by_features)
+
+
+def test_the_fewer_cells_a_picture_has_the_more_its_rate_weighs() -> None:
+    _, _, masks = two_pictures()
+    # Cells for each coarse one: 13 and 1.75; at the default ratios 9.7.
+    assert weights_by_cells(masks, (0.5, 0.4, 0.1), 1.0).tolist() == pytest.approx([9.7 / 13, 9.7 / 1.75], rel=1e-5)
+    assert weights_by_cells(masks, (0.5, 0.4, 0.1), 0.0).tolist() == [1, 1]

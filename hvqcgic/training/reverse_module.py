@@ -139,8 +139,10 @@ class ReverseModule(StageModule):
         """What the frozen model makes of pictures (B, 3, H, W), H and W multiples of 16, as a decoder would have it."""
         model = self.model
         features = {g: y.float() for g, y in model.encoder(picture).items()}
-        codes = model.quantise(features, masks).maps
-        expected = model.expected_codes(model.predict(features, masks, codes), masks)
+        # As in training the model: codes and prior in float32, whatever the picture networks run in.
+        with torch.autocast(picture.device.type, enabled=False):
+            codes = model.quantise(features, masks).maps
+            expected = model.expected_codes(model.predict(features, masks, codes), masks)
         return Seen(features["fine"], masks, codes, *expected)
 
     @torch.no_grad()

@@ -30,10 +30,13 @@ def texture_distance(decoded: Tensor, picture: Tensor) -> Tensor:
         decoded: (B, 3, H, W), about [0, 1]; H and W at least 64.
         picture: likewise.
     """
-    distance = decoded.new_zeros(())
-    for scale in (1, 2):
-        found, wanted = (_moments(_normalised(F.avg_pool2d(_luma(side), scale))) for side in (decoded, picture))
-        distance = distance + F.l1_loss(found, wanted) / 2
+    distance = decoded.new_zeros((), dtype=torch.float32)
+    # A variance is what two large numbers differ by: half precision leaves nothing of it.
+    with torch.autocast(decoded.device.type, enabled=False):
+        pair = decoded.float(), picture.float()
+        for scale in (1, 2):
+            found, wanted = (_moments(_normalised(F.avg_pool2d(_luma(side), scale))) for side in pair)
+            distance = distance + F.l1_loss(found, wanted) / 2
     return distance
 
 

@@ -76,6 +76,12 @@ def test_the_command_trains_behind_a_frozen_model_and_resumes_on_the_same_way(
     assert all(torch.equal(value, again[name]) for name, value in whole["state_dict"].items())
 
 
+def test_it_trains_in_half_precision(model_file: Path, picture_folder: Path, tmp_path: Path) -> None:
+    assert cli.main(arguments(model_file, picture_folder, tmp_path, precision="bf16-mixed")) == 0
+    weights = saved(tmp_path / "reverse.ckpt")["state_dict"]
+    assert all(bool(value.isfinite().all()) for value in weights.values() if value.is_floating_point())
+
+
 def test_training_on_the_path_brings_features_nearer_to_the_true_ones() -> None:
     made = module(lpips_start=1000)
     seen = made.see(batch(), made.masks(batch(), made.generator()))

@@ -46,3 +46,10 @@ def test_flat_areas_have_a_gradient() -> None:
     texture_distance(flat, picture()[..., :64, :64]).backward()
     assert flat.grad is not None
     assert bool(flat.grad.isfinite().all())
+
+
+def test_half_precision_around_it_changes_nothing() -> None:
+    decoded = blurred(picture())
+    with torch.autocast("cpu", torch.bfloat16):
+        found = texture_distance(decoded, picture())
+    assert torch.equal(found, texture_distance(decoded, picture()))

@@ -22,7 +22,7 @@ class TrainingConfig:
     bits per pixel of the crop.
 
     Attributes:
-        lmbda: weight of one bit per pixel against D; 0.001 to 0.1 spans the useful range.
+        lmbda: weight of one bit per pixel against D; 0.01 to 0.3 spans the useful range.
         lmbda_warmup: steps over which lambda rises from 0 (stage joint).
         lmbda_slope: power by which lambda, where it reaches the features, falls with the number of a picture's cells
             from what it is at the model's default ratios; 0 is one lambda for all ratios, 0.6 about what the bundled

@@ -74,9 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def training(name: str, steps: int) -> list[str]:
     """Arguments of a variation's training."""
-    fields = [
-        part for key, value in (COMPARED_WITH | VARIATIONS[name]).items() for part in (f"--model.entropy.{key}", value)
-    ]
+    varied = COMPARED_WITH | VARIATIONS[name]
+    fields = [part for key, value in varied.items() for part in (f"--model.entropy.{key}", value)]
     config = str(common.ROOT / "configs/tiny.yaml")
     return ["--config", config, "--stage", "hyperprior", "--training.steps", str(steps), *fields]
 

@@ -29,12 +29,10 @@ Runner = Callable[[str, Sequence[str]], int]
 _GOING_ON = ("training.lpips_start=0", "training.warmup_steps=30")
 _HIGH_RATE = (*_GOING_ON, "training.learning_rate=6e-4", "training.final_learning_rate=0.5")
 _BATCHES_OF_4 = ("pictures.batch_size=4", "training.codebook_decay=0.9975")
-_SLOW_CODES = ("training.codebook_decay=0.9967",)
-_AVERAGED = ("training.ema_decay=0.998",)
+_SMOOTHED = ("training.codebook_decay=0.9967", "training.ema_decay=0.998")
 _TO_REST = (
     *_GOING_ON,
-    *_SLOW_CODES,
-    *_AVERAGED,
+    *_SMOOTHED,
     "training.learning_rate=6e-4",
     "training.final_learning_rate=0.02",
 )
@@ -82,7 +80,7 @@ FURTHER = (
     Training("w2", "backbone", 1600, ("w1/backbone.ckpt",), _TO_REST),
     Training("w4", "backbone", 6000, ("w2/backbone.ckpt",), _HIGH_RATE + _BATCHES_OF_4),
     Training("w5", "backbone", 1700, ("w4/backbone.ckpt",), _TO_REST + _ALL_RATES),
-    Training("w10", "backbone", 9000, ("w5/backbone.ckpt",), _HIGH_RATE + _SLOW_CODES + _AVERAGED + _ALL_RATES),
+    Training("w10", "backbone", 9000, ("w5/backbone.ckpt",), _HIGH_RATE + _SMOOTHED + _ALL_RATES),
     Training(
         "e0", "hyperprior", 5000, ("w5/backbone.ckpt",), (*_ENTROPY, *_ALL_RATES, "training.final_learning_rate=0.2")
     ),

@@ -118,7 +118,8 @@ class HvqModule(StageModule):
         total, rate = batch.new_zeros(()), None
         if self.stage != "backbone":
             gradient = options.rate_gradient if self.stage == "joint" else "none"
-            weights = weights_by_cells(masks, self.model.config.default_ratios, options.lmbda_slope)
+            ratios, slope = self.model.config.default_ratios, options.lmbda_slope
+            weights = weights_by_cells(masks, ratios, slope) if gradient != "none" and slope > 0 else None
             with torch.autocast(batch.device.type, enabled=False):
                 rate = estimate_rate(
                     self.model,

@@ -54,11 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def training(name: str, steps: int) -> list[str]:
     """Arguments of a training."""
-    configs = ["configs/tiny.yaml", *([] if name == "all" else [f"configs/ablations/{name}.yaml"])]
-    early = str(min(200, steps // 3))
-    start = ["--training.codebook_start", early, "--training.lpips_start", early]
-    named = [part for config in configs for part in ("--config", str(common.ROOT / config))]
-    return [*named, "--stage", "backbone", "--training.steps", str(steps), *start]
+    return common.fresh_backbone(steps, *([] if name == "all" else [f"ablations/{name}.yaml"]))
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from hvqcgic.errors import ModelError
 
 AS_CONFIGURED = "as-configured"
 COMPARED_WITH = {"z_channels": "[4, 4, 4]", "context_width": "64", "rank": "24"}
-"""What is varied, the defaults of `EntropyConfig`: `tiny` had it until the table of docs/results.md was made."""
+"""What is varied: `tiny` had it until the table of docs/results.md was made."""
 CHECKERBOARDS = "[coarse, medium/0, medium/1, fine/0, fine/1]"
 VARIATIONS: Mapping[str, Mapping[str, str]] = {
     AS_CONFIGURED: {},

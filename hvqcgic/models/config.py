@@ -81,7 +81,9 @@ class ControlGicConfig:
 
 @dataclass(frozen=True)
 class EntropyConfig:
-    """The index prior, its hyperpriors and its context passes.
+    """The index prior, its hyperpriors and its context passes; by default those of `tiny`.
+
+    Beside its context passes hyper-latents cost more than they tell (docs/results.md).
 
     Attributes:
         form: `diagonal` (Mahalanobis softmax), `quadratic` (full precision) or `learned` (R features of a code).
@@ -98,14 +100,14 @@ class EntropyConfig:
     """
 
     form: PriorForm = "learned"
-    rank: int = 24
+    rank: int = 48
     log_prior: bool = True
     schedule: tuple[str, ...] = SEVEN_PASSES
-    z_channels: tuple[int, int, int] = (4, 4, 4)
+    z_channels: tuple[int, int, int] = (0, 0, 0)
     z_limit: int = 31
     hyper_width: int = 32
     synthesis_channels: int = 16
-    context_width: int = 64
+    context_width: int = 96
     weight_bits: int = 14
     activation_bits: int = 12
 

@@ -14,7 +14,7 @@ import hvqcgic
 from hvqcgic.bitstream.container import MODES
 from hvqcgic.errors import ModelError
 from hvqcgic.frozen_model import write_model
-from hvqcgic.models.config import EntropyConfig, ModelConfig
+from hvqcgic.models.config import ModelConfig
 from tests.random_model import random_model
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
@@ -119,10 +119,13 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
     for rung in ladder.RUNGS:
         found = build_parser().parse_args(["--config", config, *rung.options])
         assert found.model.entropy.log_prior == ("false" not in rung.options)
+    entropy = {
+        name: dataclasses.asdict(ModelConfig.from_dict(options.model.as_dict()).entropy)
+        for name in variations.VARIATIONS
+        for options in [build_parser().parse_args(variations.training(name, 600))]
+    }
     for name, fields in variations.VARIATIONS.items():
-        options = build_parser().parse_args(variations.training(name, 600))
-        entropy = ModelConfig.from_dict(options.model.as_dict()).entropy
-        changed = dataclasses.asdict(entropy).items() - dataclasses.asdict(EntropyConfig()).items()
+        changed = entropy[name].items() - entropy[variations.AS_CONFIGURED].items()
         assert {field for field, _ in changed} == fields.keys()
     joint = load("joint_training")
     for name, changed in joint.VARIATIONS.items():
@@ -130,6 +133,10 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         options = build_parser().parse_args(arguments)
         values = {key: str(options[key.removeprefix("--")]).lower() for key in changed[::2]}
         assert values == dict(zip(changed[::2], changed[1::2], strict=True))
+    networks = load("picture_networks")
+    for name, backbone in networks.VARIATIONS.items():
+        options = build_parser().parse_args(networks.training(name, 600))
+        assert ModelConfig.from_dict(options.model.as_dict()).backbone == backbone
     told = {}
     for name in conditions.VARIANTS:
         backbone = build_parser().parse_args(conditions.training(name, 600)).model.backbone
@@ -140,6 +147,14 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         "without_medium": (False, True),
         "coarse_only": (False, False),
     }
+
+
+def test_picture_networks_are_compared_at_about_equal_multiplications() -> None:
+    networks = load("picture_networks")
+    costs = {name: networks.cost(config) for name, config in networks.VARIATIONS.items()}
+    anchor = costs[networks.AS_CONFIGURED]["multiplications"]
+    assert all(abs(found["multiplications"] / anchor - 1) < 0.1 for found in costs.values())
+    assert costs["fine"]["weights"] < costs["wide"]["weights"]
 
 
 def test_what_is_refused_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.models.config import EntropyConfig, ModelConfig
+from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.discriminator import PatchDiscriminator
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.reverse import ReverseConfig, ReverseModel
@@ -62,12 +62,10 @@ def test_config_files_are_valid_and_keep_to_their_size(path: Path) -> None:
     assert numbers + model.quantiser.codebook.numel() <= LARGEST[config.name]
 
 
-def test_the_defaults_are_tinys_with_hyperpriors() -> None:
+def test_the_defaults_are_tinys() -> None:
     path = str(next(path for path in CONFIGS if path.stem == "tiny"))
     options = build_parser().parse_args(["--config", path])
-    tiny = ModelConfig.from_dict(options.model.as_dict())
-    assert not any(tiny.entropy.z_channels)
-    assert dataclasses.replace(tiny, entropy=EntropyConfig()) == ModelConfig()
+    assert ModelConfig.from_dict(options.model.as_dict()) == ModelConfig()
 
 
 def test_the_reverse_network_of_the_config_keeps_to_its_size() -> None:

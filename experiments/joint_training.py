@@ -17,7 +17,7 @@ from pathlib import Path
 import common
 import numpy as np
 
-QUADRATIC = ("--model.entropy.form", "quadratic")
+QUADRATIC = ("--model.entropy.form", "quadratic", "--lambda", "0.3")
 VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "as-configured": (),
     "no-rate-gradient": ("--training.rate_gradient", "none"),

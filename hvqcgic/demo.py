@@ -75,7 +75,7 @@ def save_unseen_picture(out: Path) -> Path:
 
 
 def train(out: Path, steps: int) -> None:
-    """A joint run at lambda 0.01 and a low learning rate; where LPIPS cannot be had, it is left out, and it says so."""
+    """A joint run at lambda 0.08 and a low learning rate; where LPIPS cannot be had, it is left out, and it says so."""
     from hvqcgic.perceptual import load_lpips
     from hvqcgic.torch_cache import WeightsMissing
 
@@ -92,7 +92,7 @@ def train(out: Path, steps: int) -> None:
     say(f"Train the bundled model for {steps} steps on the embedded photographs, rate and distortion together.")
     settings = {
         "--config": "configs/demo.yaml",
-        "--lambda": "0.01",
+        "--lambda": "0.08",
         "--perceptual": perceptual,
         "--training.steps": str(steps),
         "--out": str(out),

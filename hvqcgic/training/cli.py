@@ -47,12 +47,14 @@ def build_parser() -> ArgumentParser:
         "joint: everything on distortion + lambda * rate; all: one after the other; reverse: a network behind a frozen "
         "model (--init), which `hvqcgic decompress --steps` runs",
     )
-    parser.add_argument("--lambda", type=float, default=0.01, help="weight of one bit per pixel against the distortion")
-    parser.add_argument("--backbone_steps", type=int, default=3000, help="steps of stage backbone with --stage all")
+    parser.add_argument(
+        "--lambda", type=float, default=TrainingConfig.lmbda, help="weight of one bit per pixel against the distortion"
+    )
+    parser.add_argument("--backbone_steps", type=int, default=4500, help="steps of stage backbone with --stage all")
     parser.add_argument(
         "--hyperprior_steps",
         type=int,
-        default=1000,
+        default=1500,
         help="steps of stage hyperprior with --stage all; those of stage joint are --training.steps",
     )
     add_input(parser)

@@ -70,14 +70,14 @@ class TrainingConfig:
         seed: of weights, crops, ratios and noise.
     """
 
-    lmbda: float = 0.01
+    lmbda: float = 0.08
     lmbda_warmup: int = 300
-    lmbda_slope: float = 0.0
+    lmbda_slope: float = 0.6
     mse_weight: float = 1.0
-    l1_weight: float = 0.05
-    lpips_weight: float = 0.1
-    lpips_shift: int = 0
-    lpips_start: int = 0
+    l1_weight: float = 0.03
+    lpips_weight: float = 0.35
+    lpips_shift: int = 3
+    lpips_start: int = 200
     commitment_weight: float = 0.02
     adversarial_weight: float = 0.0
     adversarial_start: int = 0
@@ -86,8 +86,8 @@ class TrainingConfig:
     rate_gradient: RateGradient = "soft"
     tau: float = 1.0
     rdo_choice: float = 0.0
-    steps: int = 3000
-    learning_rate: float = 6e-4
+    steps: int = 2500
+    learning_rate: float = 8e-4
     entropy_learning_rate: float = 1.5e-3
     final_learning_rate: float = 0.02
     warmup_steps: int = 100

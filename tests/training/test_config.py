@@ -66,6 +66,9 @@ def test_the_defaults_are_tinys() -> None:
     path = str(next(path for path in CONFIGS if path.stem == "tiny"))
     options = build_parser().parse_args(["--config", path])
     assert ModelConfig.from_dict(options.model.as_dict()) == ModelConfig()
+    assert TrainingConfig(**vars(options.training), lmbda=options["lambda"]) == TrainingConfig()
+    given = ("stage", "backbone_steps", "hyperprior_steps", "pictures")
+    assert {name: options[name] for name in given} == {name: build_parser().get_defaults()[name] for name in given}
 
 
 def test_the_reverse_network_of_the_config_keeps_to_its_size() -> None:

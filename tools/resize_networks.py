@@ -1,0 +1,111 @@
+"""Gives a checkpoint wider networks or other numbers of blocks: a start for them that has been trained already.
+
+    python -m tools.resize_networks RUN/backbone.ckpt -o WIDER.ckpt \
+        --model.backbone.encoder_widths '[32, 80, 96, 96]' --model.backbone.decoder_widths '[32, 80, 96, 96]'
+    python -m hvqcgic.train --stage backbone --init WIDER.ckpt --data PICTURES --out RUN2
+
+Takes the model options of `python -m hvqcgic.train`: widths and blocks of the picture networks, `context_width` and
+`rank` of the entropy model. Channels and blocks beyond those there are start as fresh ones do, but nothing that was
+there reads the channels, and the blocks change nothing (Chen et al. 2016, Net2Net): the networks compute what they did.
+Blocks that a stage has no more are left out, the last ones first; what follows them has to be trained again. Moving
+averages of weights become the weights. Prints how many weights there are. Exit codes: 0 done; 2 a checkpoint, an option
+or an output that cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from jsonargparse import ArgumentError
+from torch import Tensor
+
+from hvqcgic.errors import ConfigError, HvqcgicError
+from hvqcgic.files import check_output, one_line
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.training import cli
+from hvqcgic.training.export import load_module
+from hvqcgic.training.module import HvqModule
+from tools.resize_codebook import write
+
+BACKBONE = ("encoder_widths", "encoder_blocks", "decoder_widths", "decoder_blocks")
+ENTROPY = ("rank", "context_width")
+BLOCK = re.compile(r"model\.(encoder|decoder)\.stages\.\d\.\d+\.")
+
+
+def check_changes(old: ModelConfig, new: ModelConfig) -> None:
+    """Raises ConfigError where another option is changed than those that can be, or none."""
+    backbone = dataclasses.replace(old.backbone, **{name: getattr(new.backbone, name) for name in BACKBONE})
+    entropy = dataclasses.replace(old.entropy, **{name: getattr(new.entropy, name) for name in ENTROPY})
+    if dataclasses.replace(old, backbone=backbone, entropy=entropy) != new or new == old:
+        raise ConfigError(
+            f"change {', '.join(f'--model.backbone.{name}' for name in BACKBONE)}, "
+            f"{' or '.join(f'--model.entropy.{name}' for name in ENTROPY)}, and nothing else of the model"
+        )
+
+
+def grown(name: str, old: Tensor, fresh: Tensor) -> Tensor:
+    """A weight (outputs, inputs, ...) or bias (outputs,) with more of either.
+
+    Raises:
+        ConfigError: there shall be fewer.
+    """
+    if old.shape == fresh.shape:
+        return old
+    if any(before > after for before, after in zip(old.shape, fresh.shape, strict=True)):
+        raise ConfigError(f"{name} is {tuple(old.shape)} and was to be {tuple(fresh.shape)}; channels only grow")
+    made = fresh.clone()
+    made[: len(old)] = 0
+    made[tuple(slice(size) for size in old.shape)] = old
+    return made
+
+
+def resized(module: HvqModule, config: ModelConfig) -> HvqModule:
+    """The module with other networks, which compute the same but for blocks that are left out.
+
+    Raises:
+        ConfigError: a network shall be narrower.
+    """
+    made = HvqModule(config, module.options, module.stage, None)
+    old, state = module.state_dict(), made.state_dict()
+    for name, fresh in state.items():
+        if name in old:
+            state[name] = grown(name, old[name], fresh)
+        elif BLOCK.match(name) and ".second." in name:
+            state[name] = torch.zeros_like(fresh)
+    made.load_state_dict(state)
+    return made.eval()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: see above."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path, help="of a training")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the new checkpoint")
+    parser.add_argument("--seed", type=int, default=0, help="of fresh weights (%(default)s)")
+    parser.add_argument("--force", action="store_true", help="replace the output where it is there")
+    options, others = parser.parse_known_args(arguments)
+    try:
+        check_output(options.checkpoint, options.output, force=options.force)
+        module = load_module(options.checkpoint)
+        found = cli.parse(["--init", str(options.checkpoint), *others])
+        config = ModelConfig.from_dict(found.model.as_dict())
+        check_changes(module.model.config, config)
+        torch.manual_seed(options.seed)
+        made = resized(module, config)
+        write(made, options.output, force=options.force)
+    except (ArgumentError, HvqcgicError) as error:
+        print(f"resize_networks: {one_line([error])}", file=sys.stderr)
+        return 2
+    before, after = (sum(weight.numel() for weight in each.model.parameters()) for each in (module, made))
+    print(f"{options.output}: {after} weights in place of {before}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

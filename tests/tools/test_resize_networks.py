@@ -80,7 +80,8 @@ def test_blocks_can_be_left_out_and_a_training_starts_from_that(checkpoint: Path
     assert not [name for name in new.state_dict() if name.startswith("model.decoder.stages")]
     started = HvqModule(new.model.config, settings(), "joint", None)
     load_weights(started, [out])
-    assert torch.equal(started.model.decoder.stem.weight, load_module(checkpoint).model.decoder.stem.weight)
+    stem = started.state_dict()["model.decoder.stem.weight"]
+    assert torch.equal(stem, load_module(checkpoint).state_dict()["model.decoder.stem.weight"])
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ r"""The trainings of `tiny`, `tiny-frozen` and `tiny-reverse`, one after the oth
 
 OUT gets a folder for each training and the three model files. --scale multiplies the steps; what follows a double
 hyphen are options of `python -m hvqcgic.train`, given to each training after its own. The same command goes on where
-it was broken off. On one core `tiny` took some seven hours, `tiny-frozen` and `tiny-reverse` half an hour more each:
-the picture networks from w10 on with `--precision bf16-mixed` on a processor with AVX-512 bf16.
+it was broken off. On one core `tiny` took some six and a half hours, `tiny-frozen` and `tiny-reverse` half an hour more
+each: the picture networks from w10 on with `--precision bf16-mixed` on a processor with AVX-512 bf16.
 """
 
 from __future__ import annotations
@@ -81,26 +81,25 @@ FURTHER = (
     Training("w4", "backbone", 6000, ("w2/backbone.ckpt",), _HIGH_RATE + _BATCHES_OF_4),
     Training("w5", "backbone", 1700, ("w4/backbone.ckpt",), _TO_REST + _ALL_RATES),
     Training("w10", "backbone", 9000, ("w5/backbone.ckpt",), _HIGH_RATE + _SMOOTHED + _ALL_RATES),
-    Training("w16", "backbone", 5600, ("w10/backbone.ckpt",), _HIGH_RATE + _SMOOTHED + _ALL_RATES),
     Training(
         "e0", "hyperprior", 5000, ("w5/backbone.ckpt",), (*_ENTROPY, *_ALL_RATES, "training.final_learning_rate=0.2")
     ),
     # On distortion alone, then the entropy model on it, fixed.
-    Training("w17", "backbone", 1700, ("w16/backbone.ckpt",), (*_TO_REST, *_ALL_RATES, "training.learning_rate=5e-4")),
+    Training("w11", "backbone", 1700, ("w10/backbone.ckpt",), (*_TO_REST, *_ALL_RATES, "training.learning_rate=5e-4")),
     Training(
-        name="w18",
+        name="w12",
         stage="hyperprior",
-        steps=2500,
-        start=("e0/hyperprior.ckpt", "w17/backbone.ckpt"),
+        steps=1800,
+        start=("e0/hyperprior.ckpt", "w11/backbone.ckpt"),
         options=_ENTROPY + _ALL_RATES,
         model="tiny-frozen.safetensors",
     ),
     # The same with the rate in the loss.
     Training(
-        name="w19",
+        name="w14",
         stage="joint",
         steps=1700,
-        start=("e0/hyperprior.ckpt", "w16/backbone.ckpt"),
+        start=("e0/hyperprior.ckpt", "w10/backbone.ckpt"),
         options=(
             *_TO_REST,
             *_ALL_RATES,
@@ -112,8 +111,8 @@ FURTHER = (
             "training.codebook_slowdown=3",
         ),
     ),
-    Training("w20", "hyperprior", 2500, ("w19/joint.ckpt",), _ENTROPY + _ALL_RATES, "tiny.safetensors"),
-    Training("v8", "reverse", 1000, ("tiny.safetensors",), model="tiny-reverse.safetensors"),
+    Training("w15", "hyperprior", 1800, ("w14/joint.ckpt",), _ENTROPY + _ALL_RATES, "tiny.safetensors"),
+    Training("v7", "reverse", 1000, ("tiny.safetensors",), model="tiny-reverse.safetensors"),
 )
 
 

@@ -47,10 +47,10 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert recipe.main(command, in_this_process) == 0
     said = capsys.readouterr().out
     assert "== w0: stage backbone, 2 steps\n" in said
-    assert "== w19: stage joint, 1 steps\n" in said
-    assert same_encoder("out/w18/hyperprior.ckpt", "out/w17/backbone.ckpt")
-    assert not same_encoder("out/w18/hyperprior.ckpt", "out/e0/hyperprior.ckpt")
-    assert same_encoder("out/w20/hyperprior.ckpt", "out/w19/joint.ckpt")
+    assert "== w14: stage joint, 1 steps\n" in said
+    assert same_encoder("out/w12/hyperprior.ckpt", "out/w11/backbone.ckpt")
+    assert not same_encoder("out/w12/hyperprior.ckpt", "out/e0/hyperprior.ckpt")
+    assert same_encoder("out/w15/hyperprior.ckpt", "out/w14/joint.ckpt")
     codec = hvqcgic.load(tmp_path / "out/tiny.safetensors")
     assert codec.compress(noise[0])
     assert codec.decompress(codec.compress(noise[0]), steps=1).size == (64, 48)

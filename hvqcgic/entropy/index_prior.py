@@ -97,7 +97,8 @@ def freeze_prior(
             IndexPrior(spec, arrays, activation_bits=12)
             return spec, arrays
     raise ModelError(
-        f"codebook values reach {np.abs(codebook).max():.3g}: too far for an exact prior; rescale the codes"
+        f"codebook values reach {np.abs(codebook).max():.3g}: too far for an exact prior of form {form!r}; train with "
+        "--model.entropy.form learned, which does not depend on them, or with a smaller --lambda"
     )
 
 

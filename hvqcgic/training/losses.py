@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hvqcgic.entropy.index_prior import FREQUENCY_BITS
 from hvqcgic.models.index_prior import BITS_A_NAT
 from hvqcgic.models.quantiser import squared_distances
 from hvqcgic.training.ranks import same_for_all
@@ -23,13 +24,15 @@ def soft_bits(y: Tensor, codebook: Tensor, logits: Tensor, tau: float) -> Tensor
         logits: log-probabilities of the prior in bits, (N, K), fixed.
         tau: temperature, in units of the mean squared distance to the nearest code.
     Returns:
-        (N,), in bits.
+        (N,), in bits; a code costs at most `FREQUENCY_BITS` more than the cell's cheapest, as in files: else the
+        forms whose bits grow with the distance could pull codes out to where no exact prior follows.
     Source: RDVQ (CVPR 2026): cross-entropy of softmax(-distance^2 / tau) against the prior.
     """
     distances = squared_distances(y, codebook) + (y * y).sum(1, keepdim=True)
     scale = distances.detach().min(1).values.mean().clamp(min=1e-6)
     soft = torch.softmax(-distances / (tau * scale), 1)
-    bits = (torch.logsumexp(logits * math.log(2), 1, keepdim=True) * BITS_A_NAT - logits).detach()
+    within = torch.maximum(logits, logits.amax(1, keepdim=True) - FREQUENCY_BITS)
+    bits = (torch.logsumexp(within * math.log(2), 1, keepdim=True) * BITS_A_NAT - within).detach()
     return (soft * bits).sum(1)
 
 

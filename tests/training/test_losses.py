@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from hvqcgic.entropy.index_prior import FREQUENCY_BITS
 from hvqcgic.training.losses import (
     discriminator_loss,
     soft_bits,
@@ -23,6 +24,17 @@ def test_the_soft_choice_of_a_far_code_costs_that_codes_bits_and_pulls_towards_c
     soft_bits(y, codebook, logits, tau=1.0).sum().backward()
     assert y.grad is not None
     assert float(y.grad) > 0  # down the gradient lies the likely code
+
+
+def test_a_code_costs_at_most_what_files_can_charge_for_it() -> None:
+    codebook = torch.tensor([[0.0], [1.0]])
+    y = torch.tensor([[0.5]], requires_grad=True)
+    far = soft_bits(y, codebook, torch.tensor([[0.0, -5000.0]]), tau=1.0)
+    assert far.item() == pytest.approx(FREQUENCY_BITS / 2, rel=1e-5)
+    far.sum().backward()
+    near = torch.tensor([[0.5]], requires_grad=True)
+    soft_bits(near, codebook, torch.tensor([[0.0, -float(FREQUENCY_BITS)]]), tau=1.0).sum().backward()
+    torch.testing.assert_close(y.grad, near.grad)
 
 
 def test_straight_through_bits_are_half_the_mahalanobis_distance_in_bits() -> None:

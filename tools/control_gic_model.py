@@ -74,7 +74,8 @@ def derive_config(state: State, *, groups: int = 32) -> ModelConfig:
         name="control-gic",
         codebook_size=_codes(state),
         code_width=most_frequent(_sizes(state, r"(post_)?quant_conv\.(weight|bias)"), "quant_conv.weight"),
-        entropy=EntropyConfig(z_channels=(0, 0, 0)),
+        # Fixed, as fingerprints are of it, too; configs/control_gic_hyperprior.yaml goes on from it.
+        entropy=EntropyConfig(rank=24, z_channels=(0, 0, 0), context_width=64),
         control_gic=ControlGicConfig(width, (a, b, c, d, e), max(counts), attention, norm_groups=groups),
     )
 

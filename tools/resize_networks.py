@@ -1,4 +1,4 @@
-"""Gives a checkpoint wider networks or other numbers of blocks: a start for them that has been trained already.
+r"""Gives a checkpoint wider networks or other numbers of blocks: a start for them that has been trained already.
 
     python -m tools.resize_networks RUN/backbone.ckpt -o WIDER.ckpt \
         --model.backbone.encoder_widths '[32, 80, 96, 96]' --model.backbone.decoder_widths '[32, 80, 96, 96]'

@@ -103,8 +103,12 @@ def random_networks(config: EntropyConfig, rng: np.random.Generator) -> tuple[di
 def random_entropy_model(codes: int, form: str, rng: np.random.Generator) -> EntropyModel:
     """A model of evenly spread codes; features of the form "learned" are their polynomials, and noise."""
     # The entropy model that docs/speed.md has figures of, hyperpriors and all.
-    shape = {"rank": 24, "z_channels": (4, 4, 4), "context_width": 64}
-    config = EntropyConfig(form=form, **shape)  # pyright: ignore[reportArgumentType]
+    config = EntropyConfig(
+        form=form,  # pyright: ignore[reportArgumentType]
+        rank=24,
+        z_channels=(4, 4, 4),
+        context_width=64,
+    )
     pmf = np.exp(-np.abs(np.arange(-config.z_limit, config.z_limit + 1)))
     codebook = rng.normal(size=(codes, CODE_WIDTH))
     square = codebook[:, :, None] * codebook[:, None, :]

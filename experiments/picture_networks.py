@@ -10,6 +10,8 @@ multiplications are those of encoder and decoder.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,10 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def training(name: str, steps: int) -> list[str]:
     """Arguments of a variation's training."""
-    config = VARIATIONS[name]
-    fields = ("encoder_widths", "encoder_blocks", "decoder_widths", "decoder_blocks")
-    varied = [part for field in fields for part in (f"--model.backbone.{field}", str(list(getattr(config, field))))]
-    return [*common.fresh_backbone(steps), *varied]
+    return [*common.fresh_backbone(steps), "--model.backbone", json.dumps(dataclasses.asdict(VARIATIONS[name]))]
 
 
 def trained(name: str, options: argparse.Namespace) -> Path:

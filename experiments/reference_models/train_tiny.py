@@ -26,18 +26,32 @@ MANY_CODES, CODES = 1024, 512
 Runner = Callable[[str, Sequence[str]], int]
 """Runs a module's command line, such as "hvqcgic.train", and returns its exit code."""
 
+_EVEN = (
+    "model.backbone.encoder_widths=[32,64,96,96]",
+    "model.backbone.encoder_blocks=[0,2,2,1]",
+    "model.backbone.decoder_widths=[32,64,96,96]",
+    "model.backbone.decoder_blocks=[1,3,3,2]",
+)
+_FINER = (
+    "--model.backbone.encoder_widths=[32,80,96,96]",
+    "--model.backbone.encoder_blocks=[0,2,1,1]",
+    "--model.backbone.decoder_widths=[32,80,96,96]",
+    "--model.backbone.decoder_blocks=[1,3,1,1]",
+)
+_SHARP = ("pictures.downscale=1",)
 _GOING_ON = ("training.lpips_start=0", "training.warmup_steps=30")
 _HIGH_RATE = (*_GOING_ON, "training.learning_rate=6e-4", "training.final_learning_rate=0.5")
 _BATCHES_OF_4 = ("pictures.batch_size=4", "training.codebook_decay=0.9975")
 _SMOOTHED = ("training.codebook_decay=0.9967", "training.ema_decay=0.998")
-_TO_REST = (
-    *_GOING_ON,
-    *_SMOOTHED,
-    "training.learning_rate=6e-4",
+_TO_REST = (*_GOING_ON, *_SMOOTHED, "training.learning_rate=6e-4", "training.final_learning_rate=0.02")
+_ALL_RATES = ("training.favoured_share=0.3",)
+_FROM_HIGH_TO_REST = (*_TO_REST, *_ALL_RATES, "training.learning_rate=5e-4")
+_ENTROPY = (
+    *_ALL_RATES,
+    "training.warmup_steps=30",
+    "training.learning_rate=2e-3",
     "training.final_learning_rate=0.02",
 )
-_ENTROPY = ("training.warmup_steps=30", "training.learning_rate=2e-3", "training.final_learning_rate=0.02")
-_ALL_RATES = ("training.favoured_share=0.3",)
 
 
 @dataclass(frozen=True)
@@ -61,49 +75,72 @@ class Training:
     model: str = ""
 
 
-FIRST = Training(
-    name="w0",
-    stage="backbone",
-    steps=7500,
-    options=(
-        f"model.codebook_size={MANY_CODES}",
-        "pictures.batch_size=4",
-        "training.learning_rate=8e-4",
-        "training.final_learning_rate=0.2",
-        "training.codebook_start=300",
-    ),
-)
-"""Finds its features with many codes, which `tools/resize_codebook.py` then merges."""
+@dataclass(frozen=True)
+class Conversion:
+    """A checkpoint that a tool makes of another one.
 
-FURTHER = (
-    Training("w1", "backbone", 6000, ("merged.ckpt",), _HIGH_RATE + _BATCHES_OF_4),
-    Training("w2", "backbone", 1600, ("w1/backbone.ckpt",), _TO_REST),
-    Training("w4", "backbone", 6000, ("w2/backbone.ckpt",), _HIGH_RATE + _BATCHES_OF_4),
-    Training("w5", "backbone", 1700, ("w4/backbone.ckpt",), _TO_REST + _ALL_RATES),
-    Training("w10", "backbone", 9000, ("w5/backbone.ckpt",), _HIGH_RATE + _SMOOTHED + _ALL_RATES),
+    Attributes:
+        name: its file within OUT.
+        tool: module of the tool.
+        start: checkpoint within OUT that it is made of.
+        options: of the tool.
+        reads_pictures: whether the tool takes the training pictures.
+    """
+
+    name: str
+    tool: str
+    start: str
+    options: tuple[str, ...] = ()
+    reads_pictures: bool = False
+
+
+RECIPE: tuple[Training | Conversion, ...] = (
+    # Finds its features with many codes, which are merged then.
     Training(
-        "e0", "hyperprior", 5000, ("w5/backbone.ckpt",), (*_ENTROPY, *_ALL_RATES, "training.final_learning_rate=0.2")
+        name="w0",
+        stage="backbone",
+        steps=7500,
+        options=(
+            *_EVEN,
+            f"model.codebook_size={MANY_CODES}",
+            "pictures.batch_size=4",
+            "training.learning_rate=8e-4",
+            "training.final_learning_rate=0.2",
+            "training.codebook_start=300",
+        ),
     ),
+    Conversion("merged.ckpt", "tools.resize_codebook", "w0/backbone.ckpt", ("--codes", str(CODES)), True),
+    Training("w1", "backbone", 6000, ("merged.ckpt",), _EVEN + _HIGH_RATE + _BATCHES_OF_4),
+    Training("w2", "backbone", 1600, ("w1/backbone.ckpt",), _EVEN + _TO_REST),
+    Training("w4", "backbone", 6000, ("w2/backbone.ckpt",), _EVEN + _HIGH_RATE + _BATCHES_OF_4),
+    Training("w5", "backbone", 1700, ("w4/backbone.ckpt",), _EVEN + _TO_REST + _ALL_RATES),
+    Training("w10", "backbone", 9000, ("w5/backbone.ckpt",), _EVEN + _HIGH_RATE + _SMOOTHED + _ALL_RATES),
+    Training("w16", "backbone", 6000, ("w10/backbone.ckpt",), _EVEN + _HIGH_RATE + _SMOOTHED + _ALL_RATES),
+    Training("w17", "backbone", 1700, ("w16/backbone.ckpt",), _EVEN + _FROM_HIGH_TO_REST),
+    Training("e0", "hyperprior", 5000, ("w5/backbone.ckpt",), _EVEN + _ENTROPY + ("training.final_learning_rate=0.2",)),
+    # More channels at H/4, fewer blocks below: the networks of configs/tiny.yaml.
+    Conversion("finer.ckpt", "tools.resize_networks", "w17/backbone.ckpt", _FINER),
+    Conversion("finer-e0.ckpt", "tools.resize_networks", "e0/hyperprior.ckpt", _FINER),
+    Training("w21", "backbone", 20_000, ("finer.ckpt",), _HIGH_RATE + _SMOOTHED + _ALL_RATES + _SHARP),
     # On distortion alone, then the entropy model on it, fixed.
-    Training("w11", "backbone", 1700, ("w10/backbone.ckpt",), (*_TO_REST, *_ALL_RATES, "training.learning_rate=5e-4")),
+    Training("w22", "backbone", 1700, ("w21/backbone.ckpt",), _FROM_HIGH_TO_REST + _SHARP),
     Training(
-        name="w12",
+        name="w23",
         stage="hyperprior",
-        steps=1800,
-        start=("e0/hyperprior.ckpt", "w11/backbone.ckpt"),
-        options=_ENTROPY + _ALL_RATES,
+        steps=2500,
+        start=("finer-e0.ckpt", "w22/backbone.ckpt"),
+        options=_ENTROPY + _SHARP,
         model="tiny-frozen.safetensors",
     ),
     # The same with the rate in the loss.
     Training(
-        name="w14",
+        name="w24",
         stage="joint",
         steps=1700,
-        start=("e0/hyperprior.ckpt", "w10/backbone.ckpt"),
+        start=("finer-e0.ckpt", "w21/backbone.ckpt"),
         options=(
-            *_TO_REST,
-            *_ALL_RATES,
-            "training.learning_rate=5e-4",
+            *_FROM_HIGH_TO_REST,
+            *_SHARP,
             "lambda=0.08",
             "training.lmbda_slope=0.6",
             "training.entropy_learning_rate=1.5e-3",
@@ -111,8 +148,8 @@ FURTHER = (
             "training.codebook_slowdown=3",
         ),
     ),
-    Training("w15", "hyperprior", 1800, ("w14/joint.ckpt",), _ENTROPY + _ALL_RATES, "tiny.safetensors"),
-    Training("v7", "reverse", 1000, ("tiny.safetensors",), model="tiny-reverse.safetensors"),
+    Training("w25", "hyperprior", 2500, ("w24/joint.ckpt",), _ENTROPY + _SHARP, "tiny.safetensors"),
+    Training("v9", "reverse", 1000, ("tiny.safetensors",), model="tiny-reverse.safetensors"),
 )
 
 
@@ -132,9 +169,9 @@ def main(arguments: Sequence[str] | None = None, run: Runner = in_its_own_proces
     parser.add_argument("--scale", type=float, default=1.0, help="times as many steps (%(default)s)")
     parser.add_argument("options", nargs="*", metavar="OPTION", help="of each training, after --")
     options = parser.parse_args(arguments)
-    code = take(FIRST, options, run) or merge(options, run)
-    for training in FURTHER:
-        code = code or take(training, options, run)
+    code = 0
+    for step in RECIPE:
+        code = code or (take(step, options, run) if isinstance(step, Training) else convert(step, options, run))
     return code
 
 
@@ -155,14 +192,13 @@ def take(training: Training, options: argparse.Namespace, run: Runner) -> int:
     return run("hvqcgic.export", [*command, "--val", options.val])
 
 
-def merge(options: argparse.Namespace, run: Runner) -> int:
-    """Merges the codes of the first training, unless an earlier call did; returns an exit code."""
-    target = options.out / "merged.ckpt"
+def convert(conversion: Conversion, options: argparse.Namespace, run: Runner) -> int:
+    """Makes the checkpoint, unless an earlier call did; returns an exit code."""
+    target = options.out / conversion.name
     if target.exists():
         return 0
-    checkpoint = str(options.out / FIRST.name / "backbone.ckpt")
-    command = [checkpoint, "--codes", str(CODES), "--data", options.data, "-o", str(target)]
-    return run("tools.resize_codebook", command)
+    command = [str(options.out / conversion.start), *conversion.options, "-o", str(target)]
+    return run(conversion.tool, command + (["--data", options.data] if conversion.reads_pictures else []))
 
 
 if __name__ == "__main__":

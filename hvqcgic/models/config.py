@@ -30,10 +30,10 @@ class BackboneConfig:
             (HVQ-CGIC's probability-adaptive decoder); they are exact there and cost no bits.
     """
 
-    encoder_widths: tuple[int, int, int, int] = (32, 64, 96, 96)
-    encoder_blocks: tuple[int, int, int, int] = (0, 2, 2, 1)
-    decoder_widths: tuple[int, int, int, int] = (32, 64, 96, 96)
-    decoder_blocks: tuple[int, int, int, int] = (1, 3, 3, 2)
+    encoder_widths: tuple[int, int, int, int] = (32, 80, 96, 96)
+    encoder_blocks: tuple[int, int, int, int] = (0, 2, 1, 1)
+    decoder_widths: tuple[int, int, int, int] = (32, 80, 96, 96)
+    decoder_blocks: tuple[int, int, int, int] = (1, 3, 1, 1)
     condition_medium: bool = True
     condition_fine: bool = True
     decoder_prior: bool = False

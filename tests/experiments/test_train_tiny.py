@@ -11,12 +11,18 @@ from PIL import Image
 
 import hvqcgic
 from hvqcgic import export
+from hvqcgic.models.config import BackboneConfig
 from hvqcgic.training import cli
 from hvqcgic.training.export import load_module
-from tools import resize_codebook
+from tools import resize_codebook, resize_networks
 
 RECIPE = Path(__file__).parents[2] / "experiments/reference_models"
-PROGRAMS = {"hvqcgic.train": cli.main, "hvqcgic.export": export.main, "tools.resize_codebook": resize_codebook.main}
+PROGRAMS = {
+    "hvqcgic.train": cli.main,
+    "hvqcgic.export": export.main,
+    "tools.resize_codebook": resize_codebook.main,
+    "tools.resize_networks": resize_networks.main,
+}
 SMALL = ["--perceptual=none", "--second_perceptual=none", "--accelerator=cpu", "--threads=1"]
 SMALL += ["--pictures.crop_px=32", "--pictures.batch_size=2", "--training.codebook_start=1"]
 SMALL += ["--training.validation_pictures=1", "--training.file_pictures=1"]
@@ -47,10 +53,11 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert recipe.main(command, in_this_process) == 0
     said = capsys.readouterr().out
     assert "== w0: stage backbone, 2 steps\n" in said
-    assert "== w14: stage joint, 1 steps\n" in said
-    assert same_encoder("out/w12/hyperprior.ckpt", "out/w11/backbone.ckpt")
-    assert not same_encoder("out/w12/hyperprior.ckpt", "out/e0/hyperprior.ckpt")
-    assert same_encoder("out/w15/hyperprior.ckpt", "out/w14/joint.ckpt")
+    assert "== w24: stage joint, 1 steps\n" in said
+    assert same_encoder("out/w23/hyperprior.ckpt", "out/w22/backbone.ckpt")
+    assert not same_encoder("out/w23/hyperprior.ckpt", "out/finer-e0.ckpt")
+    assert same_encoder("out/w25/hyperprior.ckpt", "out/w24/joint.ckpt")
+    assert load_module("out/w25/hyperprior.ckpt").model.config.backbone == BackboneConfig()
     codec = hvqcgic.load(tmp_path / "out/tiny.safetensors")
     assert codec.compress(noise[0])
     assert codec.decompress(codec.compress(noise[0]), steps=1).size == (64, 48)

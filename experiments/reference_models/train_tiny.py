@@ -6,8 +6,8 @@ r"""The trainings of `tiny`, `tiny-frozen` and `tiny-reverse`, one after the oth
 
 OUT gets a folder for each training and the three model files. --scale multiplies the steps; what follows a double
 hyphen are options of `python -m hvqcgic.train`, given to each training after its own. The same command goes on where
-it was broken off. On one core `tiny` took some six and a half hours, `tiny-frozen` and `tiny-reverse` half an hour more
-each: the picture networks from w10 on with `--precision bf16-mixed` on a processor with AVX-512 bf16.
+it was broken off. On one core `tiny` took some ten hours, `tiny-frozen` and `tiny-reverse` half an hour more each: the
+picture networks from w10 on with `--precision bf16-mixed` on a processor with AVX-512 bf16.
 """
 
 from __future__ import annotations

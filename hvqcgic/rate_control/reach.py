@@ -18,7 +18,7 @@ from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.rate_control.rd_order import RdOrder
 from hvqcgic.rate_control.refinement import Progress, refine
 from hvqcgic.rate_control.regions import weights_of
-from hvqcgic.rate_control.search import PathSearch, Wanted
+from hvqcgic.rate_control.search import PathSearch, Wanted, before_jump
 from hvqcgic.schedule import GRANULARITIES
 
 TOLERANCE_SHARE = 0.01
@@ -190,6 +190,8 @@ class Search:
         good = {place: value for place, value in values.items() if value >= wanted.low}
         if good:
             place, clamped = min(good), ""
+            if not wanted.holds(good[place]):
+                place = before_jump(place, lambda earlier: measure(earlier) >= wanted.low)
         else:
             clamped = self._out_of_reach(target, quality, values)
             place = max(values, key=values.__getitem__)

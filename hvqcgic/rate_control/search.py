@@ -19,6 +19,8 @@ _LEAST_STEP = 0.02
 """Share of a bracket that is left on either side of a place to try in it."""
 _PATIENCE = 4
 """Measurements on one side after which the end of the path is looked at: a flat curve would take ever smaller steps."""
+_EARLIER = (0.9, 0.8, 0.7)
+"""Shares of a place where values jump, at which what comes before the jump is looked at."""
 
 
 @dataclass(frozen=True)
@@ -104,3 +106,12 @@ class PathSearch:
             middle = (low + high) / 2
             low, high = (middle, high) if self.forecast(middle) < value else (low, middle)
         return (low + high) / 2
+
+
+def before_jump(place: float, is_enough: Callable[[float], bool]) -> float:
+    """A place well before one that values jump to at which they have been enough already, or that one.
+
+    Of few cells, quality does not grow steadily along the ratio path: it may have fallen since.
+    """
+    earlier = (share * place for share in _EARLIER)
+    return next((each for each in earlier if each and is_enough(each)), place)

@@ -105,9 +105,9 @@ def test_what_the_bundled_architecture_sees() -> None:
     for weight in model.parameters():
         weight.fill_(0.01)
     sights = TiledNetworks(model, CPU)._sights
-    # Encoder: 1 + 1 at H/2, 4 + 1 at H/4, 4 + 1 at H/8, 3 at H/16. Decoder: 5 at H/16, 6 at H/8 and H/4, 3 at H/2.
-    assert sights["encoder"].halo == 2 * 2 + 5 * 4 + 5 * 8 + 3 * 16
-    assert sights["decoder"].halo == 160 >= 5 * 16 + 6 * 8 + 6 * 4 + 3 * 2 > 160 - 16
+    # Encoder: 1 + 1 at H/2, 4 + 1 at H/4, 2 + 1 at H/8, 3 at H/16. Decoder: 3 at H/16, 2 at H/8, 6 at H/4, 3 at H/2.
+    assert sights["encoder"].halo == 2 * 2 + 5 * 4 + 3 * 8 + 3 * 16
+    assert sights["decoder"].halo == 96 >= 3 * 16 + 2 * 8 + 6 * 4 + 3 * 2 > 96 - 16
     assert {sights[g].halo for g in GRANULARITIES} == {8}
 
 

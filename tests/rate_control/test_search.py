@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvqcgic.rate_control.search import PathSearch, Wanted
+from hvqcgic.rate_control.search import PathSearch, Wanted, before_jump
 
 Curve = Callable[[float], float]
 
@@ -120,3 +120,19 @@ def test_a_value_of_zero_is_no_obstacle(aim: float) -> None:
     search = PathSearch(Wanted(aim, aim, aim), lambda t: math.copysign(1 + t, aim) if aim > 0 else t - 2)
     exhaust(search, lambda t: 0.0)
     assert bracket(search.values, aim) == ((-1.0, 0.0) if aim < 0 else (1.0, 2.0))
+
+
+@pytest.mark.parametrize(("first", "found"), [(0.55, 0.63), (0.4, 0.56), (0.3, 0.49), (0.75, 0.7)])
+def test_what_is_before_a_jump_is_looked_at(first: float, found: float) -> None:
+    tried: list[float] = []
+
+    def is_enough(place: float) -> bool:
+        tried.append(place)
+        return first <= place < first + 0.2
+
+    assert before_jump(0.7, is_enough) == pytest.approx(found)
+    assert len(tried) <= 3
+
+
+def test_nothing_is_before_the_start() -> None:
+    assert before_jump(0.0, lambda place: pytest.fail(f"{place} was tried")) == 0

@@ -1,6 +1,6 @@
 """Largest memory that compressing and decompressing take, for pictures of growing size, each in a process of its own.
 
-    python -m tools.bench_memory [PICTURE ...] [--megapixels 1 4 24] [--model tiny] [--tile auto] [--steps 0]
+    python -m tools.bench_memory [PICTURES ...] [--megapixels 1 4 24] [--model tiny] [--tile auto] [--steps 0]
 
 Pictures of the wanted sizes, three wide to two high, are laid from those given, enlarged to twice their size and
 mirrored at seams; without any, from blurred noise. The table holds time, peak memory, and what a pixel adds: memory
@@ -24,6 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from hvqcgic.files import PICTURE_SUFFIXES, find_inputs, one_line
+
 ROOT = Path(__file__).parents[1]
 ENLARGED = 2
 """Downscaled photographs have more detail a pixel than what a camera writes."""
@@ -41,7 +43,7 @@ class Taken:
 def main() -> int:
     """Prints the table, or as a process of its own does one run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", nargs="*", type=Path, metavar="PICTURE")
+    parser.add_argument("pictures", nargs="*", metavar="PICTURES", help="pictures or folders")
     parser.add_argument("--megapixels", nargs="+", type=float, default=[1, 4, 24], metavar="N")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--tile", default="auto", help="auto, or a side in pixels")
@@ -53,11 +55,15 @@ def main() -> int:
     if options.only:
         print(json.dumps(asdict(run(*options.only, options=options))))
         return 0
-    show(options)
+    found = find_inputs(options.pictures, PICTURE_SUFFIXES, "pictures")
+    if found.problems:
+        print(f"bench_memory: {one_line(found.problems)}", file=sys.stderr)
+        return 2
+    show(options, found.paths)
     return 0
 
 
-def show(options: argparse.Namespace) -> None:
+def show(options: argparse.Namespace, pictures: Sequence[Path]) -> None:
     """Runs all sizes and prints a line each."""
     before: dict[str, tuple[float, Taken]] = {}
     if not options.json:
@@ -66,7 +72,7 @@ def show(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for megapixels in options.megapixels:
             picture, stream = Path(folder) / "x.ppm", Path(folder) / "x.hvq"
-            canvas = lay(options.pictures, megapixels)
+            canvas = lay(pictures, megapixels)
             canvas.save(picture)
             pixels = canvas.width * canvas.height / 1e6
             for way, source, target in (("compress", picture, stream), ("decompress", stream, picture)):

@@ -31,3 +31,11 @@ def test_a_line_for_each_run(tmp_path: Path, tiny_model_path: Path) -> None:
         assert found["megapixels"] == pytest.approx(0.03, rel=0.02)
         assert found["seconds"] > 0
         assert 50 < found["loaded_mb"] < found["peak_mb"] < 2000
+
+
+def test_a_folder_without_pictures_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tools.bench_memory", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "no pictures in this folder" in done.stderr

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hvqcgic.codec import Codec, load
-from hvqcgic.errors import HvqcgicError
+from hvqcgic.errors import HvqcgicError, PictureError
 from hvqcgic.evaluation.metrics import METRICS, Metric, MetricOptions, Picture
 from hvqcgic.files import PICTURE_SUFFIXES, find_inputs, one_line, write_atomically
 from hvqcgic.picture import read_picture
@@ -53,10 +53,13 @@ def pictures(arguments: Sequence[str]) -> list[Path]:
     """Those named, or scikit-image's photographs.
 
     Raises:
-        HvqcgicError: a name stands for nothing.
+        PictureError: a folder without pictures.
     """
     if arguments:
-        return list(find_inputs(arguments, PICTURE_SUFFIXES, "pictures").paths)
+        found = find_inputs(arguments, PICTURE_SUFFIXES, "pictures")
+        if found.problems:
+            raise PictureError(one_line(found.problems))
+        return list(found.paths)
     folder = Path(str(resources.files("skimage") / "data"))
     return [folder / name for name in (*EMBEDDED_TRAIN, *EMBEDDED_VAL)]
 

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from hvqcgic.codec import load
+from hvqcgic.errors import PictureError
 from tests.random_model import random_picture
 
 
@@ -74,3 +75,8 @@ class Flat:
 def test_a_missing_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main(["missing.safetensors", "-o", str(tmp_path / "x.png")]) == 2
     assert capsys.readouterr().err.startswith("draw_worst_picture: unknown model 'missing.safetensors'")
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(PictureError, match="no pictures in this folder"):
+        tool.pictures([str(tmp_path)])

@@ -26,18 +26,16 @@ MANY_CODES, CODES = 1024, 512
 Runner = Callable[[str, Sequence[str]], int]
 """Runs a module's command line, such as "hvqcgic.train", and returns its exit code."""
 
-_EVEN = (
-    "model.backbone.encoder_widths=[32,64,96,96]",
-    "model.backbone.encoder_blocks=[0,2,2,1]",
-    "model.backbone.decoder_widths=[32,64,96,96]",
-    "model.backbone.decoder_blocks=[1,3,3,2]",
-)
-_FINER = (
-    "--model.backbone.encoder_widths=[32,80,96,96]",
-    "--model.backbone.encoder_blocks=[0,2,1,1]",
-    "--model.backbone.decoder_widths=[32,80,96,96]",
-    "--model.backbone.decoder_blocks=[1,3,1,1]",
-)
+
+def _networks(widths: str, encoder_blocks: str, decoder_blocks: str) -> tuple[str, ...]:
+    """Options of picture networks whose encoder and decoder are as wide."""
+    values = (widths, encoder_blocks, widths, decoder_blocks)
+    names = ("encoder_widths", "encoder_blocks", "decoder_widths", "decoder_blocks")
+    return tuple(f"model.backbone.{name}={value}" for name, value in zip(names, values, strict=True))
+
+
+_EVEN = _networks("[32,64,96,96]", "[0,2,2,1]", "[1,3,3,2]")
+_FINER = _networks("[32,80,96,96]", "[0,2,1,1]", "[1,3,1,1]")
 _SHARP = ("pictures.downscale=1",)
 _GOING_ON = ("training.lpips_start=0", "training.warmup_steps=30")
 _HIGH_RATE = (*_GOING_ON, "training.learning_rate=6e-4", "training.final_learning_rate=0.5")
@@ -83,7 +81,7 @@ class Conversion:
         name: its file within OUT.
         tool: module of the tool.
         start: checkpoint within OUT that it is made of.
-        options: of the tool.
+        options: NAME=VALUE, of the tool.
         reads_pictures: whether the tool takes the training pictures.
     """
 
@@ -109,7 +107,7 @@ RECIPE: tuple[Training | Conversion, ...] = (
             "training.codebook_start=300",
         ),
     ),
-    Conversion("merged.ckpt", "tools.resize_codebook", "w0/backbone.ckpt", ("--codes", str(CODES)), True),
+    Conversion("merged.ckpt", "tools.resize_codebook", "w0/backbone.ckpt", (f"codes={CODES}",), True),
     Training("w1", "backbone", 6000, ("merged.ckpt",), _EVEN + _HIGH_RATE + _BATCHES_OF_4),
     Training("w2", "backbone", 1600, ("w1/backbone.ckpt",), _EVEN + _TO_REST),
     Training("w4", "backbone", 6000, ("w2/backbone.ckpt",), _EVEN + _HIGH_RATE + _BATCHES_OF_4),
@@ -197,7 +195,8 @@ def convert(conversion: Conversion, options: argparse.Namespace, run: Runner) ->
     target = options.out / conversion.name
     if target.exists():
         return 0
-    command = [str(options.out / conversion.start), *conversion.options, "-o", str(target)]
+    command = [str(options.out / conversion.start), *(f"--{option}" for option in conversion.options)]
+    command += ["-o", str(target)]
     return run(conversion.tool, command + (["--data", options.data] if conversion.reads_pictures else []))
 
 

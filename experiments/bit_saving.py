@@ -17,6 +17,7 @@ from typing import Any
 import common
 
 import hvqcgic
+from hvqcgic.inputs import all_pictures
 
 COLUMNS = {
     "zip": "bpp_zip",
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = common.parser(__doc__)
     common.add_models(parser)
     options = parser.parse_args(arguments)
-    pictures = common.pictures_of(options.pictures)
+    pictures = all_pictures(options.pictures)
     rows: list[dict[str, Any]] = []
     for name in options.models:
         codec = hvqcgic.load(name)

@@ -16,12 +16,13 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from common import RATIOS
+from common import RATIOS, call
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -31,7 +32,7 @@ import hvqcgic
 from hvqcgic.bitstream.container import MODES
 from hvqcgic.codec import Codec
 from hvqcgic.distortion import Perceptual
-from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+from hvqcgic.inputs import all_pictures
 from hvqcgic.models.granularity import Ratios
 from hvqcgic.perceptual import load_lpips
 from hvqcgic.picture import read_picture
@@ -42,7 +43,7 @@ PARTS = ("map", "z", "coarse", "medium", "fine", "container")
 Row = dict[str, Any]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints a table for each model, and writes the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="+", help="pictures or folders")
@@ -52,9 +53,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--without-lpips", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
+    pictures = all_pictures(options.pictures)
     options.out.mkdir(parents=True, exist_ok=True)
-    pictures = find_inputs(options.pictures, PICTURE_SUFFIXES, "picture").paths
     lpips = None if options.without_lpips else load_lpips("alex")
     rows: list[Row] = []
     for place, name in enumerate(options.models):
@@ -169,4 +170,4 @@ def float_gap(rows: list[Row]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(call(main))

@@ -31,7 +31,7 @@ from hvqcgic.evaluation.names import metric_label
 from hvqcgic.evaluation.published import read_json
 from hvqcgic.evaluation.results import Row, Run, read_rows, read_run
 from hvqcgic.evaluation.summary import PointMean, means
-from hvqcgic.files import PICTURE_SUFFIXES, find_inputs, one_line, write_atomically
+from hvqcgic.files import one_line, write_atomically
 from hvqcgic.models.granularity import Ratios
 
 ROOT = Path(__file__).parents[1]
@@ -80,18 +80,6 @@ def call(main: Any, arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(f"{one_line([error])}\n")
         return 2
     return 0
-
-
-def pictures_of(arguments: Sequence[str]) -> tuple[Path, ...]:
-    """The pictures that arguments stand for.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    found = find_inputs(arguments, PICTURE_SUFFIXES, "pictures")
-    if not found.paths:
-        raise ConfigError("; ".join(found.problems) or "no pictures; name pictures or folders")
-    return found.paths
 
 
 def published(folder: Path, name: str) -> Any | None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import common
 
 from hvqcgic.evaluation.names import metric_label
+from hvqcgic.inputs import all_pictures
 
 VARIANTS = {
     "all": "coarse, medium and fine",
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     common.add_training(parser, 600)
     parser.add_argument("--metrics", nargs="+", default=["psnr_db", "lpips_alex", "dists"], metavar="NAME")
     options = parser.parse_args(arguments)
-    common.pictures_of(options.pictures)
+    all_pictures(options.pictures)
     told = {}
     for name, conditions in VARIANTS.items():
         model = common.train(options.out / name, options, *training(name, options.steps))

@@ -23,6 +23,7 @@ from rich.progress import track
 
 import hvqcgic
 from hvqcgic.errors import ModelError
+from hvqcgic.inputs import all_pictures
 
 AS_CONFIGURED = "as-configured"
 COMPARED_WITH = {"z_channels": "[4, 4, 4]", "context_width": "64", "rank": "24"}
@@ -54,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backbone", default="tiny-frozen", help="bundled model or model file (%(default)s)")
     parser.add_argument("--only", nargs="+", choices=VARIATIONS, help="variations to train and compare (all)")
     options = parser.parse_args(arguments)
-    pictures = common.pictures_of(options.pictures)
+    pictures = all_pictures(options.pictures)
     start = common.backbone_alone(options.backbone, options.out / "backbone.ckpt")
     names = [AS_CONFIGURED, *(name for name in options.only or VARIATIONS if name != AS_CONFIGURED)]
     models = {name: trained(name, start, options) for name in names}

@@ -17,6 +17,7 @@ import common
 import numpy as np
 
 import hvqcgic
+from hvqcgic.inputs import all_pictures
 
 LEAST_SAVING = 1.0
 """Per cent that Huffman coding must save for a ratio to it to mean something."""
@@ -29,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = common.parser(__doc__)
     common.add_models(parser)
     options = parser.parse_args(arguments)
-    pictures = common.pictures_of(options.pictures)
+    pictures = all_pictures(options.pictures)
     rows: list[dict[str, Any]] = []
     for name in options.models:
         codec = hvqcgic.load(name)

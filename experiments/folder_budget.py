@@ -19,6 +19,7 @@ from rich.progress import track
 
 import hvqcgic
 from hvqcgic.codec import Codec
+from hvqcgic.inputs import all_pictures
 from hvqcgic.picture import read_picture
 from hvqcgic.rate_control.allocation import DISTORTIONS, measure_curve, share_out
 from hvqcgic.rate_control.quality import LpipsAlex, psnr_db
@@ -31,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bpp", nargs="+", type=float, default=[0.1, 0.2, 0.3])
     parser.add_argument("--by", nargs="+", default=list(DISTORTIONS), choices=DISTORTIONS)
     options = parser.parse_args(arguments)
-    codec, paths = hvqcgic.load(options.model, device="cpu"), common.pictures_of(options.pictures)
+    codec, paths = hvqcgic.load(options.model, device="cpu"), all_pictures(options.pictures)
     quiet = not sys.stderr.isatty()
     curves = {
         by: [measure_curve(codec, path, by=by) for path in track(paths, f"curves, {by}", disable=quiet)]

@@ -18,6 +18,8 @@ from pathlib import Path
 import common
 import numpy as np
 
+from hvqcgic.inputs import all_pictures
+
 QUADRATIC = ("--model.entropy.form", "quadratic", "--lambda", "0.3")
 VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "as-configured": (),
@@ -57,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--points", default="path=0.1..0.9:4", help="places on the ratio path (%(default)s)")
     parser.add_argument("--metrics", nargs="+", default=["lpips_alex", "lpips_squeeze", "psnr_db"], metavar="NAME")
     options = parser.parse_args(arguments)
-    common.pictures_of(options.pictures)
+    all_pictures(options.pictures)
     names = list(dict.fromkeys(options.only or VARIATIONS))
     labels = {name: f"hvqcgic:{trained(name, options)}" for name in names}
     done = common.evaluate(options, [f"{label}@{options.points}" for label in labels.values()], metrics=options.metrics)

@@ -23,6 +23,7 @@ import numpy as np
 import hvqcgic
 from hvqcgic.codec import Codec
 from hvqcgic.coder import Encoded
+from hvqcgic.inputs import all_pictures
 from hvqcgic.picture import read_picture
 from hvqcgic.rate_control.quality import LpipsAlex, psnr_db
 
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--backbone", default="tiny-frozen", help="bundled model or model file (%(default)s)")
     parser.add_argument("--eta", type=float, default=0.1, help="weight of a bit where indices are chosen (%(default)s)")
     options = parser.parse_args(arguments)
-    pictures = common.pictures_of(options.pictures)
+    pictures = all_pictures(options.pictures)
     start = common.backbone_alone(options.backbone, options.out / "backbone.ckpt")
     rows: list[dict[str, Any]] = []
     before = None

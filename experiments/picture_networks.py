@@ -20,6 +20,7 @@ import common
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from hvqcgic.inputs import all_pictures
 from hvqcgic.models.config import BackboneConfig, ModelConfig
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.picture_model import PictureModel
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--points", default="path=0.1..0.9:4", help="places on the ratio path (%(default)s)")
     parser.add_argument("--metrics", nargs="+", default=["lpips_alex", "lpips_squeeze", "psnr_db"], metavar="NAME")
     options = parser.parse_args(arguments)
-    common.pictures_of(options.pictures)
+    all_pictures(options.pictures)
     names = [EVEN, *(name for name in options.only or VARIATIONS if name != EVEN)]
     labels = {name: f"hvqcgic:{trained(name, options)}+static-huffman" for name in names}
     done = common.evaluate(options, [f"{label}@{options.points}" for label in labels.values()], metrics=options.metrics)

@@ -24,6 +24,7 @@ from rich.progress import track
 import hvqcgic
 from hvqcgic.codec import Codec
 from hvqcgic.errors import Unreachable
+from hvqcgic.inputs import all_pictures
 from hvqcgic.picture import read_picture
 from hvqcgic.rate_control import OperatingPoint
 
@@ -59,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     eta: Any = options.eta if options.eta in (None, "auto") else float(options.eta)
     wanted = [("bpp", value) for value in options.bpp] + [("max_bytes", value) for value in options.max_bytes]
     met: dict[tuple[str, float], list[Met]] = {each: [] for each in wanted}
-    pictures = common.pictures_of(options.pictures)
+    pictures = all_pictures(options.pictures)
     for path in track(pictures, "compress", transient=True, disable=not sys.stderr.isatty()):
         for each in wanted:
             choices: dict[str, Any] = {each[0]: each[1], "eta": eta, "granularity": options.granularity}

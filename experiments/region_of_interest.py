@@ -22,6 +22,7 @@ import hvqcgic
 from hvqcgic.coder import Encoded
 from hvqcgic.drawing import granularity_overlay
 from hvqcgic.errors import ConfigError
+from hvqcgic.inputs import all_pictures
 from hvqcgic.picture import read_picture
 from hvqcgic.rate_control.quality import LpipsAlex, psnr_db
 from hvqcgic.rate_control.regions import Region, parse_roi
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if region is None:
         raise ConfigError("give at least one rectangle x,y,w,h=weight, whose quality is measured apart")
     codec = hvqcgic.load(options.model, device="cpu")
-    original = read_picture(common.pictures_of(options.pictures)[0])
+    original = read_picture(all_pictures(options.pictures)[0])
     rows: list[dict[str, Any]] = []
     strips = [np.concatenate([original, np.zeros_like(original)])]
     for name, chosen in (("plain", ()), ("with regions", rois)):

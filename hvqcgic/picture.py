@@ -86,7 +86,7 @@ def encode_picture(image: Image.Image, suffix: str) -> bytes:
 
     Args:
         image: what to write.
-        suffix: one of `hvqcgic.files.LOSSLESS_SUFFIXES`, in any case.
+        suffix: one of `hvqcgic.inputs.LOSSLESS_SUFFIXES`, in any case.
     """
     buffer = io.BytesIO()
     image.save(buffer, format=PILLOW_FORMATS[suffix.lower()])

@@ -25,7 +25,8 @@ import numpy as np
 from PIL import Image
 
 from hvqcgic.errors import ConfigError, PictureError
-from hvqcgic.files import PICTURE_SUFFIXES, one_line, reason
+from hvqcgic.files import one_line, reason
+from hvqcgic.inputs import PICTURE_SUFFIXES
 from hvqcgic.picture import read_picture
 
 INDEX_SUFFIX = ".json"

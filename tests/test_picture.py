@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile
 
 from hvqcgic.errors import PictureError, PictureWarning
-from hvqcgic.files import LOSSLESS_SUFFIXES
+from hvqcgic.inputs import LOSSLESS_SUFFIXES
 from hvqcgic.picture import encode_picture, read_grey, read_picture
 
 RGB = np.random.default_rng(8).integers(0, 256, (12, 20, 3), dtype=np.uint8)

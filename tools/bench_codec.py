@@ -15,10 +15,10 @@ import dataclasses
 import functools
 import json
 import statistics
+import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,49 +29,16 @@ from rich.console import Console
 from rich.table import Table
 
 import hvqcgic
-from hvqcgic import coder
 from hvqcgic.codec import Codec
-from hvqcgic.entropy import EntropyModel
-from hvqcgic.entropy.exact_network import ExactNetwork
-from hvqcgic.entropy.index_coding import IndexWalk
-from hvqcgic.entropy.index_prior import IndexPrior
-from hvqcgic.entropy.map_coding import MapCoder
-from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
-from hvqcgic.models.picture_model import PictureModel
-from hvqcgic.models.reverse import ReverseNetwork
-from hvqcgic.models.tiled_networks import TiledNetworks
-from hvqcgic.models.tiled_reverse import TiledReverse
+from hvqcgic.errors import HvqcgicError
+from hvqcgic.files import one_line
 from hvqcgic.picture import allow_large_pictures, read_picture
 from tools.bench_rivals import RIVALS, Pixels, Rival, make_rival
+from tools.stage_times import STAGES, Seconds, timed_stages
 
-Stage = tuple[str, Any, str]
-"""A stage, and the function that it times: its owner and its name there."""
-
-STAGES: tuple[Stage, ...] = (
-    ("reading", coder, "read_picture"),
-    ("granularity map", coder, "picture_density"),
-    ("granularity map", coder, "order_cells"),
-    ("features", TiledNetworks, "features"),
-    ("nearest codes", coder.Analysed, "nearest"),
-    ("hyper-analysis", PictureModel, "hyper_latent"),
-    ("map coding", MapCoder, "encode"),
-    ("map coding", MapCoder, "decode"),
-    ("hyper-synthesis", ExactNetwork, "forward"),
-    ("context networks", ExactNetwork, "forward_at"),
-    ("context networks", IndexWalk, "run"),
-    ("index prior", IndexPrior, "chunks"),
-    ("range coder", RangeEncoder, "bits_of_each"),
-    ("range coder", RangeDecoder, "decode_each"),
-    ("entropy coding, the rest", EntropyModel, "encode"),
-    ("entropy coding, the rest", EntropyModel, "decode"),
-    ("picture network", TiledNetworks, "reconstruct"),
-    ("picture network", TiledReverse, "reconstruct"),
-    ("reverse network", ReverseNetwork, "forward"),
-)
 ENTROPY_CODING = ("map coding", "hyper-synthesis", "context networks", "index prior", "range coder")
 """Stages that, with the rest of entropy coding, stand between indices and bytes."""
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
-Seconds = defaultdict[str, float]
 
 
 @dataclass(frozen=True)
@@ -114,62 +81,6 @@ class Report:
     compress: dict[str, float]
     decompress: dict[str, float]
     others: tuple[Compared, ...]
-
-
-@contextmanager
-def timed_stages(
-    seconds: Seconds, stages: Sequence[Stage] = STAGES, *, now: Callable[[], float] = time.perf_counter
-) -> Iterator[None]:
-    """Adds the time that each stage takes to `seconds`; a stage inside another counts once, for the inner one.
-
-    Args:
-        seconds: by stage.
-        stages: what is timed.
-        now: the clock.
-    """
-    kept = [(owner, name, getattr(owner, name)) for _, owner, name in stages]
-    open_stages: list[float] = []
-    for (stage, owner, name), (_, _, function) in zip(stages, kept, strict=True):
-        setattr(owner, name, timed(function, stage, seconds, inner=open_stages, now=now))
-    try:
-        yield
-    finally:
-        for owner, name, function in kept:
-            setattr(owner, name, function)
-
-
-def timed(
-    function: Callable[..., Any], stage: str, seconds: Seconds, *, inner: list[float], now: Callable[[], float]
-) -> Callable[..., Any]:
-    """A function, or a generator function, that adds its own time, less what stages inside it took, to its stage."""
-
-    @contextmanager
-    def clock() -> Iterator[None]:
-        inner.append(0.0)
-        start = now()
-        try:
-            yield
-        finally:
-            spent = now() - start
-            seconds[stage] += spent - inner.pop()
-            if inner:
-                inner[-1] += spent
-
-    @functools.wraps(function)
-    def wrapper(*arguments: Any, **options: Any) -> Any:
-        with clock():
-            result = function(*arguments, **options)
-        return steps(result) if stage == "index prior" else result
-
-    def steps(generator: Iterator[Any]) -> Iterator[Any]:
-        while True:
-            with clock():
-                item = next(generator, None)
-            if item is None:
-                return
-            yield item
-
-    return wrapper
 
 
 @dataclass(frozen=True)
@@ -267,8 +178,8 @@ def show(report: Report) -> None:
         console.print(table)
 
 
-def main() -> None:
-    """Codes and decodes some times; prints the medians."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Codes and decodes some times; prints the medians. Exit code: 2 for a picture or model that cannot be used."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", nargs="?", type=Path)
     parser.add_argument("--model", default="tiny")
@@ -280,8 +191,22 @@ def main() -> None:
     parser.add_argument("--against", nargs="*", choices=RIVALS, default=list(RIVALS), help="none if empty")
     parser.add_argument("--reference-size", default="256x176", help="width x height that control-gic is given")
     parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
+    try:
+        report = measure(options)
+    except HvqcgicError as error:
+        print(f"bench_codec: {one_line([error])}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(dataclasses.asdict(report)))
+    else:
+        show(report)
+    return 0
+
+
+def measure(options: argparse.Namespace) -> Report:
+    """What the options ask for."""
     allow_large_pictures()
     source = options.picture or np.random.default_rng(0).integers(0, 256, (512, 768, 3), dtype=np.uint8)
     pixels, (width, height) = read_picture(source), map(int, options.reference_size.split("x"))
@@ -289,12 +214,8 @@ def main() -> None:
     codec = hvqcgic.load(options.model, "cpu")
     bench = Bench(codec, source, rivals, options.repeats, options.slow_repeats, CLOCKS[options.clock], options.steps)
     name = "noise" if options.picture is None else options.picture.name
-    report = bench.run(f"{options.model}, {options.threads} threads, {options.clock} seconds, {name}")
-    if options.json:
-        print(json.dumps(dataclasses.asdict(report)))
-    else:
-        show(report)
+    return bench.run(f"{options.model}, {options.threads} threads, {options.clock} seconds, {name}")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

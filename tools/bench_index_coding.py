@@ -39,7 +39,7 @@ from hvqcgic.models.context import context_network
 from hvqcgic.models.hyperprior import hyper_synthesis
 from hvqcgic.models.sequential import describe
 from hvqcgic.schedule import parse_schedule
-from tools.bench_codec import Seconds, Stage, timed_stages
+from tools.stage_times import Seconds, Stage, timed_stages
 
 CODE_WIDTH = 4
 COARSE_CELLS = (32, 48)

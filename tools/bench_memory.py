@@ -24,7 +24,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from hvqcgic.files import PICTURE_SUFFIXES, find_inputs, one_line
+from hvqcgic.errors import HvqcgicError
+from hvqcgic.files import one_line
+from hvqcgic.inputs import all_pictures
 
 ROOT = Path(__file__).parents[1]
 ENLARGED = 2
@@ -55,11 +57,12 @@ def main() -> int:
     if options.only:
         print(json.dumps(asdict(run(*options.only, options=options))))
         return 0
-    found = find_inputs(options.pictures, PICTURE_SUFFIXES, "pictures")
-    if found.problems:
-        print(f"bench_memory: {one_line(found.problems)}", file=sys.stderr)
+    try:
+        pictures = all_pictures(options.pictures) if options.pictures else ()
+    except HvqcgicError as error:
+        print(f"bench_memory: {one_line([error])}", file=sys.stderr)
         return 2
-    show(options, found.paths)
+    show(options, pictures)
     return 0
 
 

@@ -44,7 +44,7 @@ from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.stages import Machine, make_trainer, quiet_lightning
 from hvqcgic.training.starts import start_from
-from tools.bench_codec import Seconds, Stage, timed_stages
+from tools.stage_times import Seconds, Stage, timed_stages
 
 PARTS: tuple[Stage, ...] = (
     ("data", CropStream, "batch"),

@@ -24,9 +24,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hvqcgic.codec import Codec, load
-from hvqcgic.errors import HvqcgicError, PictureError
+from hvqcgic.errors import HvqcgicError
 from hvqcgic.evaluation.metrics import METRICS, Metric, MetricOptions, Picture
-from hvqcgic.files import PICTURE_SUFFIXES, find_inputs, one_line, write_atomically
+from hvqcgic.files import one_line, write_atomically
+from hvqcgic.inputs import all_pictures
 from hvqcgic.picture import read_picture
 from hvqcgic.training.sources import EMBEDDED_TRAIN, EMBEDDED_VAL
 
@@ -53,13 +54,10 @@ def pictures(arguments: Sequence[str]) -> list[Path]:
     """Those named, or scikit-image's photographs.
 
     Raises:
-        PictureError: a folder without pictures.
+        ConfigError: a folder without pictures.
     """
     if arguments:
-        found = find_inputs(arguments, PICTURE_SUFFIXES, "pictures")
-        if found.problems:
-            raise PictureError(one_line(found.problems))
-        return list(found.paths)
+        return list(all_pictures(arguments))
     folder = Path(str(resources.files("skimage") / "data"))
     return [folder / name for name in (*EMBEDDED_TRAIN, *EMBEDDED_VAL)]
 

@@ -11,7 +11,7 @@ from hvqcgic.commands.exit_codes import CRASHED, DONE, SOME_FAILED, USAGE
 from hvqcgic.commands.terminal import complain, progress_bar, say, say_json_line
 from hvqcgic.commands.workers import Crew
 from hvqcgic.errors import WorkerDied
-from hvqcgic.files import Inputs
+from hvqcgic.inputs import Inputs
 
 
 def file_facts(path: Path, output: Path, *, width: int, height: int, n_bytes: int) -> dict[str, Any]:

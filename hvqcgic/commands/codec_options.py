@@ -9,7 +9,7 @@ from hvqcgic.errors import ConfigError
 
 if TYPE_CHECKING:
     from hvqcgic.codec import Codec
-    from hvqcgic.files import Inputs
+    from hvqcgic.inputs import Inputs
 
 DEFAULT_MODEL = "tiny"
 
@@ -141,7 +141,7 @@ def find_pictures(arguments: argparse.Namespace) -> "Inputs":
     Raises:
         HvqcgicError: there are none, or as `check_options`.
     """
-    from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+    from hvqcgic.inputs import PICTURE_SUFFIXES, find_inputs
     from hvqcgic.picture import allow_large_pictures
 
     inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")

@@ -20,7 +20,7 @@ from hvqcgic.errors import ConfigError
 
 if TYPE_CHECKING:
     from hvqcgic.codec import Compressed
-    from hvqcgic.files import Inputs
+    from hvqcgic.inputs import Inputs
     from hvqcgic.rate_control import OperatingPoint
     from hvqcgic.rate_control.allocation import Curve
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compress each picture; return the exit code."""
-    from hvqcgic.files import STREAM_SUFFIX, plan_outputs
+    from hvqcgic.inputs import STREAM_SUFFIX, plan_outputs
 
     inputs = find_pictures(arguments)
     operating_point(arguments)

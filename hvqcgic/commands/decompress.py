@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Decompress each stream; return the exit code."""
-    from hvqcgic.files import LOSSLESS_SUFFIXES, STREAM_SUFFIX, find_inputs, plan_outputs
+    from hvqcgic.inputs import LOSSLESS_SUFFIXES, STREAM_SUFFIX, find_inputs, plan_outputs
 
     inputs = find_inputs(arguments.inputs, (STREAM_SUFFIX,), "streams")
     plan = plan_outputs(inputs, arguments.output, LOSSLESS_SUFFIXES)

@@ -17,7 +17,7 @@ from hvqcgic.evaluation.pictures import picture_names
 from hvqcgic.evaluation.published import read_published
 from hvqcgic.evaluation.report import EMBED_ALL, Embed
 from hvqcgic.evaluation.spec import Specs, parse_specs
-from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+from hvqcgic.inputs import PICTURE_SUFFIXES, find_inputs
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvqcgic.errors import ConfigError, Unreachable
-from hvqcgic.files import PICTURE_SUFFIXES
+from hvqcgic.inputs import PICTURE_SUFFIXES
 from hvqcgic.picture import read_grey
 
 DEFAULT_WEIGHT = 4.0

@@ -12,7 +12,8 @@ from jsonargparse import Namespace
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.pictures import picture_names
-from hvqcgic.files import PICTURE_SUFFIXES, check_readable_picture, find_inputs
+from hvqcgic.files import check_readable_picture
+from hvqcgic.inputs import all_pictures
 from hvqcgic.model_file import bundled_models
 from hvqcgic.sweep.knobs import check_knobs
 from hvqcgic.sweep.objectives import Objective, parse_objectives
@@ -115,12 +116,10 @@ def read_request(options: Namespace) -> Request:
 def _find_pictures(arguments: list[str]) -> dict[str, Path]:
     if not arguments:
         raise ConfigError("no pictures; name pictures, or folders of pictures, with --pictures")
-    inputs = find_inputs(arguments, PICTURE_SUFFIXES, "pictures")
-    if inputs.problems:
-        raise ConfigError(str(inputs.problems[0]))
-    for path in inputs.paths:
+    paths = all_pictures(arguments)
+    for path in paths:
         check_readable_picture(path)
-    return picture_names(inputs.paths)
+    return picture_names(paths)
 
 
 def _check_best(best: dict[str, BestPoint], objectives: tuple[Objective, ...]) -> None:

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from hvqcgic.errors import ConfigError, PictureError
-from hvqcgic.files import PICTURE_SUFFIXES
+from hvqcgic.inputs import PICTURE_SUFFIXES
 from hvqcgic.picture import read_picture
 from hvqcgic.shards import decode, expand, is_address, list_pictures, read_index, read_members
 from hvqcgic.training.dead_leaves import dead_leaves

@@ -14,7 +14,7 @@ from hvqcgic.commands.attempt import Done, Outcome, Work
 from hvqcgic.commands.batch import Report, run_batch
 from hvqcgic.commands.workers import Crew
 from hvqcgic.errors import ModelError, WorkerDied
-from hvqcgic.files import Inputs
+from hvqcgic.inputs import Inputs
 from tests.commands.worker_tasks import Unloadable, work
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from hvqcgic.codec import Codec, load
 from tests.random_reverse import model_with_reverse
-from tools.bench_codec import Bench, show
+from tools.bench_codec import Bench, main, show
 from tools.bench_rivals import control_gic, make_rival
 
 PIXELS: NDArray[np.uint8] = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
@@ -46,3 +46,10 @@ def test_steps_back_are_a_stage_of_their_own(tiny_model_path: Path, tmp_path: Pa
     assert report.decompress["picture network"] > 0
     stages = [spent for stage, spent in report.decompress.items() if stage != "whole"]
     assert sum(stages) == pytest.approx(report.decompress["whole"], rel=1e-6)
+
+
+def test_a_folder_in_place_of_a_picture_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path), "--against"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"bench_codec: {tmp_path}: is a folder")
+    assert told.count("\n") == 1

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from hvqcgic.codec import load
-from hvqcgic.errors import PictureError
+from hvqcgic.errors import ConfigError
 from tests.random_model import random_picture
 
 
@@ -78,5 +78,5 @@ def test_a_missing_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(PictureError, match="no pictures in this folder"):
+    with pytest.raises(ConfigError, match="no pictures in this folder"):
         tool.pictures([str(tmp_path)])

@@ -19,7 +19,7 @@ from hvqcgic.drawing import granularity_overlay, heat_map
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.codecs.base import Details, PictureCodec, Pixels
 from hvqcgic.evaluation.operating_points import Parameter
-from hvqcgic.files import STREAM_SUFFIX
+from hvqcgic.inputs import STREAM_SUFFIX
 from hvqcgic.model_file import bundled_models, find_model
 from hvqcgic.models.granularity import check_ratios
 from hvqcgic.rate_control.operating_point import LARGEST_BPP, Choices, OperatingPoint

@@ -1,0 +1,104 @@
+"""The time that each stage of a codec takes, from inside: the functions that do it are wrapped."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hvqcgic import coder
+from hvqcgic.entropy import EntropyModel
+from hvqcgic.entropy.exact_network import ExactNetwork
+from hvqcgic.entropy.index_coding import IndexWalk
+from hvqcgic.entropy.index_prior import IndexPrior
+from hvqcgic.entropy.map_coding import MapCoder
+from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
+from hvqcgic.models.picture_model import PictureModel
+from hvqcgic.models.reverse import ReverseNetwork
+from hvqcgic.models.tiled_networks import TiledNetworks
+from hvqcgic.models.tiled_reverse import TiledReverse
+
+Seconds = defaultdict[str, float]
+Stage = tuple[str, Any, str]
+"""A stage, and the function that it times: its owner and its name there."""
+
+STAGES: tuple[Stage, ...] = (
+    ("reading", coder, "read_picture"),
+    ("granularity map", coder, "picture_density"),
+    ("granularity map", coder, "order_cells"),
+    ("features", TiledNetworks, "features"),
+    ("nearest codes", coder.Analysed, "nearest"),
+    ("hyper-analysis", PictureModel, "hyper_latent"),
+    ("map coding", MapCoder, "encode"),
+    ("map coding", MapCoder, "decode"),
+    ("hyper-synthesis", ExactNetwork, "forward"),
+    ("context networks", ExactNetwork, "forward_at"),
+    ("context networks", IndexWalk, "run"),
+    ("index prior", IndexPrior, "chunks"),
+    ("range coder", RangeEncoder, "bits_of_each"),
+    ("range coder", RangeDecoder, "decode_each"),
+    ("entropy coding, the rest", EntropyModel, "encode"),
+    ("entropy coding, the rest", EntropyModel, "decode"),
+    ("picture network", TiledNetworks, "reconstruct"),
+    ("picture network", TiledReverse, "reconstruct"),
+    ("reverse network", ReverseNetwork, "forward"),
+)
+
+
+@contextmanager
+def timed_stages(
+    seconds: Seconds, stages: Sequence[Stage] = STAGES, *, now: Callable[[], float] = time.perf_counter
+) -> Iterator[None]:
+    """Adds the time that each stage takes to `seconds`; a stage inside another counts once, for the inner one.
+
+    Args:
+        seconds: by stage.
+        stages: what is timed.
+        now: the clock.
+    """
+    kept = [(owner, name, getattr(owner, name)) for _, owner, name in stages]
+    open_stages: list[float] = []
+    for (stage, owner, name), (_, _, function) in zip(stages, kept, strict=True):
+        setattr(owner, name, timed(function, stage, seconds, inner=open_stages, now=now))
+    try:
+        yield
+    finally:
+        for owner, name, function in kept:
+            setattr(owner, name, function)
+
+
+def timed(
+    function: Callable[..., Any], stage: str, seconds: Seconds, *, inner: list[float], now: Callable[[], float]
+) -> Callable[..., Any]:
+    """A function, or a generator function, that adds its own time, less what stages inside it took, to its stage."""
+
+    @contextmanager
+    def clock() -> Iterator[None]:
+        inner.append(0.0)
+        start = now()
+        try:
+            yield
+        finally:
+            spent = now() - start
+            seconds[stage] += spent - inner.pop()
+            if inner:
+                inner[-1] += spent
+
+    @functools.wraps(function)
+    def wrapper(*arguments: Any, **options: Any) -> Any:
+        with clock():
+            result = function(*arguments, **options)
+        return steps(result) if stage == "index prior" else result
+
+    def steps(generator: Iterator[Any]) -> Iterator[Any]:
+        while True:
+            with clock():
+                item = next(generator, None)
+            if item is None:
+                return
+            yield item
+
+    return wrapper

@@ -49,16 +49,19 @@ class Rung:
     rdo: bool = False
 
 
-PAPER = ("--model.entropy.form", "diagonal", "--model.entropy.schedule", "[coarse, medium, fine]")
+Z_CHANNELS = ("--model.entropy.z_channels", "[4, 4, 4]")
+DIAGONAL = (*Z_CHANNELS, "--model.entropy.form", "diagonal")
+PAPER = (*DIAGONAL, "--model.entropy.schedule", "[coarse, medium, fine]")
 RUNGS = (
     Rung("static Huffman", mode="static-huffman"),
     Rung("static arithmetic", mode="static-arithmetic"),
     Rung("+ static-prior RDO", mode="static-arithmetic", rdo=True),
     Rung("hyperprior", "hyperprior", (*PAPER, "--model.entropy.log_prior", "false")),
     Rung("+ log-prior", "log-prior", PAPER),
-    Rung("+ context passes", "context", PAPER[:2]),
-    Rung("+ learned features of codes", "learned"),
-    Rung("+ coded map", "learned", raw_map=False),
+    Rung("+ context passes", "context", DIAGONAL),
+    Rung("+ learned features of codes", "learned", Z_CHANNELS),
+    Rung("- hyperprior", "no-hyperprior"),
+    Rung("+ coded map", "no-hyperprior", raw_map=False),
     Rung("joint training", "joint", raw_map=False),
     Rung("+ RDO", "joint", raw_map=False, rdo=True),
 )

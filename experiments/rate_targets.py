@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Compresses to every target, and prints the table."""
     parser = common.parser(__doc__)
     parser.add_argument("--model", default="tiny")
-    parser.add_argument("--bpp", nargs="*", type=float, default=[0.08, 0.12, 0.2, 0.3, 0.4])
+    parser.add_argument("--bpp", nargs="*", type=float, default=[0.06, 0.1, 0.15, 0.2, 0.3])
     parser.add_argument("--max-bytes", nargs="*", type=int, default=[])
     parser.add_argument("--eta", help="number or auto (default: the encoder's)")
     parser.add_argument("--granularity", default="entropy", choices=["entropy", "rd"])

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 from hvqcgic.frozen_model import FrozenModel
+from hvqcgic.models import backbone
 from hvqcgic.models.config import BackboneConfig, EntropyConfig, ModelConfig
 from hvqcgic.models.network import HvqModel
 from hvqcgic.training.export import freeze_model
@@ -38,22 +41,28 @@ def small_config(*, decoder_prior: bool = False, **entropy: Any) -> ModelConfig:
         "synthesis_channels": 4,
         "context_width": 8,
     }
-    backbone = BackboneConfig(
+    networks = BackboneConfig(
         encoder_widths=(8, 8, 8, 8),
         encoder_blocks=(0, 1, 0, 0),
         decoder_widths=(8, 8, 8, 8),
         decoder_blocks=(0, 1, 0, 0),
         decoder_prior=decoder_prior,
     )
-    return ModelConfig("random", codebook_size=64, backbone=backbone, entropy=EntropyConfig(**sizes | entropy))
+    return ModelConfig("random", codebook_size=64, backbone=networks, entropy=EntropyConfig(**sizes | entropy))
+
+
+def plain_convolution(inputs: int, outputs: int, side: int, *, stride: int = 1, gain: float = 0.0) -> nn.Conv2d:
+    """In place of `level_convolution`; the gain is PyTorch's own."""
+    return nn.Conv2d(inputs, outputs, side, stride=stride, padding=1)
 
 
 def random_model(config: ModelConfig | None = None, *, seed: int = 0) -> RandomModel:
     """A model whose codes, usage counts and predictions are as uneven as those of a trained one."""
     config = config or small_config()
     generator = torch.Generator().manual_seed(seed)
-    # Weights start from the global generator, which is given back as it was.
-    with torch.random.fork_rng(devices=[]):
+    # Weights start from the global generator, which is given back as it was; the encoder's as PyTorch starts them, with
+    # features of some hundredths: random context networks make noise of larger ones.
+    with torch.random.fork_rng(devices=[]), patch.object(backbone, "level_convolution", plain_convolution):
         torch.manual_seed(seed)
         model = HvqModel(config).eval()
         priors = HyperLatentPriors(model.z_channels).eval()

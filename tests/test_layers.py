@@ -19,6 +19,7 @@ ORDER = (
     {"schedule"},
     {"bitstream"},
     {"files"},
+    {"inputs"},
     {"picture", "model_file"},
     {"shards"},
     {"models", "entropy"},

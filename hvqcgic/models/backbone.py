@@ -10,6 +10,7 @@ the whole.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import torch
@@ -46,6 +47,28 @@ def residual_blocks(width: int, count: int) -> nn.Sequential:
     return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
 
 
+SILU_GAIN, HEAD_GAIN = 1.7, 3.0
+"""Of fresh convolutions before an activation (it passes 0.36 of a normal number's power), and of the last ones."""
+
+
+def level_convolution(inputs: int, outputs: int, side: int, *, stride: int = 1, gain: float = SILU_GAIN) -> nn.Conv2d:
+    """A convolution that starts with outputs as large as its inputs were before their activation (He et al. 2015).
+
+    By PyTorch's own start features would be a few hundredths, beside which a fresh decoder hears little but the masks,
+    and grow for thousands of steps; so they start at about 1.
+
+    Args:
+        inputs: channels, as are outputs.
+        outputs: see inputs.
+        side: of the kernel.
+        stride: of its places.
+        gain: standard deviation of an output over the root mean square of the inputs.
+    """
+    made = nn.Conv2d(inputs, outputs, side, stride=stride, padding=1)
+    nn.init.normal_(made.weight, std=gain / math.sqrt(inputs * side * side))
+    return made
+
+
 class Encoder(nn.Module):
     """g_a: picture to features at H/4, H/8 and H/16."""
 
@@ -53,10 +76,10 @@ class Encoder(nn.Module):
         """Args: config: widths and blocks; code_width: d, channels of every feature map."""
         super().__init__()
         widths, blocks = config.encoder_widths, config.encoder_blocks
-        self.stem = nn.Conv2d(12, widths[0], 3, padding=1)
-        self.downs = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in pairwise(widths))
+        self.stem = level_convolution(12, widths[0], 3)
+        self.downs = nn.ModuleList(level_convolution(a, b, 4, stride=2) for a, b in pairwise(widths))
         self.stages = nn.ModuleList(residual_blocks(width, count) for width, count in zip(widths, blocks, strict=True))
-        self.heads = nn.ModuleList(nn.Conv2d(width, code_width, 3, padding=1) for width in widths[1:])
+        self.heads = nn.ModuleList(level_convolution(width, code_width, 3, gain=HEAD_GAIN) for width in widths[1:])
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
         """Features of each granularity at all of its positions.

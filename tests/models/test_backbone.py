@@ -49,3 +49,10 @@ def test_inference_gives_the_very_numbers_of_training() -> None:
     with torch.inference_mode():
         found = encoder(picture)
     assert all(torch.equal(found[g], trained[g]) for g in GRANULARITIES)
+
+
+def test_fresh_features_are_no_smaller_than_what_tells_cells_apart() -> None:
+    with torch.inference_mode():
+        features = build(ModelConfig()).encoder(noise(2, 3, 128, 128))
+    # Between the decoder's masks, which are 0 or 1, features of some hundredths would be next to nothing.
+    assert all(0.3 < float(values.square().mean().sqrt()) < 3 for values in features.values())

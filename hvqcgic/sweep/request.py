@@ -106,8 +106,9 @@ def read_request(options: Namespace) -> Request:
         train_share=options.train_share,
         pruning=Pruning(**vars(options.prune)),
         best=best,
-        trials=options.trials,
-        jobs=options.jobs,
+        # jsonargparse gives an int of a class of its own where an option is given, which YAML cannot write.
+        trials=int(options.trials),
+        jobs=int(options.jobs),
         device=options.device,
         heartbeat_s=options.heartbeat,
     )

@@ -68,6 +68,12 @@ def test_a_sweep_from_its_first_trial_to_its_best_model(sweep: Call, config: Pat
     assert "4 trials measured" in sweep("--config", config, "--trials", 4).out
 
 
+def test_a_number_of_jobs_reaches_the_evaluator(sweep: Call, config: Path, tmp_path: Path) -> None:
+    said = sweep("--config", config, "--trials", 1, "--jobs", 1)
+    assert (said.code, said.err) == (0, "")
+    assert yaml.safe_load((tmp_path / "sweep/trials/0000/evaluate.yaml").read_text())["jobs"] == 1
+
+
 def _check_trained_trial(folder: Path) -> None:
     """A trial's checkpoint, model, charts and configurations."""
     checkpoint = read_checkpoint(folder / "joint.ckpt")

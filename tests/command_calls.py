@@ -41,6 +41,13 @@ def caller(main: Callable[[list[str]], int], capsys: pytest.CaptureFixture[str])
     return call
 
 
+def touch(*paths: Path) -> None:
+    """Files of one byte, with their folders."""
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+
+
 def save_picture(path: Path, *, seed: int, size: tuple[int, int] = (52, 37)) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     coarse = np.random.default_rng(seed).integers(0, 256, (5, 6, 3), dtype=np.uint8)

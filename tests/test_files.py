@@ -9,12 +9,7 @@ import pytest
 
 from hvqcgic.errors import BadMagic, BitstreamError, OutputError, OutputExists, PictureError, Truncated
 from hvqcgic.files import check_output, check_readable_picture, read_stream, write_atomically
-
-
-def touch(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
+from tests.command_calls import touch
 
 
 def names(folder: Path) -> list[str]:

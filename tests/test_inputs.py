@@ -5,12 +5,7 @@ import pytest
 
 from hvqcgic.errors import ConfigError, OutputError
 from hvqcgic.inputs import LOSSLESS_SUFFIXES, PICTURE_SUFFIXES, all_pictures, find_inputs, plan_outputs
-
-
-def touch(*paths: Path) -> None:
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
+from tests.command_calls import touch
 
 
 def test_a_folder_stands_for_the_pictures_in_it(tmp_path: Path) -> None:

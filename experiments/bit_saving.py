@@ -17,7 +17,7 @@ from typing import Any
 import common
 
 import hvqcgic
-from hvqcgic.inputs import all_pictures
+from hvqcgic.files import all_pictures
 
 COLUMNS = {
     "zip": "bpp_zip",

@@ -29,15 +29,13 @@ from rich.progress import track
 from rich.table import Table
 
 import hvqcgic
-from hvqcgic.bitstream.container import MODES
+from hvqcgic.bitstream import MODES
 from hvqcgic.codec import Codec
-from hvqcgic.distortion import Perceptual
-from hvqcgic.inputs import all_pictures
-from hvqcgic.models.granularity import Ratios
-from hvqcgic.perceptual import load_lpips
-from hvqcgic.picture import read_picture
-from hvqcgic.training.export import load_module
-from hvqcgic.training.validation import measure
+from hvqcgic.files import all_pictures
+from hvqcgic.models import Ratios
+from hvqcgic.perceptual import Perceptual, load_lpips
+from hvqcgic.pictures import read_picture
+from hvqcgic.training import load_module, measure
 
 PARTS = ("map", "z", "coarse", "medium", "fine", "container")
 Row = dict[str, Any]

@@ -22,17 +22,25 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from hvqcgic.bitstream.container import MODES
+from hvqcgic.bitstream import MODES
 from hvqcgic.codec import Codec
 from hvqcgic.errors import ConfigError, HvqcgicError
-from hvqcgic.evaluation.bd_rates import BOOTSTRAP_DRAWS, BdEntry, bd_rates
-from hvqcgic.evaluation.curves import curves_of
-from hvqcgic.evaluation.names import metric_label
-from hvqcgic.evaluation.published import read_json
-from hvqcgic.evaluation.results import Row, Run, read_rows, read_run
-from hvqcgic.evaluation.summary import PointMean, means
+from hvqcgic.evaluation import (
+    BOOTSTRAP_DRAWS,
+    BdEntry,
+    PointMean,
+    Row,
+    Run,
+    bd_rates,
+    curves_of,
+    means,
+    metric_label,
+    read_json,
+    read_rows,
+    read_run,
+)
 from hvqcgic.files import one_line, write_atomically
-from hvqcgic.models.granularity import Ratios
+from hvqcgic.models import Ratios
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT.parent / "shared/results"
@@ -139,7 +147,7 @@ def evaluate(
     Raises:
         ConfigError: it ended with an error; its own message stands above.
     """
-    from hvqcgic.evaluation import cli
+    from hvqcgic.evaluation import main as evaluate_command
 
     folder = options.out / "evaluation"
     arguments = [*map(str, options.pictures), "--codecs", *codecs, "--out", str(folder), "--jobs", str(options.jobs)]
@@ -148,7 +156,7 @@ def evaluate(
         arguments += ["--metrics", *metrics]
     # What an experiment prints is its own table; the evaluation's lies in its folder.
     with contextlib.redirect_stdout(io.StringIO()):
-        code = cli.main(arguments)
+        code = evaluate_command(arguments)
     if code > 1:
         raise ConfigError(f"the evaluation in {folder} ended with code {code}")
     rows, run = read_rows(folder), read_run(folder)
@@ -216,9 +224,9 @@ def train(folder: Path, options: argparse.Namespace, *arguments: str) -> Path:
 
 
 def fresh_backbone(steps: int, *configs: str) -> list[str]:
-    """Arguments of a short training of `tiny`'s backbone from fresh weights, with files of `configs/` over its own."""
+    """Arguments of a short training of `tiny`'s backbone from fresh weights, with other configurations over its own."""
     early = str(min(200, steps // 3))
-    named = [part for config in ("tiny.yaml", *configs) for part in ("--config", str(ROOT / "configs" / config))]
+    named = [part for config in ("tiny", *configs) for part in ("--config", config)]
     start = ["--training.codebook_start", early, "--training.lpips_start", early]
     return [*named, "--stage", "backbone", "--training.steps", str(steps), *start]
 
@@ -227,7 +235,7 @@ def backbone_alone(model: str, path: Path) -> Path:
     """A model's backbone as a checkpoint of its stage: what starts from it has nothing of its entropy model."""
     import torch
 
-    from hvqcgic.training.thaw import thawed_checkpoint
+    from hvqcgic.training import thawed_checkpoint
 
     checkpoint = thawed_checkpoint(model)
     checkpoint["hyper_parameters"]["stage"] = "backbone"

@@ -14,8 +14,8 @@ from collections.abc import Sequence
 
 import common
 
-from hvqcgic.evaluation.names import metric_label
-from hvqcgic.inputs import all_pictures
+from hvqcgic.evaluation import metric_label
+from hvqcgic.files import all_pictures
 
 VARIANTS = {
     "all": "coarse, medium and fine",
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def training(name: str, steps: int) -> list[str]:
     """Arguments of a training."""
-    return common.fresh_backbone(steps, *([] if name == "all" else [f"ablations/{name}.yaml"]))
+    return common.fresh_backbone(steps, *([] if name == "all" else [f"ablations/{name}"]))
 
 
 if __name__ == "__main__":

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 import common
 
-from hvqcgic.evaluation.names import metric_label
-from hvqcgic.rate_control.ratio_path import DEFAULT, PATHS
+from hvqcgic.evaluation import metric_label
+from hvqcgic.rate_control import DEFAULT, PATHS
 
 CHOICES = (
     *(f"+{path}" for path in PATHS if path != DEFAULT),

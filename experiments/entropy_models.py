@@ -23,7 +23,7 @@ from rich.progress import track
 
 import hvqcgic
 from hvqcgic.errors import ModelError
-from hvqcgic.inputs import all_pictures
+from hvqcgic.files import all_pictures
 
 AS_CONFIGURED = "as-configured"
 COMPARED_WITH = {"z_channels": "[4, 4, 4]", "context_width": "64", "rank": "24"}
@@ -77,7 +77,7 @@ def training(name: str, steps: int) -> list[str]:
     """Arguments of a variation's training."""
     varied = COMPARED_WITH | VARIATIONS[name]
     fields = [part for key, value in varied.items() for part in (f"--model.entropy.{key}", value)]
-    config = str(common.ROOT / "configs/tiny.yaml")
+    config = "tiny"
     return ["--config", config, "--stage", "hyperprior", "--training.steps", str(steps), *fields]
 
 

@@ -17,7 +17,7 @@ import common
 import numpy as np
 
 import hvqcgic
-from hvqcgic.inputs import all_pictures
+from hvqcgic.files import all_pictures
 
 LEAST_SAVING = 1.0
 """Per cent that Huffman coding must save for a ratio to it to mean something."""

@@ -18,9 +18,7 @@ from typing import Any
 import common
 import numpy as np
 
-from hvqcgic.evaluation.bd_rates import bd_rates
-from hvqcgic.evaluation.curves import curves_of
-from hvqcgic.evaluation.names import metric_label
+from hvqcgic.evaluation import bd_rates, curves_of, metric_label
 
 METRICS = ("lpips_alex", "lpips_squeeze", "lpips_vgg", "dists", "psnr_db")
 

@@ -15,8 +15,7 @@ from typing import Any
 
 import common
 
-from hvqcgic.evaluation.names import metric_label
-from hvqcgic.evaluation.summary import PointMean
+from hvqcgic.evaluation import PointMean, metric_label
 
 TRIPLES = ((0.301, 0.599, 0.1), (0.302, 0.598, 0.1), (0.303, 0.597, 0.1), (0.304, 0.596, 0.1))
 METRICS = ("lpips_alex", "dists", "fid", "niqe")

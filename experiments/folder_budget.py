@@ -19,10 +19,9 @@ from rich.progress import track
 
 import hvqcgic
 from hvqcgic.codec import Codec
-from hvqcgic.inputs import all_pictures
-from hvqcgic.picture import read_picture
-from hvqcgic.rate_control.allocation import DISTORTIONS, measure_curve, share_out
-from hvqcgic.rate_control.quality import LpipsAlex, psnr_db
+from hvqcgic.files import all_pictures
+from hvqcgic.pictures import read_picture
+from hvqcgic.rate_control import DISTORTIONS, LpipsAlex, measure_curve, psnr_db, share_out
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 import common
 import numpy as np
 
-from hvqcgic.inputs import all_pictures
+from hvqcgic.files import all_pictures
 
 QUADRATIC = ("--model.entropy.form", "quadratic", "--lambda", "0.3")
 VARIATIONS: Mapping[str, tuple[str, ...]] = {
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def training(name: str, options: argparse.Namespace) -> list[str]:
     """Arguments of a variation's training."""
-    config = ["--config", str(common.ROOT / "configs/tiny.yaml"), "--stage", "joint", "--init", options.start]
+    config = ["--config", "tiny", "--stage", "joint", "--init", options.start]
     return [*config, "--training.steps", str(options.steps), *SETTINGS, *VARIATIONS[name]]
 
 

@@ -23,9 +23,9 @@ import numpy as np
 import hvqcgic
 from hvqcgic.codec import Codec
 from hvqcgic.coder import Encoded
-from hvqcgic.inputs import all_pictures
-from hvqcgic.picture import read_picture
-from hvqcgic.rate_control.quality import LpipsAlex, psnr_db
+from hvqcgic.files import all_pictures
+from hvqcgic.pictures import read_picture
+from hvqcgic.rate_control import LpipsAlex, psnr_db
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def trained(rung: Rung, start: Path, options: Any) -> Path:
     """The model file of a rung, trained where it is not there yet."""
     folder, half = options.out / rung.model, options.steps // 2
-    base = ("--config", str(common.ROOT / "configs/tiny.yaml"))
+    base = ("--config", "tiny")
     if rung.model != "joint":
         stage = ("--stage", "hyperprior", "--training.steps", str(options.steps), "--init", str(start))
         return common.train(folder, options, *base, *stage, *rung.options)

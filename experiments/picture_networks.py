@@ -20,10 +20,8 @@ import common
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from hvqcgic.inputs import all_pictures
-from hvqcgic.models.config import BackboneConfig, ModelConfig
-from hvqcgic.models.granularity import GranularityMap
-from hvqcgic.models.picture_model import PictureModel
+from hvqcgic.files import all_pictures
+from hvqcgic.models import BackboneConfig, GranularityMap, ModelConfig, PictureModel
 
 EVEN = "even"
 VARIATIONS: Mapping[str, BackboneConfig] = {

@@ -24,8 +24,8 @@ from rich.progress import track
 import hvqcgic
 from hvqcgic.codec import Codec
 from hvqcgic.errors import Unreachable
-from hvqcgic.inputs import all_pictures
-from hvqcgic.picture import read_picture
+from hvqcgic.files import all_pictures
+from hvqcgic.pictures import read_picture
 from hvqcgic.rate_control import OperatingPoint
 
 

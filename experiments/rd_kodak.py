@@ -14,8 +14,7 @@ from typing import Any
 
 import common
 
-from hvqcgic.evaluation.names import in_order, metric_label
-from hvqcgic.evaluation.published import read_json
+from hvqcgic.evaluation import in_order, metric_label, read_json
 
 CODECS = (
     "hvqcgic:tiny@path=0..1:8",

@@ -19,14 +19,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import hvqcgic
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.coder import Encoded
-from hvqcgic.drawing import granularity_overlay
 from hvqcgic.errors import ConfigError
-from hvqcgic.inputs import all_pictures
-from hvqcgic.picture import read_picture
-from hvqcgic.rate_control.quality import LpipsAlex, psnr_db
-from hvqcgic.rate_control.regions import Region, parse_roi
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.files import all_pictures
+from hvqcgic.pictures import granularity_overlay, read_picture
+from hvqcgic.rate_control import LpipsAlex, Region, parse_roi, psnr_db
 
 Pixels = NDArray[np.uint8]
 

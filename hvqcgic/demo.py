@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hvqcgic.picture import read_picture
+from hvqcgic.pictures import read_picture
 
 STEPS = 120
 """About three minutes on two cores."""
@@ -76,8 +76,7 @@ def save_unseen_picture(out: Path) -> Path:
 
 def train(out: Path, steps: int) -> None:
     """A joint run at lambda 0.08 and a low learning rate; where LPIPS cannot be had, it is left out, and it says so."""
-    from hvqcgic.perceptual import load_lpips
-    from hvqcgic.torch_cache import WeightsMissing
+    from hvqcgic.perceptual import WeightsMissing, load_lpips
 
     perceptual = "alex"
     try:
@@ -91,7 +90,7 @@ def train(out: Path, steps: int) -> None:
         )
     say(f"Train the bundled model for {steps} steps on the embedded photographs, rate and distortion together.")
     settings = {
-        "--config": "configs/demo.yaml",
+        "--config": "demo",
         "--lambda": "0.08",
         "--perceptual": perceptual,
         "--training.steps": str(steps),

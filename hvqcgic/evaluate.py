@@ -2,7 +2,7 @@
 
 import sys
 
-from hvqcgic.evaluation.cli import main
+from hvqcgic.evaluation import main
 
 if __name__ == "__main__":
     sys.exit(main())

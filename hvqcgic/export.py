@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hvqcgic.commands.exit_codes import USAGE
+from hvqcgic.cli import USAGE
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, reason
 
@@ -51,12 +51,12 @@ def export(options: argparse.Namespace) -> str:
     source, path = Path(options.checkpoint), Path(options.output)
     check_output(source, path, force=options.force)
     card = read_card(Path(options.card)) if options.card else {}
-    from hvqcgic.training.export_reverse import export_reverse, is_reverse
+    from hvqcgic.training import export_reverse, is_reverse
 
     if is_reverse(source):
         return export_reverse(options, card)
-    from hvqcgic.frozen_model import write_model
-    from hvqcgic.training.export import check_half_precision, freeze_model, load_module, pictures_to_check
+    from hvqcgic.model_files import write_model
+    from hvqcgic.training import check_half_precision, freeze_model, load_module, pictures_to_check
 
     module = load_module(source, raw=options.raw)
     frozen = freeze_model(module.model, module.priors, card=card, name=options.name or path.stem)

@@ -19,10 +19,9 @@ from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, ImageFile
 
-from hvqcgic.bitstream import unpack
-from hvqcgic.bitstream.container import MAGIC
+from hvqcgic.bitstream import MAGIC, unpack
 from hvqcgic.errors import BitstreamError, HvqcgicError
-from hvqcgic.model_file import bundled_name, find_model, read_summary
+from hvqcgic.model_files import bundled_name, find_model, read_summary
 
 if TYPE_CHECKING:
     from hvqcgic.codec import Codec
@@ -143,7 +142,7 @@ def _load_once(fingerprint: bytes, name_or_path: str | Path) -> Codec:
 
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
     """Write a picture: `model`, and the arguments of `Codec.compress`; as in Pillow, other options do not count."""
-    from hvqcgic.rate_control.operating_point import Choices
+    from hvqcgic.rate_control import Choices
 
     options: dict[str, Any] = image.encoderinfo
     known = {name: options[name] for name in ("coding", *Choices.__annotations__) if name in options}

@@ -2,7 +2,7 @@
 
 import sys
 
-from hvqcgic.training.cli import main
+from hvqcgic.training import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -10,11 +10,11 @@ import pytest
 import torch
 from hypothesis import settings
 
-from hvqcgic.cli import main
+from hvqcgic.cli.console import main
 from tests.command_calls import Call, caller, save_picture
 
 if TYPE_CHECKING:
-    from hvqcgic.codec import Codec
+    from hvqcgic.codec.codec import Codec
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -45,7 +45,7 @@ def shared() -> Path:
 def tiny_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model file of random weights, some thousand of them, with 64 codes."""
     # Imported here, as it brings all of training along.
-    from hvqcgic.frozen_model import write_model
+    from hvqcgic.model_files.frozen_model import write_model
     from tests.random_model import random_model
 
     path = tmp_path_factory.mktemp("model") / "random.safetensors"
@@ -56,7 +56,7 @@ def tiny_model_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def codec(tiny_model_path: Path) -> "Codec":
     """The codec of `tiny_model_path`."""
-    from hvqcgic.codec import load
+    from hvqcgic.codec.codec import load
 
     return load(tiny_model_path, device="cpu")
 
@@ -64,8 +64,8 @@ def codec(tiny_model_path: Path) -> "Codec":
 @pytest.fixture(scope="session")
 def prior_reading_codec(tmp_path_factory: pytest.TempPathFactory) -> "Codec":
     """Another codec of random weights, whose picture decoder reads the index prior's parameters."""
-    from hvqcgic.codec import load
-    from hvqcgic.frozen_model import write_model
+    from hvqcgic.codec.codec import load
+    from hvqcgic.model_files.frozen_model import write_model
     from tests.random_model import random_model, small_config
 
     path = tmp_path_factory.mktemp("model") / "reads-prior.safetensors"

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from hvqcgic.frozen_model import FrozenModel
+from hvqcgic.model_files.frozen_model import FrozenModel
 from hvqcgic.models import backbone
 from hvqcgic.models.config import BackboneConfig, EntropyConfig, ModelConfig
 from hvqcgic.models.network import HvqModel

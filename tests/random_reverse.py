@@ -6,10 +6,10 @@ from typing import Any
 
 import torch
 
-from hvqcgic.frozen_model import read_model
+from hvqcgic.model_files.frozen_model import read_model
+from hvqcgic.model_files.reverse_file import freeze_reverse, write_reverse
 from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.reverse import ReverseConfig, ReverseModel
-from hvqcgic.reverse_file import freeze_reverse, write_reverse
+from hvqcgic.models.reverse_path import ReverseConfig, ReverseModel
 
 SIZES: dict[str, Any] = {"widths": (8, 8, 8), "blocks": (1, 0, 1), "hint_channels": 2}
 

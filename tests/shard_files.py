@@ -12,7 +12,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from hvqcgic.shards import INDEX_SUFFIX, Member, ShardIndex, pack_tar
+from hvqcgic.pictures.shards import INDEX_SUFFIX, Member, ShardIndex, pack_tar
 
 
 def picture_bytes(value: int, size: tuple[int, int] = (40, 24)) -> bytes:

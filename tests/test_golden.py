@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from hvqcgic.bitstream.container import BITSTREAM_VERSION, MODES, unpack
-from hvqcgic.codec import Codec, load
-from hvqcgic.coder import Encoded
+from hvqcgic.bitstream.schedule import GRANULARITIES
+from hvqcgic.codec.codec import Codec, load
+from hvqcgic.coder.coder import Encoded
 from hvqcgic.entropy import Masks
-from hvqcgic.schedule import GRANULARITIES
 
 GOLDEN = Path(__file__).parent / "golden"
 STREAMS = sorted(GOLDEN.glob("v*/*/*.hvq"))

@@ -1,6 +1,7 @@
 """Imports point one way, and the console commands stay light."""
 
 import ast
+import importlib
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,37 +13,37 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "hvqcgic"
 
-# Every part of the package, from the bottom up. A part may import itself and parts of the lines above its own:
-# so models and entropy do not know of each other, and nothing knows of training but the programs on top of it.
+# The rooms of the package from the bottom up, then the entry points. A part may import itself and the parts of lines
+# above its own. So `models` and `entropy` do not know of each other, and only programs on top of `training` import it.
 ORDER = (
     {"errors"},
-    {"schedule"},
     {"bitstream"},
     {"files"},
-    {"inputs"},
-    {"picture", "model_file"},
-    {"shards"},
+    {"pictures"},
     {"models", "entropy"},
-    {"stored_weights"},
-    {"frozen_model", "reverse_file"},
+    {"model_files"},
     {"coder"},
-    {"torchvision_shim", "torch_cache"},
-    {"perceptual", "distortion"},
+    {"perceptual"},
     {"rate_control"},
-    {"preview"},
-    {"reverse_coder"},
     {"codec"},
     {"__init__"},
     {"pillow"},
-    {"commands"},
     {"cli"},
     {"__main__"},
-    {"drawing"},
     {"training", "evaluation"},
-    {"train", "evaluate", "sweep", "scale", "export", "demo"},
+    {"sweep", "scale"},
+    {"train", "evaluate", "export", "demo"},
 )
 RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
-LAZY_EXPORTS = {"load": "codec", "Codec": "codec", "BitstreamError": "errors"}
+ENTRY_POINTS = {"__init__", "__main__", "errors", "train", "export", "evaluate", "demo", "pillow"}
+ROOMS = set(RANK) - ENTRY_POINTS
+OF_THE_PACKAGE = {
+    "load": "codec",
+    "Codec": "codec",
+    "BitstreamError": "errors",
+    "lazy_exports": "errors",
+    "__version__": "errors",
+}
 NOT_FOR_COMMANDS = {"lightning", "pytorch_lightning", "optuna", "compressai", "matplotlib"}
 
 
@@ -80,7 +81,7 @@ def parts_imported(path: Path) -> Iterator[str]:
         top, _, rest = name.partition(".")
         if top == "hvqcgic" and rest:
             part = rest.split(".")[0]
-            yield LAZY_EXPORTS.get(part, part)
+            yield OF_THE_PACKAGE.get(part, part)
 
 
 def outside_imported(path: Path) -> set[str]:
@@ -123,6 +124,59 @@ def test_imports_point_one_way(path: Path) -> None:
     assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}, which is not below {part}"
 
 
+def test_every_module_lives_in_a_room() -> None:
+    inside = {path.stem for path in PACKAGE.glob("*.py")}
+    assert inside == ENTRY_POINTS
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == ROOMS
+
+
+def type_checking_imports(path: Path) -> dict[str, list[str]]:
+    """Names that a room's __init__ imports for type checkers alone, by module; each under its own name."""
+    found: dict[str, list[str]] = {}
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            for line in node.body:
+                assert isinstance(line, ast.ImportFrom)
+                assert all(alias.asname == alias.name for alias in line.names)
+                module = (line.module or "").removeprefix(f"hvqcgic.{path.parent.name}.")
+                found.setdefault(module, []).extend(alias.name for alias in line.names)
+    return found
+
+
+def lazy_exports_of(path: Path) -> dict[str, list[str]]:
+    """What it gives at run time: the second argument of `lazy_exports`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "lazy_exports":
+            return ast.literal_eval(node.args[1])
+    return {}
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_a_room_says_what_it_is_and_gives_what_it_says(room: str) -> None:
+    path = PACKAGE / room / "__init__.py"
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    assert all(word in said for word in ("In: ", "Out: ", "May import: "))
+    assert len(said.splitlines()) <= 5
+    names, given = type_checking_imports(path), lazy_exports_of(path)
+    assert {key: sorted(value) for key, value in names.items()} == {key: sorted(value) for key, value in given.items()}
+    module = importlib.import_module(f"hvqcgic.{room}")
+    for name in (name for values in given.values() for name in values):
+        assert getattr(module, name) is not None
+        # A submodule of that name would take its place as soon as it is imported.
+        assert not (path.parent / f"{name}.py").exists()
+
+
+@pytest.mark.parametrize("path", sources(), ids=module_of)
+def test_others_import_from_the_room(path: Path) -> None:
+    wrong = {
+        f"{line.module} import {', '.join(alias.name for alias in line.names)}"
+        for line in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(line, ast.ImportFrom) and (line.module or "").count(".") > 1
+        if (line.module or "").split(".")[:2] != ["hvqcgic", part_of(path)]
+    }
+    assert not {line for line in wrong if line.startswith("hvqcgic.")}
+
+
 @pytest.mark.parametrize("path", sorted((PACKAGE / "bitstream").rglob("*.py")), ids=module_of)
 def test_bitstream_is_the_standard_library_alone(path: Path) -> None:
     foreign = outside_imported(path) - set(sys.stdlib_module_names)
@@ -132,7 +186,7 @@ def test_bitstream_is_the_standard_library_alone(path: Path) -> None:
 def test_no_command_can_reach_what_only_training_needs() -> None:
     wrong = {
         f"{path.relative_to(ROOT)} imports {name}"
-        for path in reachable(PACKAGE / "cli.py")
+        for path in reachable(PACKAGE / "cli/console.py")
         for name in outside_imported(path) & NOT_FOR_COMMANDS
     }
     assert not wrong

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 import hvqcgic.pillow
 from hvqcgic.bitstream import Header, pack
-from hvqcgic.codec import Codec
+from hvqcgic.codec.codec import Codec
 from tests.random_model import random_picture
 
 
@@ -94,7 +94,7 @@ def test_a_model_of_ones_own_is_made_known(
 def test_a_model_is_loaded_once(picture: Image.Image, tiny_model_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = []
     load = hvqcgic.load
-    monkeypatch.setattr("hvqcgic.codec.load", lambda *arguments: loaded.append(arguments) or load(*arguments))
+    monkeypatch.setattr("hvqcgic.codec.codec.load", lambda *arguments: loaded.append(arguments) or load(*arguments))
     for _ in range(3):
         buffer = io.BytesIO()
         picture.save(buffer, "hvq", model=tiny_model_path)

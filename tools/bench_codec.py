@@ -32,7 +32,7 @@ import hvqcgic
 from hvqcgic.codec import Codec
 from hvqcgic.errors import HvqcgicError
 from hvqcgic.files import one_line
-from hvqcgic.picture import allow_large_pictures, read_picture
+from hvqcgic.pictures import allow_large_pictures, read_picture
 from tools.bench_rivals import RIVALS, Pixels, Rival, make_rival
 from tools.stage_times import STAGES, Seconds, timed_stages
 

@@ -21,16 +21,18 @@ from typing import Any
 import numpy as np
 import torch
 
-from hvqcgic import coder
 from hvqcgic.codec import Codec
+from hvqcgic.coder import coder
 from hvqcgic.entropy import EntropyModel
-from hvqcgic.models import control_gic_blocks
-from hvqcgic.models.config import ControlGicConfig, ModelConfig
-from hvqcgic.models.control_gic_decoder import ControlGicDecoder
-from hvqcgic.models.control_gic_encoder import ControlGicEncoder
-from hvqcgic.models.network import HvqModel
-from hvqcgic.training.export import freeze_model
-from hvqcgic.training.rate import HyperLatentPriors
+from hvqcgic.models import (
+    ControlGicConfig,
+    ControlGicDecoder,
+    ControlGicEncoder,
+    HvqModel,
+    ModelConfig,
+    control_gic_blocks,
+)
+from hvqcgic.training import HyperLatentPriors, freeze_model
 
 STAGES: tuple[tuple[str, Any, str], ...] = (
     ("selection", coder, "picture_density"),

@@ -29,16 +29,21 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from hvqcgic.entropy import GRANULARITIES, EntropyModel, Masks, fit_map_coder, freeze
-from hvqcgic.entropy.exact_network import ExactNetwork
-from hvqcgic.entropy.index_coding import PassCells
-from hvqcgic.entropy.index_prior import FORMS, IndexPrior, parameter_count
-from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
-from hvqcgic.models.config import EntropyConfig
-from hvqcgic.models.context import context_network
-from hvqcgic.models.hyperprior import hyper_synthesis
-from hvqcgic.models.sequential import describe
-from hvqcgic.schedule import parse_schedule
+from hvqcgic.bitstream import GRANULARITIES, parse_schedule
+from hvqcgic.entropy import (
+    FORMS,
+    EntropyModel,
+    ExactNetwork,
+    IndexPrior,
+    Masks,
+    PassCells,
+    RangeDecoder,
+    RangeEncoder,
+    fit_map_coder,
+    freeze,
+    parameter_count,
+)
+from hvqcgic.models import EntropyConfig, context_network, describe, hyper_synthesis
 from tools.stage_times import Seconds, Stage, timed_stages
 
 CODE_WIDTH = 4

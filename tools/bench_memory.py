@@ -25,8 +25,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from hvqcgic.errors import HvqcgicError
-from hvqcgic.files import one_line
-from hvqcgic.inputs import all_pictures
+from hvqcgic.files import all_pictures, one_line
 
 ROOT = Path(__file__).parents[1]
 ENLARGED = 2
@@ -106,7 +105,7 @@ def run(way: str, source: str, target: str, *, options: argparse.Namespace) -> T
     import torch
 
     import hvqcgic
-    from hvqcgic.picture import allow_large_pictures
+    from hvqcgic.pictures import allow_large_pictures
 
     torch.set_num_threads(options.threads)
     allow_large_pictures()

@@ -13,11 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hvqcgic.evaluation.codecs.avif import Avif
-from hvqcgic.evaluation.codecs.jpeg import Jpeg
-from hvqcgic.evaluation.codecs.pillow_codec import PillowCodec
-from hvqcgic.evaluation.codecs.webp import WebP
-from hvqcgic.torchvision_shim import import_torchvision
+from hvqcgic.evaluation import Avif, Jpeg, PillowCodec, WebP
+from hvqcgic.perceptual import import_torchvision
 from tools.bench_control_gic import random_codec
 
 Pixels = NDArray[np.uint8]

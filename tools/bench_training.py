@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Images per second of a training, and the share of each of its parts; several ways to train, in turns, in one run.
 
-    python -m tools.bench_training --config configs/tiny.yaml --stage joint --init tiny --data PICTURES
-    python -m tools.bench_training --config configs/base.yaml --stage backbone --data SHARDS \
+    python -m tools.bench_training --config tiny --stage joint --init tiny --data PICTURES
+    python -m tools.bench_training --config base --stage backbone --data SHARDS \
         --variant "--precision bf16-mixed" --variant "--pictures.batch_size 64"
 
 Every option that is not its own goes to `python -m hvqcgic.train`; each --variant adds options to them. A step's parts
@@ -27,7 +27,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from hvqcgic.training import cli, module  # isort: skip - makes torchvision importable for lightning
+from hvqcgic.training import make_module, make_pictures, module, parse_options  # isort: skip - makes torchvision importable for lightning
 import lightning
 import torch
 from jsonargparse import ArgumentError
@@ -36,14 +36,18 @@ from rich.table import Table
 
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
-from hvqcgic.models.picture_model import PictureModel
+from hvqcgic.models import PictureModel
 from hvqcgic.perceptual import Lpips
-from hvqcgic.training.cached_pictures import CachedStream
-from hvqcgic.training.crop_stream import CropStream
-from hvqcgic.training.data import PictureDataModule
-from hvqcgic.training.module import HvqModule
-from hvqcgic.training.stages import Machine, make_trainer, quiet_lightning
-from hvqcgic.training.starts import start_from
+from hvqcgic.training import (
+    CachedStream,
+    CropStream,
+    HvqModule,
+    Machine,
+    PictureDataModule,
+    make_trainer,
+    quiet_lightning,
+    start_from,
+)
 from tools.stage_times import Seconds, Stage, timed_stages
 
 PARTS: tuple[Stage, ...] = (
@@ -113,13 +117,13 @@ class Training:
             ArgumentError: an option is unknown or none that it can have.
             HvqcgicError: as `python -m hvqcgic.train`, or the stage is "all".
         """
-        self.options = options = cli.parse(arguments)
+        self.options = options = parse_options(arguments)
         if options.stage == "all":
             raise ConfigError("a profile is of one stage: add --stage backbone, hyperprior or joint")
         if options.threads:
             torch.set_num_threads(options.threads)
-        self.pictures: PictureDataModule = cli.make_pictures(options, cached=bool(options.cache))
-        self.module = cli.make_module(options, options.stage, options.training.steps)
+        self.pictures: PictureDataModule = make_pictures(options, cached=bool(options.cache))
+        self.module = make_module(options, options.stage, options.training.steps)
         start_from(self.module, [Path(path) for path in options.init or ()])
         self.found: list[Seconds] = []
 

@@ -13,8 +13,7 @@ from control_gic_checkpoint import IGNORED, Checkpoint
 from torch import Tensor
 
 from hvqcgic.errors import ModelError
-from hvqcgic.models.config import ControlGicConfig, EntropyConfig, InputRange, ModelConfig, Selection
-from hvqcgic.models.network import HvqModel
+from hvqcgic.models import ControlGicConfig, EntropyConfig, HvqModel, InputRange, ModelConfig, Selection
 
 State = Mapping[str, Tensor]
 

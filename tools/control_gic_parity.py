@@ -15,15 +15,19 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.errors import ModelError
-from hvqcgic.models.control_gic_blocks import NORM_EPS
-from hvqcgic.models.control_gic_decoder import ControlGicDecoder
-from hvqcgic.models.control_gic_encoder import ControlGicEncoder
-from hvqcgic.models.decoder import assemble
-from hvqcgic.models.granularity import GranularityMap, PatchEntropies
-from hvqcgic.models.network import HvqModel
-from hvqcgic.models.published_selection import published_entropies, select
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.models import (
+    NORM_EPS,
+    ControlGicDecoder,
+    ControlGicEncoder,
+    GranularityMap,
+    HvqModel,
+    PatchEntropies,
+    assemble,
+    published_entropies,
+    select,
+)
 
 FEATURE_LIMIT = 1e-4
 PICTURE_LIMIT = 5e-4

@@ -19,12 +19,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hvqcgic.drawing import GRANULARITY_COLOURS
+from hvqcgic.bitstream import CELL_PX
 from hvqcgic.errors import OutputError
-from hvqcgic.evaluation.plots import STYLE, save_figure
-from hvqcgic.models.granularity import Ratios
-from hvqcgic.rate_control.ratio_path import PATHS, RatioPath
-from hvqcgic.schedule import CELL_PX
+from hvqcgic.evaluation import STYLE, save_figure
+from hvqcgic.models import Ratios
+from hvqcgic.pictures import GRANULARITY_COLOURS
+from hvqcgic.rate_control import PATHS, RatioPath
 
 PLACES = np.linspace(0, 1, 401)
 ORDER = ("fine", "medium", "coarse")  # of the three numbers of a ratio triple

@@ -25,11 +25,10 @@ from PIL import Image
 
 from hvqcgic.codec import Codec, load
 from hvqcgic.errors import HvqcgicError
-from hvqcgic.evaluation.metrics import METRICS, Metric, MetricOptions, Picture
-from hvqcgic.files import one_line, write_atomically
-from hvqcgic.inputs import all_pictures
-from hvqcgic.picture import read_picture
-from hvqcgic.training.sources import EMBEDDED_TRAIN, EMBEDDED_VAL
+from hvqcgic.evaluation import METRICS, Metric, MetricOptions, Picture
+from hvqcgic.files import all_pictures, one_line, write_atomically
+from hvqcgic.pictures import read_picture
+from hvqcgic.training import EMBEDDED_TRAIN, EMBEDDED_VAL
 
 GAP_PX = 4
 

@@ -14,12 +14,10 @@ from pathlib import Path
 import torch
 from safetensors.numpy import save
 
-from hvqcgic.entropy import GRANULARITIES, Masks
-from hvqcgic.entropy.map_fitting import fit_map_coder
-from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.granularity import Ratios, granularity_map, pad_to_cells
-from hvqcgic.training.ratios import draw_ratios
-from hvqcgic.training.sources import find_shards
+from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.entropy import Masks, fit_map_coder
+from hvqcgic.models import ModelConfig, Ratios, granularity_map, pad_to_cells
+from hvqcgic.training import draw_ratios, find_shards
 
 DEFAULT_OUTPUT = Path(__file__).parent.parent / "hvqcgic" / "weights" / "map-coder.bin"
 RATIOS_A_PICTURE = 3

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hvqcgic.evaluation import BUNDLED
 from hvqcgic.evaluation.metrics import natural_statistics as statistics
-from hvqcgic.evaluation.metrics.niqe import BUNDLED
 from hvqcgic.files import write_atomically
-from hvqcgic.training.sources import find_shards
+from hvqcgic.training import find_shards
 
 SHARPNESS_SHARE = 0.75
 

@@ -28,9 +28,8 @@ from rich.table import Table
 from hvqcgic.errors import HvqcgicError
 from hvqcgic.export import read_card
 from hvqcgic.files import check_output, one_line
-from hvqcgic.frozen_model import write_model
-from hvqcgic.training.export import freeze_model
-from hvqcgic.training.rate import HyperLatentPriors
+from hvqcgic.model_files import write_model
+from hvqcgic.training import HyperLatentPriors, freeze_model
 
 
 def build_parser() -> argparse.ArgumentParser:

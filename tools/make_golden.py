@@ -15,13 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from hvqcgic.bitstream.container import BITSTREAM_VERSION, MODES
+from hvqcgic.bitstream import BITSTREAM_VERSION, GRANULARITIES, MODES
 from hvqcgic.codec import Codec, load
 from hvqcgic.files import write_atomically
-from hvqcgic.frozen_model import write_model
-from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.granularity import Ratios
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.model_files import write_model
+from hvqcgic.models import ModelConfig, Ratios
 from tests.random_model import random_model, random_picture, small_config
 
 OUTPUT = Path(__file__).parents[1] / "tests" / "golden" / f"v{BITSTREAM_VERSION}"

@@ -25,11 +25,10 @@ from pathlib import Path
 
 from shard_indices import ALL, check, index_of, index_path, summary, verify, write_indices
 
-from hvqcgic.commands.terminal import complain, progress_bar
+from hvqcgic.cli import complain, progress_bar
 from hvqcgic.errors import ConfigError, HvqcgicError, PictureError
 from hvqcgic.files import reason, remove_left_overs, write_atomically
-from hvqcgic.picture import allow_large_pictures
-from hvqcgic.shards import Member, ShardIndex, is_picture, pack_tar
+from hvqcgic.pictures import Member, ShardIndex, allow_large_pictures, is_picture, pack_tar
 
 
 @dataclass(frozen=True)

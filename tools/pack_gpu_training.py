@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hvqcgic.errors import ConfigError, HvqcgicError
+from hvqcgic.files import PICTURE_SUFFIXES
 from hvqcgic.perceptual import weights_path
-from hvqcgic.training.sources import PICTURE_SUFFIXES
 
 ROOT = Path(__file__).resolve().parents[1]
 # What a PyTorch image usually lacks of our dependencies, with what these need in turn.

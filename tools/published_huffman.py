@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from hvqcgic.models.granularity import GranularityMap
+from hvqcgic.models import GranularityMap
 
 STREAMS = {
     (True, True, True): ("indices_coarse", "indices_medium", "indices_fine", "mask_coarse", "mask_medium"),

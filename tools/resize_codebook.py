@@ -23,14 +23,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.commands.terminal import progress_bar
+from hvqcgic.cli import progress_bar
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, write_atomically
-from hvqcgic.models.quantiser import VectorQuantiser, nearest_codes
-from hvqcgic.training.data import PictureDataModule
-from hvqcgic.training.export import load_module
-from hvqcgic.training.module import HvqModule
-from hvqcgic.training.rate import estimate_rate
+from hvqcgic.models import VectorQuantiser, nearest_codes
+from hvqcgic.training import HvqModule, PictureDataModule, estimate_rate, load_module
 
 MEASURED_BATCHES = 4
 COPIES = 20

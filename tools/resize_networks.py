@@ -27,10 +27,8 @@ from torch import Tensor
 
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line
-from hvqcgic.models.config import ModelConfig
-from hvqcgic.training import cli
-from hvqcgic.training.export import load_module
-from hvqcgic.training.module import HvqModule
+from hvqcgic.models import ModelConfig
+from hvqcgic.training import HvqModule, load_module, parse_options
 from tools.resize_codebook import write
 
 BACKBONE = ("encoder_widths", "encoder_blocks", "decoder_widths", "decoder_blocks")
@@ -93,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         check_output(options.checkpoint, options.output, force=options.force)
         module = load_module(options.checkpoint)
-        found = cli.parse(["--init", str(options.checkpoint), *others])
+        found = parse_options(["--init", str(options.checkpoint), *others])
         config = ModelConfig.from_dict(found.model.as_dict())
         check_changes(module.model.config, config)
         torch.manual_seed(options.seed)

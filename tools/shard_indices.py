@@ -8,10 +8,10 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from hvqcgic.commands.terminal import complain, progress_bar
+from hvqcgic.cli import complain, progress_bar
 from hvqcgic.errors import ConfigError, PictureError
 from hvqcgic.files import reason, write_atomically
-from hvqcgic.shards import INDEX_SUFFIX, ShardIndex, decode, list_pictures, parse_index, read_members
+from hvqcgic.pictures import INDEX_SUFFIX, ShardIndex, decode, list_pictures, parse_index, read_members
 
 ALL = "index.json"
 """Of a folder of shards: counts, sizes and checksums of all of them."""

@@ -9,17 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from hvqcgic import coder
-from hvqcgic.entropy import EntropyModel
-from hvqcgic.entropy.exact_network import ExactNetwork
-from hvqcgic.entropy.index_coding import IndexWalk
-from hvqcgic.entropy.index_prior import IndexPrior
-from hvqcgic.entropy.map_coding import MapCoder
-from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder
-from hvqcgic.models.picture_model import PictureModel
-from hvqcgic.models.reverse import ReverseNetwork
-from hvqcgic.models.tiled_networks import TiledNetworks
-from hvqcgic.models.tiled_reverse import TiledReverse
+from hvqcgic.coder import TiledNetworks, TiledReverse, coder
+from hvqcgic.entropy import EntropyModel, ExactNetwork, IndexPrior, IndexWalk, MapCoder, RangeDecoder, RangeEncoder
+from hvqcgic.models import PictureModel, ReverseNetwork
 
 Seconds = defaultdict[str, float]
 Stage = tuple[str, Any, str]

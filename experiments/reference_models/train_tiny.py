@@ -178,7 +178,7 @@ def take(training: Training, options: argparse.Namespace, run: Runner) -> int:
     folder, steps = options.out / training.name, max(1, round(options.scale * training.steps))
     print(f"== {training.name}: stage {training.stage}, {steps} steps", flush=True)
     config = "reverse" if training.stage == "reverse" else "tiny"
-    command = ["--config", str(ROOT / f"configs/{config}.yaml"), "--stage", training.stage, "--out", str(folder)]
+    command = ["--config", config, "--stage", training.stage, "--out", str(folder)]
     command += ["--data", options.data, "--val", options.val, "--resume", "true"]
     if training.start:
         command += ["--init", *(str(options.out / name) for name in training.start)]

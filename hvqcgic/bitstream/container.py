@@ -19,6 +19,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hvqcgic.bitstream.schedule import CELL_PX
 from hvqcgic.bitstream.varint import decode_varint, encode_varint
 from hvqcgic.errors import BadMagic, BitstreamError, Checksum, Truncated, UnsupportedVersion
 
@@ -41,7 +42,6 @@ SECTION_COUNTS = {
 MODE_BITS = 0b0111
 EXTRA_SECTION_BIT = 0b1000
 
-CELL_PX = 16
 MAX_SIDE = 2**16
 MAX_PIXELS = 2**29
 
@@ -71,12 +71,12 @@ class Header:
     @property
     def grid_height(self) -> int:
         """Rows of 16 x 16 cells that cover the picture."""
-        return -(-self.height // CELL_PX)
+        return -(-self.height // CELL_PX["coarse"])
 
     @property
     def grid_width(self) -> int:
         """Columns of 16 x 16 cells that cover the picture."""
-        return -(-self.width // CELL_PX)
+        return -(-self.width // CELL_PX["coarse"])
 
     @property
     def grid_cells(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hvqcgic.bitstream.container import MODES
+from hvqcgic.bitstream import GRANULARITIES, MODES, parse_schedule
 from hvqcgic.entropy.exact_layers import Precision
 from hvqcgic.entropy.expectation import CodeMoments, MomentsByCell
 from hvqcgic.entropy.factorised_prior import FactorisedPrior, sent_positions
@@ -18,13 +18,12 @@ from hvqcgic.entropy.frequency_chunks import PassFrequencies
 from hvqcgic.entropy.index_coding import IndexWalk, PassCells, checked_indices
 from hvqcgic.entropy.index_prior import IndexPrior
 from hvqcgic.entropy.map_coding import MapCoder
-from hvqcgic.entropy.masks import GRANULARITIES, Masks
+from hvqcgic.entropy.masks import Masks
 from hvqcgic.entropy.network_building import NetworkBuilder
 from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder, SymbolSink
 from hvqcgic.entropy.raw_map import BITS_PER_COARSE_CELL, decode_raw_map, encode_raw_map
 from hvqcgic.entropy.static_coding import CodedIndices, StaticCoder
 from hvqcgic.errors import BitstreamError, ConfigError, ModelError
-from hvqcgic.schedule import parse_schedule
 
 RANGE_CODED = MODES[:2]
 

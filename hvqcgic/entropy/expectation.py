@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hvqcgic.entropy.masks import GRANULARITIES
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.entropy.range_coding import Frequencies
 
 

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.entropy.entropy_model import EntropyModel
 from hvqcgic.entropy.exact_layers import Precision, freeze_network
 from hvqcgic.entropy.factorised_prior import freeze_pmf
 from hvqcgic.entropy.index_prior import freeze_prior
 from hvqcgic.entropy.integers import shrink, smallest_integers
-from hvqcgic.entropy.masks import GRANULARITIES
 
 LayerDescription = tuple[Any, ...]
 FloatArray = NDArray[np.floating[Any]]
@@ -47,7 +47,7 @@ def freeze(
 
     Args:
         codebook: (K, d).
-        schedule: pass names, see `hvqcgic.schedule.parse_schedule`.
+        schedule: pass names, see `hvqcgic.bitstream.parse_schedule`.
         form: of the index prior: "diagonal", "quadratic" or "learned".
         context: a network for each pass, by its name; layers as `hvqcgic.entropy.exact_layers.freeze_network` takes
             them.

@@ -17,11 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.entropy.entropy_model import EntropyModel, check_mode
 from hvqcgic.entropy.frequency_chunks import FrequencyChunk
 from hvqcgic.entropy.index_coding import PassCells
 from hvqcgic.entropy.index_prior import STEPS_PER_BIT
-from hvqcgic.entropy.masks import GRANULARITIES, Masks
+from hvqcgic.entropy.masks import Masks
 from hvqcgic.entropy.range_coding import BitCounter, SymbolSink, symbol_bits
 from hvqcgic.entropy.static_coding import StaticCoder
 

@@ -19,10 +19,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hvqcgic.bitstream import GRANULARITIES, Pass
 from hvqcgic.entropy.exact_network import ExactNetwork, RowWindow
-from hvqcgic.entropy.masks import GRANULARITIES, BoolArray, Masks
+from hvqcgic.entropy.masks import BoolArray, Masks
 from hvqcgic.entropy.schedule import positions
-from hvqcgic.schedule import Pass
 
 MASK_CHANNELS = len(GRANULARITIES)
 BAND_POSITIONS = 2**17

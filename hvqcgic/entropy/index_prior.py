@@ -22,9 +22,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.entropy.frequency_chunks import BilinearCosts, FrequencyChunk
 from hvqcgic.entropy.integers import shrink, smallest_integers
-from hvqcgic.entropy.masks import GRANULARITIES
 from hvqcgic.errors import ModelError
 
 FORMS = ("diagonal", "quadratic", "learned")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hvqcgic.schedule import CELL_PX, GRANULARITIES
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES
 
 BoolArray = NDArray[np.bool_]
 

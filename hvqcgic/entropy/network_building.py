@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hvqcgic.bitstream import Pass
 from hvqcgic.entropy.exact_layers import Precision
 from hvqcgic.entropy.exact_network import ExactNetwork
 from hvqcgic.entropy.factorised_prior import FactorisedPrior
 from hvqcgic.errors import ModelError
-from hvqcgic.schedule import Pass
 
 
 class NetworkBuilder:

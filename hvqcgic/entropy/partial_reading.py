@@ -14,10 +14,11 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.entropy.entropy_model import EntropyModel
 from hvqcgic.entropy.expectation import code_moments
 from hvqcgic.entropy.index_coding import PassCells
-from hvqcgic.entropy.masks import GRANULARITIES, Masks
+from hvqcgic.entropy.masks import Masks
 from hvqcgic.entropy.range_coding import Frequencies, RangeDecoder, symbol_bits
 from hvqcgic.errors import BitstreamError, Truncated
 

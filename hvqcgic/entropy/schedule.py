@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hvqcgic.bitstream import Pass
 from hvqcgic.entropy.masks import BoolArray
-from hvqcgic.schedule import Pass
 
 
 def positions(step: Pass, h: int, w: int) -> BoolArray:

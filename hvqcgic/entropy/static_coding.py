@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.entropy.huffman import HuffmanCode
-from hvqcgic.entropy.masks import GRANULARITIES
 from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
 from hvqcgic.errors import BitstreamError, ModelError
 

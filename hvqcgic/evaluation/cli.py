@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from hvqcgic.commands.batch_options import n_cores
-from hvqcgic.commands.ending import interruption_code
-from hvqcgic.commands.exit_codes import SOME_FAILED
-from hvqcgic.commands.program import run_program
-from hvqcgic.commands.terminal import complain, progress_bar, say, say_json, say_table
+from hvqcgic.cli import (
+    SOME_FAILED,
+    complain,
+    interruption_code,
+    n_cores,
+    progress_bar,
+    run_program,
+    say,
+    say_json,
+    say_table,
+)
 from hvqcgic.evaluation.options import build_parser
 
 if TYPE_CHECKING:
@@ -81,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _read_pictures(request: Request) -> list[Source]:
     from hvqcgic.evaluation.pictures import prepare
-    from hvqcgic.picture import allow_large_pictures
+    from hvqcgic.pictures import allow_large_pictures
 
     allow_large_pictures()
     sources = []
@@ -127,7 +133,7 @@ def _write_report(request: Request, *, quiet: bool) -> None:
     """Plots, BD-rates, report and TensorBoard files from what is in the folder; BD-rates are printed unless `quiet`."""
     import numpy as np
 
-    from hvqcgic.evaluation.bd_rates import bd_rate_table, write_bd_rates
+    from hvqcgic.evaluation.bd_table import bd_rate_table, write_bd_rates
     from hvqcgic.evaluation.plots import write_plots
     from hvqcgic.evaluation.report import write_report
     from hvqcgic.evaluation.tensorboard import write_tensorboard

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jsonargparse import ArgumentParser
 
-from hvqcgic.commands.program import new_parser
+from hvqcgic.cli import new_parser
 
 
 def build_parser() -> ArgumentParser:

@@ -16,7 +16,7 @@ from PIL import Image
 from hvqcgic.errors import PictureError
 from hvqcgic.evaluation.results import original_path, row_path
 from hvqcgic.files import reason, write_atomically
-from hvqcgic.picture import read_picture
+from hvqcgic.pictures import read_picture
 
 _ORIGINAL = "original"
 

@@ -20,7 +20,7 @@ from urllib.parse import quote
 import numpy as np
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.evaluation.bd_rates import BdRates, bd_rates
+from hvqcgic.evaluation.bd_table import BdRates, bd_rates
 from hvqcgic.evaluation.curves import Curve, read_curves
 from hvqcgic.evaluation.names import COLOURS, in_order, metric_label
 from hvqcgic.evaluation.rate_distortion import lower_is_better

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from jsonargparse import Namespace
 
-from hvqcgic.commands.terminal import complain
+from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.curves import curve_names
 from hvqcgic.evaluation.metrics import METRICS, MetricOptions
@@ -17,7 +17,7 @@ from hvqcgic.evaluation.pictures import picture_names
 from hvqcgic.evaluation.published import read_published
 from hvqcgic.evaluation.report import EMBED_ALL, Embed
 from hvqcgic.evaluation.spec import Specs, parse_specs
-from hvqcgic.inputs import PICTURE_SUFFIXES, find_inputs
+from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,110 @@
-"""The networks: granularity, backbone, quantiser, decoder, hyperpriors, context passes and index prior."""
+"""The networks in floating point: encoder, vector quantiser, decoder, hyperpriors, context networks, index prior.
+
+In: pictures as tensors (B, 3, H, W). Out: features, indices, hyper-latents, decoded pictures, log-probabilities.
+May import: `bitstream` (granularities and schedule), `errors`; not `entropy`, whose integers are made of these weights.
+"""
+
+from typing import TYPE_CHECKING
+
+from hvqcgic import lazy_exports
+
+if TYPE_CHECKING:
+    from hvqcgic.models.config import BackboneConfig as BackboneConfig
+    from hvqcgic.models.config import ControlGicConfig as ControlGicConfig
+    from hvqcgic.models.config import EntropyConfig as EntropyConfig
+    from hvqcgic.models.config import InputRange as InputRange
+    from hvqcgic.models.config import ModelConfig as ModelConfig
+    from hvqcgic.models.config import Selection as Selection
+    from hvqcgic.models.context import context_network as context_network
+    from hvqcgic.models.control_gic_blocks import NORM_EPS as NORM_EPS
+    from hvqcgic.models.control_gic_decoder import ControlGicDecoder as ControlGicDecoder
+    from hvqcgic.models.control_gic_encoder import ControlGicEncoder as ControlGicEncoder
+    from hvqcgic.models.decoder import assemble as assemble
+    from hvqcgic.models.discriminator import PatchDiscriminator as PatchDiscriminator
+    from hvqcgic.models.granularity import GranularityMap as GranularityMap
+    from hvqcgic.models.granularity import PatchEntropies as PatchEntropies
+    from hvqcgic.models.granularity import Ratios as Ratios
+    from hvqcgic.models.granularity import check_ratios as check_ratios
+    from hvqcgic.models.granularity import counts_from_ratios as counts_from_ratios
+    from hvqcgic.models.granularity import every_size as every_size
+    from hvqcgic.models.granularity import granularity_map as granularity_map
+    from hvqcgic.models.granularity import pad_to_cells as pad_to_cells
+    from hvqcgic.models.granularity import repeat as repeat
+    from hvqcgic.models.hyperprior import hyper_synthesis as hyper_synthesis
+    from hvqcgic.models.hyperprior import sent_positions as sent_positions
+    from hvqcgic.models.index_prior import BITS_A_NAT as BITS_A_NAT
+    from hvqcgic.models.index_prior import index_bits as index_bits
+    from hvqcgic.models.index_prior import parameter_count as parameter_count
+    from hvqcgic.models.network import HvqModel as HvqModel
+    from hvqcgic.models.picture_model import Codes as Codes
+    from hvqcgic.models.picture_model import PictureModel as PictureModel
+    from hvqcgic.models.picture_model import scatter_rows as scatter_rows
+    from hvqcgic.models.published_selection import published_entropies as published_entropies
+    from hvqcgic.models.published_selection import select as select
+    from hvqcgic.models.quantiser import Quantised as Quantised
+    from hvqcgic.models.quantiser import VectorQuantiser as VectorQuantiser
+    from hvqcgic.models.quantiser import nearest_codes as nearest_codes
+    from hvqcgic.models.quantiser import perplexity as perplexity
+    from hvqcgic.models.quantiser import squared_distances as squared_distances
+    from hvqcgic.models.quantiser import straight_through as straight_through
+    from hvqcgic.models.reverse_path import Estimate as Estimate
+    from hvqcgic.models.reverse_path import Known as Known
+    from hvqcgic.models.reverse_path import ReverseConfig as ReverseConfig
+    from hvqcgic.models.reverse_path import ReverseModel as ReverseModel
+    from hvqcgic.models.reverse_path import ReverseNetwork as ReverseNetwork
+    from hvqcgic.models.reverse_path import check_steps as check_steps
+    from hvqcgic.models.reverse_path import reverse as reverse
+    from hvqcgic.models.selection import order_cells as order_cells
+    from hvqcgic.models.selection import picture_density as picture_density
+    from hvqcgic.models.selection import select_cells as select_cells
+    from hvqcgic.models.sequential import ACTIVATION_LIMIT as ACTIVATION_LIMIT
+    from hvqcgic.models.sequential import ClampedConv as ClampedConv
+    from hvqcgic.models.sequential import describe as describe
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "config": ["BackboneConfig", "ControlGicConfig", "EntropyConfig", "InputRange", "ModelConfig", "Selection"],
+            "context": ["context_network"],
+            "control_gic_blocks": ["NORM_EPS"],
+            "control_gic_decoder": ["ControlGicDecoder"],
+            "control_gic_encoder": ["ControlGicEncoder"],
+            "decoder": ["assemble"],
+            "discriminator": ["PatchDiscriminator"],
+            "granularity": [
+                "GranularityMap",
+                "PatchEntropies",
+                "Ratios",
+                "check_ratios",
+                "counts_from_ratios",
+                "every_size",
+                "granularity_map",
+                "pad_to_cells",
+                "repeat",
+            ],
+            "hyperprior": ["hyper_synthesis", "sent_positions"],
+            "index_prior": ["BITS_A_NAT", "index_bits", "parameter_count"],
+            "network": ["HvqModel"],
+            "picture_model": ["Codes", "PictureModel", "scatter_rows"],
+            "published_selection": ["published_entropies", "select"],
+            "quantiser": [
+                "Quantised",
+                "VectorQuantiser",
+                "nearest_codes",
+                "perplexity",
+                "squared_distances",
+                "straight_through",
+            ],
+            "reverse_path": [
+                "Estimate",
+                "Known",
+                "ReverseConfig",
+                "ReverseModel",
+                "ReverseNetwork",
+                "check_steps",
+                "reverse",
+            ],
+            "selection": ["order_cells", "picture_density", "select_cells"],
+            "sequential": ["ACTIVATION_LIMIT", "ClampedConv", "describe"],
+        },
+    )

@@ -17,8 +17,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.models.config import BackboneConfig
-from hvqcgic.schedule import GRANULARITIES
 
 
 class ResidualBlock(nn.Module):

@@ -89,7 +89,7 @@ class EntropyConfig:
         form: `diagonal` (Mahalanobis softmax), `quadratic` (full precision) or `learned` (R features of a code).
         rank: R of the form `learned`.
         log_prior: add a learned log-prior for each granularity and code; without it the paper's form.
-        schedule: passes in coding order, see `hvqcgic.schedule`.
+        schedule: passes in coding order, see `hvqcgic.bitstream.schedule`.
         z_channels: hyper-latent channels for (coarse, medium, fine); 0 leaves that hyperprior out.
         z_limit: largest magnitude of a hyper-latent.
         hyper_width: channels inside hyper-analysis and hyper-synthesis.

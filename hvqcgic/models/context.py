@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hvqcgic.bitstream import GRANULARITIES, Pass
 from hvqcgic.models.config import EntropyConfig
 from hvqcgic.models.granularity import GranularityMap, repeat
 from hvqcgic.models.sequential import ClampedConv, PowerLeaky
-from hvqcgic.schedule import GRANULARITIES, Pass
 
 
 def phase_mask(step: Pass, grid: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hvqcgic.bitstream import GRANULARITIES, Pass, parse_schedule
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.context import context_network, gather_parameters, pass_cells, pass_input
 from hvqcgic.models.decoder import assemble
@@ -16,7 +17,6 @@ from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import hyper_synthesis, sent_positions
 from hvqcgic.models.index_prior import IndexPrior, code_moments, parameter_count
 from hvqcgic.models.picture_model import PictureModel
-from hvqcgic.schedule import GRANULARITIES, Pass, parse_schedule
 
 Cells = dict[str, Tensor]
 """Numbers of the cells of each granularity on its grid, (B, C, h_g, w_g)."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.models.backbone import Encoder
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.control_gic_decoder import ControlGicDecoder
@@ -21,7 +22,6 @@ from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import HyperAnalysis
 from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.models.quantiser import Quantised, VectorQuantiser
-from hvqcgic.schedule import GRANULARITIES
 
 
 @dataclass(frozen=True)

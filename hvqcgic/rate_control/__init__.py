@@ -1,10 +1,47 @@
-"""Rate as a target: from bits per pixel, bytes, a quality or a budget to what is sent.
+"""Rate as a target: from bits per pixel, bytes, a quality or a budget to ratios and a granularity map.
 
-`Codec.compress` takes the targets of one picture; `allocate` shares a budget out among many.
+In: a picture that `coder` has analysed, and an `OperatingPoint`. Out: the encoded picture that meets it, or an error.
+May import: `coder`, `perceptual` and what they import.
 """
 
-from hvqcgic.rate_control.allocation import allocate
-from hvqcgic.rate_control.operating_point import OperatingPoint
-from hvqcgic.rate_control.regions import Region
+from typing import TYPE_CHECKING
 
-__all__ = ["OperatingPoint", "Region", "allocate"]
+from hvqcgic import lazy_exports
+
+if TYPE_CHECKING:
+    from hvqcgic.rate_control.allocation import DISTORTIONS as DISTORTIONS
+    from hvqcgic.rate_control.allocation import Curve as Curve
+    from hvqcgic.rate_control.allocation import allocate as allocate
+    from hvqcgic.rate_control.allocation import check_budget as check_budget
+    from hvqcgic.rate_control.allocation import measure_curve as measure_curve
+    from hvqcgic.rate_control.allocation import share_out as share_out
+    from hvqcgic.rate_control.operating_point import GRANULARITY_ORDERS as GRANULARITY_ORDERS
+    from hvqcgic.rate_control.operating_point import LARGEST_BPP as LARGEST_BPP
+    from hvqcgic.rate_control.operating_point import Choices as Choices
+    from hvqcgic.rate_control.operating_point import OperatingPoint as OperatingPoint
+    from hvqcgic.rate_control.operating_point import check_choices as check_choices
+    from hvqcgic.rate_control.quality import QUALITIES as QUALITIES
+    from hvqcgic.rate_control.quality import LpipsAlex as LpipsAlex
+    from hvqcgic.rate_control.quality import psnr_db as psnr_db
+    from hvqcgic.rate_control.ratio_path import DEFAULT as DEFAULT
+    from hvqcgic.rate_control.ratio_path import PATHS as PATHS
+    from hvqcgic.rate_control.ratio_path import RatioPath as RatioPath
+    from hvqcgic.rate_control.ratio_path import ratios as ratios
+    from hvqcgic.rate_control.reaching import Reached as Reached
+    from hvqcgic.rate_control.reaching import reach as reach
+    from hvqcgic.rate_control.refinement import Progress as Progress
+    from hvqcgic.rate_control.regions import Region as Region
+    from hvqcgic.rate_control.regions import parse_roi as parse_roi
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "allocation": ["allocate", "Curve", "DISTORTIONS", "check_budget", "measure_curve", "share_out"],
+            "operating_point": ["Choices", "GRANULARITY_ORDERS", "LARGEST_BPP", "OperatingPoint", "check_choices"],
+            "quality": ["LpipsAlex", "QUALITIES", "psnr_db"],
+            "ratio_path": ["DEFAULT", "PATHS", "RatioPath", "ratios"],
+            "reaching": ["Reached", "reach"],
+            "refinement": ["Progress"],
+            "regions": ["Region", "parse_roi"],
+        },
+    )

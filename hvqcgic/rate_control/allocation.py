@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from hvqcgic.coder import PictureCoder
 from hvqcgic.errors import ConfigError, Unreachable
-from hvqcgic.picture import PictureSource
+from hvqcgic.pictures import PictureSource
 from hvqcgic.rate_control.operating_point import OperatingPoint
 from hvqcgic.rate_control.quality import LpipsAlex, mean_squared_error
 from hvqcgic.rate_control.ratio_path import ratios
-from hvqcgic.rate_control.reach import SLACK_BYTES, Search
+from hvqcgic.rate_control.reaching import SLACK_BYTES, Search
 
 DISTORTIONS = ("mse", "lpips")
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
+from hvqcgic.bitstream import CELL_PX
 from hvqcgic.errors import ConfigError
-from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.granularity import Ratios, check_ratios
+from hvqcgic.models import ModelConfig, Ratios, check_ratios
 from hvqcgic.rate_control.quality import QUALITIES, Quality
 from hvqcgic.rate_control.ratio_path import DEFAULT, ratios
 from hvqcgic.rate_control.regions import Roi
-from hvqcgic.schedule import CELL_PX
 
 LARGEST_BPP = 24.0
 """What a picture takes without any compression."""

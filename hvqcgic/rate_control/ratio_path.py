@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.models.granularity import Ratios
+from hvqcgic.models import Ratios
 
 RatioPath = Callable[[float], Ratios]
 """Place in [0, 1] to (fine, medium, coarse) shares."""

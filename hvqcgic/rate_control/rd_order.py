@@ -19,10 +19,10 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.coder import Analysed, PictureCoder
 from hvqcgic.entropy import Masks
-from hvqcgic.models.granularity import Ratios, counts_from_ratios
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.models import Ratios, counts_from_ratios
 
 Plane = NDArray[np.float64]
 

@@ -19,16 +19,11 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from hvqcgic.coder import Analysed, PictureCoder
-from hvqcgic.distortion import Perceptual, distortion, mean_of
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES
+from hvqcgic.coder import UNIT, Analysed, PictureCoder, Tile, tiles
 from hvqcgic.entropy import Masks
-from hvqcgic.models.decoder import assemble
-from hvqcgic.models.granularity import GranularityMap
-from hvqcgic.models.picture_model import PictureModel, scatter_rows
-from hvqcgic.models.tiling import Tile, tiles
-from hvqcgic.models.window_size import UNIT
-from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, load_lpips
-from hvqcgic.schedule import CELL_PX, GRANULARITIES
+from hvqcgic.models import GranularityMap, PictureModel, assemble, scatter_rows
+from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, Perceptual, distortion, load_lpips, mean_of
 
 NETWORKS = ("alex", "squeeze")
 """Of LPIPS; the distance is the mean over both."""

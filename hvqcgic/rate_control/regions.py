@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvqcgic.errors import ConfigError, Unreachable
-from hvqcgic.inputs import PICTURE_SUFFIXES
-from hvqcgic.picture import read_grey
+from hvqcgic.files import PICTURE_SUFFIXES
+from hvqcgic.pictures import read_grey
 
 DEFAULT_WEIGHT = 4.0
 """Of a region that names none, and of white in a mask: the whole region comes before everything else."""

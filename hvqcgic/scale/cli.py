@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from hvqcgic.commands.exit_codes import SOME_FAILED
-from hvqcgic.commands.program import run_program
-from hvqcgic.commands.terminal import complain, progress_bar, say, say_json, say_table
+from hvqcgic.cli import SOME_FAILED, complain, progress_bar, run_program, say, say_json, say_table
 from hvqcgic.scale.options import build_parser
 
 if TYPE_CHECKING:
@@ -78,7 +76,7 @@ def _work(request: Request, to_do: list[str], options: Namespace) -> list[str]:
 
 def _tell(request: Request, merged: Merged, failures: list[str], *, as_json: bool) -> None:
     """The outcome, for people or machines, and what failed."""
-    from hvqcgic.evaluation.summary import summary_table
+    from hvqcgic.evaluation import summary_table
     from hvqcgic.scale.table import TABLE
 
     for name, why in merged.notes.items():

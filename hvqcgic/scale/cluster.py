@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hvqcgic.commands.batch_options import n_cores
-from hvqcgic.commands.terminal import complain
+from hvqcgic.cli import complain, n_cores
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line, reason
 from hvqcgic.scale.request import Request

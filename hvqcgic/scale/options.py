@@ -7,7 +7,7 @@ from typing import Literal
 from jsonargparse import ArgumentParser
 from jsonargparse.typing import NonNegativeInt
 
-from hvqcgic.commands.program import new_parser
+from hvqcgic.cli import new_parser
 
 DEFAULT_CODEC = "hvqcgic:tiny@ratios=0.5,0.4,0.1"
 

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hvqcgic.evaluation.results import Row, row_from_json
+from hvqcgic.evaluation import Row, row_from_json
 from hvqcgic.files import write_atomically
-from hvqcgic.shards import is_address
+from hvqcgic.pictures import is_address
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,9 @@ from typing import Any
 from jsonargparse import Namespace
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.evaluation.metrics import METRICS
-from hvqcgic.evaluation.spec import CodecSpec, parse_specs
+from hvqcgic.evaluation import METRICS, CodecSpec, parse_specs
 from hvqcgic.files import reason, write_atomically
-from hvqcgic.shards import expand, is_address, shard_name
+from hvqcgic.pictures import expand, is_address, shard_name
 
 COMPRESS = "compress"
 RUN = "run.json"
@@ -60,7 +59,7 @@ class Request:
 
     Attributes:
         work: what is done with each.
-        places: of the shards by their names, see `hvqcgic.shards`.
+        places: of the shards by their names, see `hvqcgic.pictures.shards`.
     """
 
     work: Work

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from hvqcgic.evaluation.results import Row, metric_names
-from hvqcgic.evaluation.summary import PointMean
+from hvqcgic.evaluation import PointMean, Row, metric_names
 from hvqcgic.files import write_atomically
 from hvqcgic.scale.parts import Part
 

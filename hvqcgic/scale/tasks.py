@@ -11,19 +11,25 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from hvqcgic.entropy.frequency_chunks import one_thread
+from hvqcgic.entropy import one_thread
 from hvqcgic.errors import OutputError
-from hvqcgic.evaluation.codecs import PictureCodec
-from hvqcgic.evaluation.metrics import MetricOptions
-from hvqcgic.evaluation.pictures import Source, prepare
-from hvqcgic.evaluation.results import Row
-from hvqcgic.evaluation.runner import Outcome, collect, make_plan, run_jobs
-from hvqcgic.evaluation.work import Job, failed_row
+from hvqcgic.evaluation import (
+    Job,
+    MetricOptions,
+    Outcome,
+    PictureCodec,
+    Row,
+    Source,
+    collect,
+    failed_row,
+    make_plan,
+    prepare,
+    run_jobs,
+)
 from hvqcgic.files import write_atomically
-from hvqcgic.picture import allow_large_pictures
+from hvqcgic.pictures import Member, allow_large_pictures, decode, pack_tar, read_members
 from hvqcgic.scale.parts import Part, read_part, stamp_of, streams_path, write_part
 from hvqcgic.scale.request import Work
-from hvqcgic.shards import Member, decode, pack_tar, read_members
 
 _MEASURED_AT_ONCE = 64
 """Pictures whose originals and decoded versions lie in a worker's temporary folder at a time."""

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import Namespace
 
-from hvqcgic.commands.program import run_program
-from hvqcgic.commands.terminal import complain, say, say_json, say_table
+from hvqcgic.cli import complain, run_program, say, say_json, say_table
 from hvqcgic.errors import OutputError
 from hvqcgic.files import reason
 from hvqcgic.sweep.options import parse

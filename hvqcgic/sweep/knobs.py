@@ -6,11 +6,10 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from hvqcgic.bitstream.container import MODES
+from hvqcgic.bitstream import MODES
 from hvqcgic.errors import ConfigError
-from hvqcgic.evaluation.spec import parse_specs
-from hvqcgic.rate_control.operating_point import GRANULARITY_ORDERS
-from hvqcgic.rate_control.ratio_path import PATHS
+from hvqcgic.evaluation import parse_specs
+from hvqcgic.rate_control import GRANULARITY_ORDERS, PATHS
 from hvqcgic.sweep.space import Space, edges, values_of
 
 POINTS = ("place", "fine", "ratios", "bpp", "lpips", "psnr")

@@ -10,12 +10,20 @@ from typing import Any
 import yaml
 
 from hvqcgic.errors import ConfigError, HvqcgicError
-from hvqcgic.evaluation.metrics import MetricOptions
-from hvqcgic.evaluation.pictures import Source, prepare
-from hvqcgic.evaluation.runner import Plan, collect, make_plan, run_jobs, to_do
-from hvqcgic.evaluation.spec import parse_specs
-from hvqcgic.evaluation.summary import PointMean, means
-from hvqcgic.picture import allow_large_pictures
+from hvqcgic.evaluation import (
+    MetricOptions,
+    Plan,
+    PointMean,
+    Source,
+    collect,
+    make_plan,
+    means,
+    parse_specs,
+    prepare,
+    run_jobs,
+    to_do,
+)
+from hvqcgic.pictures import allow_large_pictures
 from hvqcgic.sweep.knobs import codec_spec
 from hvqcgic.sweep.objectives import metrics_of
 from hvqcgic.sweep.request import Request

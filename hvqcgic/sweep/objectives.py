@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.evaluation.metrics import METRICS
-from hvqcgic.evaluation.names import metric_label
-from hvqcgic.evaluation.rate_distortion import lower_is_better
-from hvqcgic.evaluation.summary import PointMean
+from hvqcgic.evaluation import METRICS, PointMean, lower_is_better, metric_label
 
 PLAIN = {"bpp": "bits per pixel", "encode_s": "seconds to encode", "decode_s": "seconds to decode"}
 """Objectives that are no metrics, all better when lower, and how they are called."""

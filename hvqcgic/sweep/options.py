@@ -10,7 +10,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 from jsonargparse.typing import NonNegativeInt, PositiveInt
 
-from hvqcgic.commands.program import new_parser
+from hvqcgic.cli import new_parser
 from hvqcgic.errors import ConfigError
 from hvqcgic.sweep.space import flatten
 
@@ -98,7 +98,7 @@ def build_parser() -> ArgumentParser:
         "hvqcgic.sweep",
         "Try operating points and short trainings for the best trade between several objectives. The same "
         "command on this or another machine joins in; with more --trials it goes on.",
-        example="configs/sweep.yaml",
+        example="sweep",
     )
     parser.add_argument("--trials", type=PositiveInt, default=50, help="how many the study is to have in all")
     _add_places(parser)

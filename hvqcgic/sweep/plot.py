@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from hvqcgic.evaluation.names import COLOURS
-from hvqcgic.evaluation.plots import STYLE
+from hvqcgic.evaluation import COLOURS, STYLE
 from hvqcgic.sweep.outcome import Found, Outcome
 
 if TYPE_CHECKING:

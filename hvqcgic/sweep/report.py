@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.table import Table
 
-from hvqcgic.evaluation.plots import save_figure
+from hvqcgic.evaluation import save_figure
 from hvqcgic.files import write_atomically
 from hvqcgic.sweep import measuring, training
 from hvqcgic.sweep.measuring import Measuring

@@ -11,10 +11,9 @@ from typing import Any
 from jsonargparse import Namespace
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.evaluation.pictures import picture_names
-from hvqcgic.files import check_readable_picture
-from hvqcgic.inputs import all_pictures
-from hvqcgic.model_file import bundled_models
+from hvqcgic.evaluation import picture_names
+from hvqcgic.files import all_pictures, check_readable_picture
+from hvqcgic.model_files import bundled_models
 from hvqcgic.sweep.knobs import check_knobs
 from hvqcgic.sweep.objectives import Objective, parse_objectives
 from hvqcgic.sweep.options import BestPoint, Pruning

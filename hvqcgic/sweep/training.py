@@ -14,12 +14,9 @@ from jsonargparse import ArgumentError
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import one_line, write_atomically
-from hvqcgic.frozen_model import write_model
+from hvqcgic.model_files import write_model
 from hvqcgic.sweep.space import Space, edges, nest
-from hvqcgic.training import cli
-from hvqcgic.training.config import TrainingConfig
-from hvqcgic.training.data import PictureDataModule
-from hvqcgic.training.export import freeze_model, load_module
+from hvqcgic.training import PictureDataModule, TrainingConfig, freeze_model, load_module, parse_options, run_training
 
 CONFIG, MODEL = "train.yaml", "model.safetensors"
 """In the folder of a trial: what can be trained again, and what `hvqcgic.load` takes."""
@@ -60,10 +57,10 @@ def train(values: Mapping[str, Any], folder: Path, callbacks: Sequence[lightning
     """
     chosen = _DEFAULTS | dict(values) | {"out": str(folder), "force": True}
     write_atomically(folder / CONFIG, _yaml(chosen), force=True)
-    options = cli.parse(["--config", str(folder / CONFIG)])
+    options = parse_options(["--config", str(folder / CONFIG)])
     about_pictures = {"data": options.data, "val": options.val, "seed": options.training.seed}
     pictures = _pictures(json.dumps(about_pictures | vars(options.pictures)))
-    return cli.run(options, pictures=pictures, callbacks=callbacks)
+    return run_training(options, pictures=pictures, callbacks=callbacks)
 
 
 def freeze(checkpoint: Path, name: str) -> Path:
@@ -92,7 +89,7 @@ def _pictures(chosen: str) -> PictureDataModule:
 
 def _parse_values(values: Mapping[str, Any]) -> Any:
     try:
-        return cli.parse(["--config", _yaml(values).decode()])
+        return parse_options(["--config", _yaml(values).decode()])
     except ArgumentError as error:
         raise ConfigError(one_line([f"section train: {error} (see python -m hvqcgic.train --help)"])) from error
 

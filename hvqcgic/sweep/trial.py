@@ -14,7 +14,7 @@ from typing import Any
 import optuna
 
 from hvqcgic.errors import OutputError
-from hvqcgic.evaluation.work import forget_codecs
+from hvqcgic.evaluation import forget_codecs
 from hvqcgic.files import one_line, write_atomically
 from hvqcgic.sweep import measuring, training
 from hvqcgic.sweep.checks import Checks

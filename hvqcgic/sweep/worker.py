@@ -11,7 +11,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.storages import fail_stale_trials
 from optuna.trial import FrozenTrial, TrialState
 
-from hvqcgic.commands.terminal import complain
+from hvqcgic.cli import complain
 from hvqcgic.errors import HvqcgicError
 from hvqcgic.files import one_line
 from hvqcgic.sweep.places import Place, is_surplus, places, why_failed

@@ -10,7 +10,7 @@ import lightning
 import numpy as np
 import torch
 
-from hvqcgic.commands.terminal import progress_bar
+from hvqcgic.cli import progress_bar
 from hvqcgic.errors import ConfigError
 from hvqcgic.training.crop_stream import in_random_order
 from hvqcgic.training.crops import CachedCrops

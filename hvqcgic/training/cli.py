@@ -13,14 +13,11 @@ import torch
 from jsonargparse import ArgumentError, ArgumentParser, Namespace
 from jsonargparse.typing import PositiveInt
 
-from hvqcgic.commands.exit_codes import USAGE
-from hvqcgic.commands.program import new_parser
+from hvqcgic.cli import USAGE, new_parser
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
-from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.reverse import ReverseConfig
-from hvqcgic.perceptual import Lpips, load_lpips
-from hvqcgic.torch_cache import WeightsMissing
+from hvqcgic.models import ModelConfig, ReverseConfig
+from hvqcgic.perceptual import Lpips, WeightsMissing, load_lpips
 from hvqcgic.training.cached_pictures import CachedPictures
 from hvqcgic.training.closing import print_closing
 from hvqcgic.training.config import Stage, TrainingConfig
@@ -38,7 +35,7 @@ Module = TypeVar("Module", bound=StageModule)
 def build_parser() -> ArgumentParser:
     """All options; every one can also stand in a YAML file given with --config."""
     description = "Train a model, stage by stage. What a stage leaves is OUT/STAGE.ckpt."
-    parser = new_parser("hvqcgic.train", description, example="configs/")
+    parser = new_parser("hvqcgic.train", description, example="tiny")
     parser.add_argument(
         "--stage",
         type=Literal["backbone", "hyperprior", "joint", "all", "reverse"],
@@ -137,7 +134,7 @@ def add_machine(parser: ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
 
 
-def parse(arguments: Sequence[str]) -> Namespace:
+def parse_options(arguments: Sequence[str]) -> Namespace:
     """The options; those of the model that are not given are those of what the training starts from.
 
     Raises:
@@ -171,7 +168,7 @@ def steps_by_stage(options: Namespace) -> dict[Stage, int]:
     return steps
 
 
-def run(
+def run_training(
     options: Namespace,
     *,
     pictures: PictureDataModule | None = None,
@@ -265,7 +262,7 @@ def load_perceptual(net: str, option: str) -> Lpips | None:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done, 2 refused in one line."""
     try:
-        last = run(parse(sys.argv[1:] if arguments is None else arguments))
+        last = run_training(parse_options(sys.argv[1:] if arguments is None else arguments))
         if is_first():
             print(last)
     except ArgumentError as error:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.granularity import check_ratios
+from hvqcgic.models import ModelConfig, check_ratios
 
 Stage = Literal["backbone", "hyperprior", "joint", "reverse"]
 RateGradient = Literal["soft", "straight_through", "none"]

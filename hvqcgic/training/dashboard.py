@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.bitstream import GRANULARITIES
 
 _GAP_PX = 8
 

@@ -13,14 +13,11 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 from torch import Tensor
 
-from hvqcgic.entropy import freeze
-from hvqcgic.entropy.exact_network import Precision
+from hvqcgic.entropy import Precision, freeze
 from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.files import one_line, reason
-from hvqcgic.frozen_model import FrozenModel, network_weights
-from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.network import HvqModel
-from hvqcgic.models.sequential import ACTIVATION_LIMIT, describe
+from hvqcgic.model_files import FrozenModel, network_weights
+from hvqcgic.models import ACTIVATION_LIMIT, HvqModel, ModelConfig, describe
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import read_checkpoint
 from hvqcgic.training.config import TrainingConfig

@@ -24,10 +24,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 from torch import Tensor
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.errors import ConfigError, OutputError, OutputExists
 from hvqcgic.files import one_line, reason, write_atomically
-from hvqcgic.models.picture_model import PictureModel
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.models import PictureModel
 
 FORMAT = 1
 CELL_PX = 16

@@ -1,4 +1,4 @@
-"""Rate and adversarial terms of the loss; the distortion is that of `hvqcgic.distortion`."""
+"""Rate and adversarial terms of the loss; the distortion is that of `hvqcgic.perceptual.losses`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hvqcgic.entropy.index_prior import FREQUENCY_BITS
-from hvqcgic.models.index_prior import BITS_A_NAT
-from hvqcgic.models.quantiser import squared_distances
+from hvqcgic.entropy import FREQUENCY_BITS
+from hvqcgic.models import BITS_A_NAT, squared_distances
 from hvqcgic.training.ranks import same_for_all
 
 

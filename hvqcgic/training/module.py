@@ -13,14 +13,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hvqcgic.distortion import Perceptual, distortion
-from hvqcgic.drawing import granularity_overlay, heat_map
-from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.granularity import GranularityMap
-from hvqcgic.models.network import HvqModel
-from hvqcgic.models.picture_model import Codes
-from hvqcgic.models.quantiser import Quantised, perplexity
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.models import Codes, GranularityMap, HvqModel, ModelConfig, Quantised, perplexity
+from hvqcgic.perceptual import Perceptual, distortion
+from hvqcgic.pictures import granularity_overlay, heat_map
 from hvqcgic.training.config import Stage, TrainingConfig, check_settings
 from hvqcgic.training.crops import Batch, CachedCrops
 from hvqcgic.training.optimisation import parameter_groups

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from hvqcgic.models.network import HvqModel
+from hvqcgic.models import HvqModel
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.rate import HyperLatentPriors
 

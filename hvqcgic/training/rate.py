@@ -8,14 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.entropy.huffman import code_lengths
-from hvqcgic.models.granularity import GranularityMap, Ratios
-from hvqcgic.models.hyperprior import sent_positions
-from hvqcgic.models.index_prior import index_bits
-from hvqcgic.models.network import HvqModel
-from hvqcgic.models.picture_model import Codes
-from hvqcgic.models.quantiser import squared_distances, straight_through
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.entropy import code_lengths
+from hvqcgic.models import (
+    Codes,
+    GranularityMap,
+    HvqModel,
+    Ratios,
+    index_bits,
+    sent_positions,
+    squared_distances,
+    straight_through,
+)
 from hvqcgic.training.config import RateGradient
 from hvqcgic.training.losses import soft_bits, straight_through_bits
 
@@ -45,7 +49,7 @@ class HyperLatentPriors(nn.Module):
     def __init__(self, channels: dict[str, int]) -> None:
         """Args: channels: of z for each granularity that has one."""
         super().__init__()
-        from hvqcgic.torchvision_shim import import_torchvision
+        from hvqcgic.perceptual import import_torchvision
 
         import_torchvision()
         from compressai.entropy_models import EntropyBottleneck

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from hvqcgic.models.granularity import Ratios
+from hvqcgic.models import Ratios
 
 
 def draw_ratios(count: int, favoured: Ratios, favoured_share: float, *, generator: torch.Generator) -> list[Ratios]:

@@ -12,12 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hvqcgic.distortion import Perceptual, distortion
-from hvqcgic.models.granularity import GranularityMap, pad_to_cells, repeat
-from hvqcgic.models.network import HvqModel
-from hvqcgic.models.reverse import Estimate, Known, ReverseConfig, ReverseModel, reverse
-from hvqcgic.models.selection import select_cells
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.models import (
+    Estimate,
+    GranularityMap,
+    HvqModel,
+    Known,
+    ReverseConfig,
+    ReverseModel,
+    pad_to_cells,
+    repeat,
+    reverse,
+    select_cells,
+)
+from hvqcgic.perceptual import Perceptual, distortion
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.ranks import rank_and_size, same_for_all
 from hvqcgic.training.scalars import distortion_scalars

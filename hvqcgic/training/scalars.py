@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hvqcgic.distortion import Distortion
-from hvqcgic.models.picture_model import Codes
+from hvqcgic.models import Codes
+from hvqcgic.perceptual import Distortion
 from hvqcgic.training.rate import Rate, arithmetic_lengths, huffman_lengths, static_bits
 from hvqcgic.training.validation import Measured
 

@@ -14,9 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from hvqcgic.errors import ConfigError, PictureError
-from hvqcgic.inputs import PICTURE_SUFFIXES
-from hvqcgic.picture import read_picture
-from hvqcgic.shards import decode, expand, is_address, list_pictures, read_index, read_members
+from hvqcgic.files import PICTURE_SUFFIXES
+from hvqcgic.pictures import decode, expand, is_address, list_pictures, read_index, read_members, read_picture
 from hvqcgic.training.dead_leaves import dead_leaves
 
 # Files of a folder that are read together; small enough for a window of streamed training (see `data.py`).
@@ -82,7 +81,7 @@ class FolderShard:
 
 @dataclass(frozen=True)
 class TarShard:
-    """Picture members of one tar file in WebDataset's manner, at a place as of `hvqcgic.shards`."""
+    """Picture members of one tar file in WebDataset's manner, at a place as of `hvqcgic.pictures.shards`."""
 
     place: str
     names: tuple[str, ...]

@@ -11,11 +11,8 @@ import lightning
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.distortion import Perceptual, mean_of
-from hvqcgic.models.discriminator import PatchDiscriminator
-from hvqcgic.models.granularity import GranularityMap
-from hvqcgic.models.network import HvqModel
-from hvqcgic.models.selection import select_cells
+from hvqcgic.models import GranularityMap, HvqModel, PatchDiscriminator, select_cells
+from hvqcgic.perceptual import Perceptual, mean_of
 from hvqcgic.training.average import CHECKPOINT_KEY, WeightAverage
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.losses import discriminator_loss, with_adversary

@@ -9,12 +9,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from hvqcgic.distortion import Perceptual
 from hvqcgic.errors import ConfigError
-from hvqcgic.frozen_model import read_model
-from hvqcgic.model_file import MODEL_SUFFIX, bundled_models, find_model, read_summary
-from hvqcgic.models.index_prior import parameter_count
-from hvqcgic.models.reverse import ReverseConfig
+from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_model, read_summary
+from hvqcgic.models import ReverseConfig, parameter_count
+from hvqcgic.perceptual import Perceptual
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import read_checkpoint
 from hvqcgic.training.config import TrainingConfig

@@ -14,10 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hvqcgic.entropy.index_prior import BIAS_BITS, FEATURE_BITS
-from hvqcgic.frozen_model import FrozenModel, read_model
-from hvqcgic.models.network import HvqModel
-from hvqcgic.models.sequential import ClampedConv
+from hvqcgic.entropy import BIAS_BITS, FEATURE_BITS
+from hvqcgic.model_files import FrozenModel, read_model
+from hvqcgic.models import ClampedConv, HvqModel
 from hvqcgic.training.rate import HyperLatentPriors
 
 

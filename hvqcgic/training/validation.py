@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hvqcgic.distortion import Perceptual
-from hvqcgic.models.granularity import GranularityMap, Ratios, pad_to_cells
-from hvqcgic.models.network import HvqModel
-from hvqcgic.models.picture_model import Codes
-from hvqcgic.models.selection import select_cells
+from hvqcgic.models import Codes, GranularityMap, HvqModel, Ratios, pad_to_cells, select_cells
+from hvqcgic.perceptual import Perceptual
 from hvqcgic.training.rate import HyperLatentPriors, Rate, arithmetic_lengths, estimate_rate, static_bits
 
 

@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from hvqcgic.entropy import GRANULARITIES, EntropyModel, FrozenEntropy, Masks, fit_map_coder, freeze
-from hvqcgic.schedule import parse_schedule
+from hvqcgic.bitstream.schedule import GRANULARITIES, parse_schedule
+from hvqcgic.entropy import EntropyModel, FrozenEntropy, Masks, fit_map_coder, freeze
 
 SEVEN_PASSES = ("coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3")
 

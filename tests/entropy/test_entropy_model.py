@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hvqcgic.entropy import GRANULARITIES, MODES, DecodedPicture, EntropyModel, Masks, exact_layers
+from hvqcgic.bitstream import MODES
+from hvqcgic.bitstream.schedule import GRANULARITIES
+from hvqcgic.entropy import DecodedPicture, EntropyModel, Masks, exact_layers
 from hvqcgic.errors import BitstreamError, ModelError
 
 FORMS = ("diagonal", "quadratic", "learned")

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hvqcgic.entropy import GRANULARITIES, DecodedPicture, EntropyModel
+from hvqcgic.bitstream.schedule import GRANULARITIES
+from hvqcgic.entropy import DecodedPicture, EntropyModel
 from hvqcgic.entropy.expectation import CodeMoments, code_moments
 
 CODEBOOK = np.array([[0, 0], [2, -4], [4, 4]], np.float32)

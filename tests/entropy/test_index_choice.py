@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from hvqcgic.codec import Codec
-from hvqcgic.entropy import GRANULARITIES, WeighedChoice, choose, price
+from hvqcgic.bitstream.schedule import GRANULARITIES
+from hvqcgic.codec.codec import Codec
+from hvqcgic.entropy import WeighedChoice, choose, price
 from hvqcgic.entropy.index_choice import code_bits
 from tests.random_model import random_picture
 

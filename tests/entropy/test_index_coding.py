@@ -6,7 +6,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from hvqcgic.entropy import GRANULARITIES, EntropyModel
+from hvqcgic.bitstream.schedule import GRANULARITIES
+from hvqcgic.entropy import EntropyModel
 from hvqcgic.entropy.index_coding import PassCells
 from hvqcgic.entropy.masks import CELLS_PER_SIDE, regrid
 

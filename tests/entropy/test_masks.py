@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvqcgic.entropy.masks import GRANULARITIES, Masks, any_in_blocks, regrid
+from hvqcgic.bitstream.schedule import GRANULARITIES
+from hvqcgic.entropy.masks import Masks, any_in_blocks, regrid
 
 
 def random_masks(seed: int, h16: int, w16: int) -> Masks:

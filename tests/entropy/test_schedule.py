@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
+from hvqcgic.bitstream.schedule import parse_schedule
 from hvqcgic.entropy.schedule import positions
-from hvqcgic.schedule import parse_schedule
 
 SCHEDULES = (
     ("coarse", "medium", "fine"),

@@ -7,16 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from hvqcgic.evaluation.results import (
-    Row,
-    Run,
-    bits_path,
-    decoded_path,
-    map_path,
-    original_path,
-    write_rows,
-    write_run,
-)
+from hvqcgic.evaluation.results import Row, Run, bits_path, decoded_path, map_path, original_path, write_rows, write_run
 
 PICTURES = ("one", "two")
 QUALITIES = (5, 20, 50, 80)

@@ -13,7 +13,7 @@ import pytest
 import hvqcgic
 from hvqcgic.bitstream.container import MODES
 from hvqcgic.errors import ModelError
-from hvqcgic.frozen_model import write_model
+from hvqcgic.model_files.frozen_model import write_model
 from hvqcgic.models.config import ModelConfig
 from tests.random_model import random_model
 
@@ -115,7 +115,7 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
     from hvqcgic.training.cli import build_parser
 
     ladder, conditions, variations = load("ladder"), load("decoder_conditions"), load("entropy_models")
-    config = str(EXPERIMENTS.parent / "configs/tiny.yaml")
+    config = "tiny"
     for rung in ladder.RUNGS:
         found = build_parser().parse_args(["--config", config, *rung.options])
         assert found.model.entropy.log_prior == ("false" not in rung.options)

@@ -8,12 +8,12 @@ import torch
 import yaml
 from torch import Tensor
 
+from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.models.config import BackboneConfig, EntropyConfig, ModelConfig
 from hvqcgic.models.granularity import GranularityMap, Ratios, granularity_map
 from hvqcgic.models.network import HvqModel
-from hvqcgic.schedule import GRANULARITIES
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[2] / "hvqcgic/configs"
 
 PAPER = ("coarse", "medium", "fine")
 CHECKERBOARD = ("coarse", "medium/0", "medium/1", "fine/0", "fine/1")

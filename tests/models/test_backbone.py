@@ -1,9 +1,9 @@
 import pytest
 import torch
 
+from hvqcgic.bitstream.schedule import CELL_PX, GRANULARITIES
 from hvqcgic.models.backbone import Encoder
 from hvqcgic.models.config import ModelConfig
-from hvqcgic.schedule import CELL_PX, GRANULARITIES
 from tests.models.small import SMALL, build, noise
 
 MARGIN_CELLS = 8

@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from hvqcgic.bitstream.schedule import CELL_PX, GRANULARITIES, Pass, parse_schedule
 from hvqcgic.models.context import (
     bring_masks,
     context_network,
@@ -12,7 +13,6 @@ from hvqcgic.models.context import (
     phase_mask,
 )
 from hvqcgic.models.granularity import Ratios, repeat
-from hvqcgic.schedule import CELL_PX, GRANULARITIES, Pass, parse_schedule
 from tests.models.small import CORNERS, MIXED, SCHEDULES, SMALL, noise, random_masks
 
 STEPS = {step.name: step for names in SCHEDULES for step in parse_schedule(names)}

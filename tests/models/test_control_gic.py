@@ -9,6 +9,7 @@ import torch
 from control_gic_model import expected_shapes
 from torch import Tensor
 
+from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.errors import ConfigError
 from hvqcgic.models import control_gic_blocks as blocks
 from hvqcgic.models.config import BackboneConfig, ControlGicConfig, ModelConfig
@@ -16,7 +17,6 @@ from hvqcgic.models.control_gic_decoder import ControlGicDecoder
 from hvqcgic.models.control_gic_encoder import ControlGicEncoder
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.network import HvqModel
-from hvqcgic.schedule import GRANULARITIES
 from tests.control_gic import SMALL_CONTROL_GIC, build
 from tests.models.small import CORNERS, code_maps, noise, published_config, random_indices, random_masks
 

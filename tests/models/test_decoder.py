@@ -3,11 +3,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hvqcgic.bitstream.schedule import CELL_PX, GRANULARITIES
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.decoder import ConditionalDecoder, assemble
 from hvqcgic.models.granularity import GranularityMap, Ratios, repeat
 from hvqcgic.models.index_prior import parameter_count
-from hvqcgic.schedule import CELL_PX, GRANULARITIES
 from tests.models.small import CORNERS, MIXED, build, noise, random_masks, variant
 
 MARGIN_CELLS = 10

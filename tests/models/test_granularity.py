@@ -6,6 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.models.granularity import (
     GranularityMap,
     Ratios,
@@ -17,7 +18,6 @@ from hvqcgic.models.granularity import (
     patch_entropy,
     repeat,
 )
-from hvqcgic.schedule import GRANULARITIES
 from tests.models.small import CORNERS, MIXED, noise
 
 SIGMA = 0.065

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from hvqcgic.bitstream.schedule import CELL_PX, GRANULARITIES
 from hvqcgic.models.granularity import Ratios, granularity_map, pad_to_cells
 from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.picture_model import PictureModel
-from hvqcgic.schedule import CELL_PX, GRANULARITIES
 from tests.models.small import (
     CORNERS,
     MIXED,

@@ -1,7 +1,7 @@
 import torch
 
+from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.models.picture_model import scatter_rows
-from hvqcgic.schedule import GRANULARITIES
 from tests.models.small import MIXED, SMALL, build, noise, random_masks
 
 

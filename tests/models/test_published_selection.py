@@ -9,11 +9,11 @@ import torch
 from safetensors import safe_open
 from torch import Tensor
 
+from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.models.config import ControlGicConfig, ModelConfig
 from hvqcgic.models.granularity import GranularityMap, Ratios, counts_from_ratios, patch_entropy
 from hvqcgic.models.published_selection import published_entropies, published_map, select
 from hvqcgic.models.selection import select_cells
-from hvqcgic.schedule import GRANULARITIES
 from tests.models.small import noise
 
 ROWS, COLUMNS = 8, 10

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from hvqcgic.bitstream.schedule import GRANULARITIES, parse_schedule
 from hvqcgic.entropy import Masks
 from hvqcgic.entropy.factorised_prior import sent_positions as sent_in_files
 from hvqcgic.entropy.schedule import positions
@@ -13,7 +14,6 @@ from hvqcgic.models.config import PriorForm
 from hvqcgic.models.context import bring_masks, phase_mask
 from hvqcgic.models.granularity import granularity_map, pad_to_cells
 from hvqcgic.models.hyperprior import sent_positions
-from hvqcgic.schedule import GRANULARITIES, parse_schedule
 from hvqcgic.training.rate import estimate_rate
 from tests.models.small import CHECKERBOARD, MIXED, PAPER, SCHEDULES, SEVEN_PASSES, noise, random_masks
 from tests.random_model import RandomModel, random_model, random_picture, small_config

@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 from skimage import data
 
-from hvqcgic.codec import Codec, load
+from hvqcgic.codec.codec import Codec, load
 
 
 @pytest.fixture(scope="session")

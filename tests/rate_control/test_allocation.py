@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hvqcgic.codec import Codec
+from hvqcgic.codec.codec import Codec
 from hvqcgic.errors import ConfigError, Unreachable
 from hvqcgic.rate_control import OperatingPoint, allocate
 from hvqcgic.rate_control.allocation import Curve, check_budget, measure_curve, share_out

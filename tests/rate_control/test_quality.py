@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hvqcgic.codec import Codec
+from hvqcgic.codec.codec import Codec
 from hvqcgic.errors import Unreachable
-from hvqcgic.perceptual import weights_path
+from hvqcgic.perceptual.lpips import weights_path
 from hvqcgic.rate_control.operating_point import OperatingPoint
 from hvqcgic.rate_control.quality import QUALITIES, LpipsAlex, Psnr, Quality, mean_squared_error, psnr_db
 from hvqcgic.rate_control.ratio_path import ratios

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hvqcgic.codec import Codec
+from hvqcgic.bitstream.schedule import GRANULARITIES
+from hvqcgic.codec.codec import Codec
 from hvqcgic.models.granularity import counts_from_ratios
 from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.rate_control.rd_order import CONTRAST_WEIGHT, RdOrder, distortions
-from hvqcgic.schedule import GRANULARITIES
 from tests.random_model import random_picture
 
 Pixels = NDArray[np.uint8]

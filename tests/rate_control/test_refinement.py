@@ -7,16 +7,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from hvqcgic.codec import Codec
-from hvqcgic.coder import Analysed, Encoded
+from hvqcgic.bitstream.schedule import CELL_PX, GRANULARITIES
+from hvqcgic.codec.codec import Codec
+from hvqcgic.coder.coder import Analysed, Encoded
 from hvqcgic.entropy import Masks
 from hvqcgic.errors import Unreachable
-from hvqcgic.perceptual import weights_path
+from hvqcgic.perceptual.lpips import weights_path
 from hvqcgic.rate_control import refinement
 from hvqcgic.rate_control.operating_point import OperatingPoint
 from hvqcgic.rate_control.quality import LpipsAlex, mean_squared_error
 from hvqcgic.rate_control.refinement import refine
-from hvqcgic.schedule import CELL_PX, GRANULARITIES
 from tests.random_model import random_picture
 
 Pixels = NDArray[np.uint8]

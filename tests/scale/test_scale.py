@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hvqcgic.codec import Codec
+from hvqcgic.codec.codec import Codec
 from hvqcgic.evaluation.spec import parse_specs
 from hvqcgic.scale.cli import main
 from hvqcgic.scale.options import build_parser

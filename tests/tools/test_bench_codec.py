@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hvqcgic.codec import Codec, load
+from hvqcgic.codec.codec import Codec, load
 from tests.random_reverse import model_with_reverse
 from tools.bench_codec import Bench, main, show
 from tools.bench_rivals import control_gic, make_rival

@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import hvqcgic
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.bitstream.schedule import GRANULARITIES
 from tests.command_calls import Result
 
 Import = Callable[..., Result]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hvqcgic.codec import load
+from hvqcgic.codec.codec import load
 from hvqcgic.errors import ConfigError
 from tests.random_model import random_picture
 

@@ -18,9 +18,9 @@ from safetensors.torch import load_file, save_file
 
 import hvqcgic
 from hvqcgic.bitstream.container import MODES
-from hvqcgic.model_file import read_summary
+from hvqcgic.bitstream.schedule import GRANULARITIES
+from hvqcgic.model_files.registry import read_summary
 from hvqcgic.models.config import ModelConfig
-from hvqcgic.schedule import GRANULARITIES
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.starts import load_weights

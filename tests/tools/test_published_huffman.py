@@ -6,7 +6,7 @@ import pytest
 import torch
 from published_huffman import code_words, streams_of, to_stream
 
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.bitstream.schedule import GRANULARITIES
 from tests.models.small import random_masks
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from hvqcgic import export
-from hvqcgic.codec import Codec, load
+from hvqcgic.codec.codec import Codec, load
 from hvqcgic.training.average import WeightAverage, weights_of
 from hvqcgic.training.closing import StageResult, closing_rows
 from hvqcgic.training.export import freeze_model, load_module

@@ -11,14 +11,13 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.discriminator import PatchDiscriminator
 from hvqcgic.models.network import HvqModel
-from hvqcgic.models.reverse import ReverseConfig, ReverseModel
+from hvqcgic.models.reverse_path import ReverseConfig, ReverseModel
 from hvqcgic.training.cli import build_parser
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.rate import HyperLatentPriors
 
-CONFIGS = sorted(
-    set((Path(__file__).parents[2] / "configs").glob("*.yaml")) - {Path(__file__).parents[2] / "configs/sweep.yaml"}
-)
+FOLDER = Path(__file__).parents[2] / "hvqcgic/configs"
+CONFIGS = sorted(set(FOLDER.glob("*.yaml")) - {FOLDER / "sweep.yaml"})
 LARGEST = {"tiny": 3_000_000, "base": 8_000_000, "control-gic": 132_000_000}
 
 
@@ -72,8 +71,7 @@ def test_the_defaults_are_tinys() -> None:
 
 
 def test_the_reverse_network_of_the_config_keeps_to_its_size() -> None:
-    path = Path(__file__).parents[2] / "configs/reverse.yaml"
-    options = build_parser().parse_args(["--config", str(path)])
+    options = build_parser().parse_args(["--config", "reverse"])
     assert (options.stage, options.init) == ("reverse", ["tiny"])
     network = ReverseModel(ReverseConfig(**vars(options.reverse)), ModelConfig()).network
     assert sum(weight.numel() for weight in network.parameters()) <= 2_000_000

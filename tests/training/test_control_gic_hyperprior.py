@@ -6,14 +6,14 @@ import import_control_gic
 import pytest
 import torch
 
-from hvqcgic.codec import Codec
-from hvqcgic.model_file import read_summary
+from hvqcgic.codec.codec import Codec
+from hvqcgic.model_files.registry import read_summary
 from hvqcgic.training import cli
 from hvqcgic.training.export import freeze_model, load_module
 from tests.random_model import random_picture
 
 ROOT = Path(__file__).parents[2]
-CONFIG = ROOT / "configs" / "control_gic_hyperprior.yaml"
+CONFIG = ROOT / "hvqcgic/configs" / "control_gic_hyperprior.yaml"
 FEW = ["--training.steps=3", "--training.validation_pictures=1", "--training.file_pictures=1", "--pictures.crop_px=48"]
 HERE = ["--pictures.batch_size=2", "--accelerator=cpu"]
 

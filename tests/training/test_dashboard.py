@@ -3,7 +3,7 @@
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
-from hvqcgic.drawing import granularity_overlay, heat_map
+from hvqcgic.pictures.drawing import granularity_overlay, heat_map
 from hvqcgic.training.dashboard import charts_layout, strip
 from tests.small_map import BITS, MASKS
 

@@ -13,9 +13,9 @@ from safetensors.numpy import save
 
 import hvqcgic
 from hvqcgic import export
-from hvqcgic.codec import Codec
+from hvqcgic.codec.codec import Codec
 from hvqcgic.errors import ConfigError, ModelError
-from hvqcgic.frozen_model import FrozenModel
+from hvqcgic.model_files.frozen_model import FrozenModel
 from hvqcgic.models.granularity import granularity_map, pad_to_cells
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.export import (

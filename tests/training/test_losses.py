@@ -6,12 +6,7 @@ import pytest
 import torch
 
 from hvqcgic.entropy.index_prior import FREQUENCY_BITS
-from hvqcgic.training.losses import (
-    discriminator_loss,
-    soft_bits,
-    straight_through_bits,
-    with_adversary,
-)
+from hvqcgic.training.losses import discriminator_loss, soft_bits, straight_through_bits, with_adversary
 
 
 def test_the_soft_choice_of_a_far_code_costs_that_codes_bits_and_pulls_towards_cheap_ones() -> None:

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.models.granularity import GranularityMap, granularity_map
 from hvqcgic.models.picture_model import Codes
-from hvqcgic.schedule import GRANULARITIES
 from hvqcgic.training.config import RateGradient
 from hvqcgic.training.rate import (
     arithmetic_lengths,

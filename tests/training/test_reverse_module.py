@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.frozen_model import write_model
-from hvqcgic.models.reverse import ReverseConfig
+from hvqcgic.model_files.frozen_model import write_model
+from hvqcgic.models.reverse_path import ReverseConfig
 from hvqcgic.training import cli
 from hvqcgic.training.callbacks import StopAtStep
 from hvqcgic.training.reverse_module import SHOWN_STEPS, ReverseModule
@@ -69,7 +69,7 @@ def test_the_command_trains_behind_a_frozen_model_and_resumes_on_the_same_way(
     assert not any(name.startswith("model.") for name in whole["state_dict"])
     assert whole["hyper_parameters"]["fingerprint"] == random_model().freeze().fingerprint.hex()
     parts = arguments(model_file, picture_folder, tmp_path / "parts", save_every=4)
-    cli.run(cli.parse(parts), callbacks=[StopAtStep(4)])
+    cli.run_training(cli.parse_options(parts), callbacks=[StopAtStep(4)])
     assert saved(tmp_path / "parts/reverse.ckpt")["step_index"] == 4
     assert cli.main([*parts, "--resume", "true"]) == 0
     again = saved(tmp_path / "parts/reverse.ckpt")["state_dict"]

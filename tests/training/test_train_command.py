@@ -9,8 +9,8 @@ import yaml
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hvqcgic import perceptual
-from hvqcgic.codec import Codec
+from hvqcgic.codec.codec import Codec
+from hvqcgic.perceptual import lpips as perceptual
 from hvqcgic.training import cli
 from hvqcgic.training.export import freeze_model, load_module
 from hvqcgic.training.validation import measure

@@ -14,11 +14,10 @@ from typing import Any, ClassVar
 import torch
 import torch.nn.functional as F
 
-from hvqcgic.bitstream.varint import decode_varint, encode_varint
+from hvqcgic.bitstream import decode_varint, encode_varint
 from hvqcgic.evaluation.codecs.base import CodecUnavailable, PictureCodec, Pixels
 from hvqcgic.evaluation.operating_points import Parameter
-from hvqcgic.torch_cache import WeightsMissing, fetch_weights
-from hvqcgic.torchvision_shim import import_torchvision
+from hvqcgic.perceptual import WeightsMissing, fetch_weights, import_torchvision
 
 _MULTIPLE_PX = 64
 _LATENT_PX = 64

@@ -12,21 +12,17 @@ from PIL import Image
 from torch import Tensor
 
 from hvqcgic import __version__
-from hvqcgic.bitstream.container import MODES
+from hvqcgic.bitstream import GRANULARITIES, MODES
 from hvqcgic.codec import Codec, load
-from hvqcgic.coder import Encoded
-from hvqcgic.drawing import granularity_overlay, heat_map
+from hvqcgic.coder import Encoded, check_sampling
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.codecs.base import Details, PictureCodec, Pixels
 from hvqcgic.evaluation.operating_points import Parameter
-from hvqcgic.inputs import STREAM_SUFFIX
-from hvqcgic.model_file import bundled_models, find_model
-from hvqcgic.models.granularity import check_ratios
-from hvqcgic.rate_control.operating_point import LARGEST_BPP, Choices, OperatingPoint
-from hvqcgic.rate_control.quality import QUALITIES
-from hvqcgic.rate_control.ratio_path import DEFAULT, PATHS, ratios
-from hvqcgic.reverse_coder import check_sampling
-from hvqcgic.schedule import GRANULARITIES
+from hvqcgic.files import STREAM_SUFFIX
+from hvqcgic.model_files import bundled_models, find_model
+from hvqcgic.models import check_ratios
+from hvqcgic.pictures import granularity_overlay, heat_map
+from hvqcgic.rate_control import DEFAULT, LARGEST_BPP, PATHS, QUALITIES, Choices, OperatingPoint, ratios
 
 PARAMETERS = {
     parameter.name: parameter

@@ -16,7 +16,7 @@ from hvqcgic.evaluation.metrics.perceptual import (
     LpipsVgg,
 )
 from hvqcgic.evaluation.metrics.pixels import MsSsim, Psnr
-from hvqcgic.torchvision_shim import import_torchvision
+from hvqcgic.perceptual import import_torchvision
 
 # torchmetrics, lpips and others import torchvision, each in its own way: it must be importable before any of them is.
 with suppress(ImportError):

@@ -17,8 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hvqcgic.evaluation.metrics.base import Metric, MetricOptions, MetricUnavailable, Picture
-from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, fetch_backbone, load_lpips
-from hvqcgic.torch_cache import WeightsMissing
+from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, WeightsMissing, fetch_backbone, load_lpips
 
 _RESCALE = 0.9
 

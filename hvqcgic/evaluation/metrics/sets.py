@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from hvqcgic.evaluation.metrics.base import MetricUnavailable
-from hvqcgic.torch_cache import WeightsMissing, fetch_weights
+from hvqcgic.perceptual import WeightsMissing, fetch_weights
 
 SET_METRICS = ("fid", "kid", "inception_score")
 PATCH_PX = 256

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hvqcgic.evaluation.codecs import CodecUnavailable, all_codecs
-from hvqcgic.torchvision_shim import import_torchvision
+from hvqcgic.perceptual.torchvision_shim import import_torchvision
 from tests.random_model import random_picture
 
 PICTURE = random_picture(75, 50, seed=2)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hvqcgic.codec import Codec, load
+from hvqcgic.codec.codec import Codec, load
 from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.evaluation.codecs import hvqcgic_model
 from hvqcgic.evaluation.codecs.hvqcgic_model import HvqcgicModel
-from hvqcgic.model_file import reverse_file_of as path_of
+from hvqcgic.model_files.registry import reverse_file_of as path_of
+from hvqcgic.model_files.reverse_file import freeze_reverse, write_reverse
 from hvqcgic.rate_control.operating_point import Choices
 from hvqcgic.rate_control.ratio_path import ratios
-from hvqcgic.reverse_file import freeze_reverse, write_reverse
 from tests.random_model import random_picture
 from tests.random_reverse import model_with_reverse, random_reverse
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from hvqcgic.evaluation.metrics import METRICS, MetricOptions, MetricUnavailable, NotMeasurable, Picture
 from hvqcgic.evaluation.metrics.perceptual import half_pixel_shift, rescale
-from hvqcgic.perceptual import weights_path
+from hvqcgic.perceptual.lpips import weights_path
 from tests.random_model import random_picture
 
 OPTIONS = MetricOptions()

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hvqcgic.evaluation.metrics import MetricUnavailable
 from hvqcgic.evaluation.metrics.sets import Features, compare, extract, load_inception, patches
-from hvqcgic.torch_cache import cached_path
+from hvqcgic.perceptual.weights_cache import cached_path
 
 
 def test_kodak_gives_192_patches() -> None:

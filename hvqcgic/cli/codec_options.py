@@ -1,0 +1,150 @@
+"""The options that say which codec to use, shared by the commands that code pictures."""
+
+import argparse
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from hvqcgic.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hvqcgic.codec import Codec
+    from hvqcgic.files import Inputs
+
+DEFAULT_MODEL = "tiny"
+
+Ratios = tuple[float, float, float]
+_TARGETS = ("bpp", "max_bytes", "target", "budget", "per_image_max")
+
+
+def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | None, model_help: str) -> None:
+    """Add `--model`, `--device`, `--threads` and `--tile`."""
+    parser.add_argument("--model", metavar="NAME_OR_FILE", default=default_model, help=model_help)
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="DEVICE",
+        help="where the picture networks run: auto (a GPU where there is one), cpu, cuda, cuda:1 ... (default: auto)",
+    )
+    parser.add_argument(
+        "--threads", type=positive, metavar="N", help="CPU threads to use (default: as many as PyTorch chooses)"
+    )
+    parser.add_argument(
+        "--tile",
+        type=_tile,
+        default="auto",
+        metavar="auto|N",
+        help="side of the largest part of a picture that the networks run over at once, in pixels; less takes less "
+        "memory and more time, and gives the same (default: auto, which cuts pictures above 5 megapixels)",
+    )
+
+
+def add_encoder_options(parser: argparse.ArgumentParser) -> None:
+    """Add the pictures, the options of `add_codec_options`, and `--ratios`."""
+    parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures")
+    add_codec_options(
+        parser,
+        default_model=DEFAULT_MODEL,
+        model_help=f"a bundled model (see hvqcgic models) or a model file (default: {DEFAULT_MODEL})",
+    )
+    parser.add_argument(
+        "--ratios",
+        type=_ratios,
+        metavar="F,M,C",
+        help="shares of the picture's area in fine (4 x 4 px), medium (8 x 8) and coarse (16 x 16) cells, sum 1; "
+        "more fine cells make a better picture and a larger file (default: the model's, 0.5,0.4,0.1 for tiny)",
+    )
+
+
+def positive(text: str) -> int:
+    """A whole number above 0, as an option's value."""
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return number
+
+
+def _tile(text: str) -> int | Literal["auto"]:
+    if text == "auto":
+        return "auto"
+    try:
+        return positive(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not auto or a whole number of pixels, such as 1024") from None
+
+
+def _ratios(text: str) -> Ratios:
+    try:
+        fine, medium, coarse = map(float, text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not three numbers F,M,C, such as 0.5,0.4,0.1") from None
+    return fine, medium, coarse
+
+
+def check_options(arguments: argparse.Namespace) -> None:
+    """Check what can be wrong for every picture alike, once and before the first.
+
+    Raises:
+        ModelError: there is no such model.
+        ConfigError: the ratios are not shares that sum to 1.
+    """
+    from hvqcgic.model_files import find_model
+
+    if arguments.model is not None:
+        find_model(arguments.model)
+    ratios = getattr(arguments, "ratios", None)
+    if ratios is not None:
+        from hvqcgic.models import check_ratios
+
+        try:
+            check_ratios(ratios)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+
+def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
+    """Load a model for the device, threads and tiles that were asked for.
+
+    Raises:
+        ModelError: the model's file is damaged.
+        ConfigError: there is no such device, or tiles are too small.
+    """
+    import torch
+
+    from hvqcgic.codec import load
+
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    return load(model, device=arguments.device, tile=arguments.tile)
+
+
+@dataclass
+class EncoderJob:
+    """One call of a command that encodes pictures: its settings, and the codec; each worker process gets a copy."""
+
+    arguments: argparse.Namespace
+
+    @cached_property
+    def codec(self) -> "Codec":
+        """The codec, loaded for the first picture that can be read."""
+        return load_codec(self.arguments, self.arguments.model)
+
+    def asked(self) -> dict[str, Any]:
+        """The rate, size, quality or ratios that were asked for, for machines."""
+        targets = {name: value for name in _TARGETS if (value := getattr(self.arguments, name, None)) is not None}
+        return targets or {"ratios": list(self.arguments.ratios or self.codec.config.default_ratios)}
+
+
+def find_pictures(arguments: argparse.Namespace) -> "Inputs":
+    """The pictures that were named, once the options that hold for all of them are known to be good.
+
+    Raises:
+        HvqcgicError: there are none, or as `check_options`.
+    """
+    from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+    from hvqcgic.pictures import allow_large_pictures
+
+    inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
+    check_options(arguments)
+    allow_large_pictures()
+    return inputs

@@ -1,0 +1,218 @@
+"""`hvqcgic compress`: pictures to `.hvq` files."""
+
+import argparse
+import warnings
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hvqcgic.bitstream import MODES
+from hvqcgic.cli.attempt import Done
+from hvqcgic.cli.batch import Report, file_facts, run_batch
+from hvqcgic.cli.batch_options import add_batch_options, clean_folders, share_out_jobs
+from hvqcgic.cli.codec_options import EncoderJob, add_encoder_options, find_pictures
+from hvqcgic.cli.existing import Wanted, existing_stream
+from hvqcgic.cli.rate_options import add_rate_options, operating_point
+from hvqcgic.cli.terminal import step_bar
+from hvqcgic.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hvqcgic.codec import Compressed
+    from hvqcgic.files import Inputs
+    from hvqcgic.rate_control import Curve, OperatingPoint
+
+SUMMARY = "compress pictures to .hvq files"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    add_encoder_options(parser)
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="DIR_OR_FILE",
+        help="a folder (made if need be), where each picture becomes NAME.hvq; or, for one picture, a .hvq file",
+    )
+    parser.add_argument(
+        "--coding", choices=MODES, default="adaptive", help="how the indices are coded (default: adaptive)"
+    )
+    add_batch_options(parser)
+    add_rate_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compress each picture; return the exit code."""
+    from hvqcgic.files import STREAM_SUFFIX, plan_outputs
+
+    inputs = find_pictures(arguments)
+    operating_point(arguments)
+    _check_budget_alone(arguments)
+    job = _Job(arguments, plan=plan_outputs(inputs, arguments.output, (STREAM_SUFFIX,)))
+    clean_folders(job.plan)
+    report = _Report(as_json=arguments.json)
+    if arguments.budget is not None:
+        return job.compress_to_budget(inputs, report)
+    jobs = share_out_jobs(arguments, len(inputs.paths))
+    return run_batch(inputs, job.compress, label="compress", report=report, jobs=jobs, resumable=True)
+
+
+def _check_budget_alone(arguments: argparse.Namespace) -> None:
+    """Refuse what a budget makes impossible: its pictures depend on each other.
+
+    Raises:
+        ConfigError: --budget comes with several --jobs, or with --skip-existing.
+    """
+    if arguments.budget is None:
+        return
+    if arguments.jobs > 1:
+        raise ConfigError(
+            "--jobs does not go with --budget: each picture takes over what those before it left; drop it"
+        )
+    if arguments.skip_existing:
+        raise ConfigError("--skip-existing does not go with --budget, which counts the bytes of all files; drop it")
+
+
+class _Report(Report):
+    """As any, and how many bits pictures take."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        super().__init__(as_json=as_json)
+        self._rates: list[float] = []
+
+    def done(self, path: Path, done: Done) -> str:
+        """Return the mean rate so far."""
+        super().done(path, done)
+        self._rates.append(done.facts["bpp"])
+        return f"mean {sum(self._rates) / len(self._rates):.3f} bpp"
+
+
+class _LookReport(Report):
+    """Of a first look at pictures, of which only what goes wrong is told."""
+
+    def done(self, path: Path, done: Done) -> str:
+        """Tell nothing."""
+        return ""
+
+
+@dataclass
+class _Job(EncoderJob):
+    """One call of the command, and where each picture's file goes."""
+
+    plan: dict[Path, Path] = field(default_factory=dict)
+    shares: dict[Path, int] = field(default_factory=dict)
+    left_over: int = 0
+
+    @cached_property
+    def point(self) -> "OperatingPoint":
+        """What is asked of each picture."""
+        return operating_point(self.arguments)
+
+    @cached_property
+    def wanted(self) -> Wanted:
+        """What of that can be read off a file."""
+        from hvqcgic.model_files import find_model, read_summary
+
+        arguments = self.arguments
+        summary = read_summary(find_model(arguments.model))
+        ratios = arguments.ratios
+        if all(target is None for target in (ratios, arguments.bpp, arguments.max_bytes, arguments.target)):
+            ratios = tuple(summary.config["default_ratios"])
+        bpp = None if arguments.clamp else arguments.bpp
+        return Wanted(summary.fingerprint, arguments.coding, ratios, bpp, arguments.max_bytes)
+
+    def compress_to_budget(self, inputs: "Inputs", report: Report) -> int:
+        """Share the budget out and compress each picture to its share, one after the other; return the exit code."""
+        from hvqcgic.rate_control import measure_curve, share_out
+
+        arguments = self.arguments
+        curves: dict[Path, Curve] = {}
+
+        def look(path: Path) -> Done:
+            curves[path] = measure_curve(
+                self.codec, path, by=arguments.budget_by, point=self.point, coding=arguments.coding
+            )
+            return Done("")
+
+        code = run_batch(inputs, look, label="look at", report=_LookReport(as_json=arguments.json))
+        shares = share_out(list(curves.values()), total_bytes=arguments.budget, per_image_max=arguments.per_image_max)
+        self.shares = dict(zip(curves, shares, strict=True))
+        good = replace(inputs, paths=tuple(curves), problems=())
+        return max(code, run_batch(good, self.compress, label="compress", report=report)) if good.paths else code
+
+    def compress(self, path: Path) -> Done:
+        """Compress one picture, or find it done."""
+        from hvqcgic.files import check_output, write_atomically
+        from hvqcgic.pictures import allow_large_pictures, read_picture
+
+        allow_large_pictures()
+        arguments, output = self.arguments, self.plan[path]
+        replaces = arguments.force or arguments.skip_existing
+        check_output(path, output, force=replaces)
+        if arguments.skip_existing and (skipped := self._find_done(path, output)):
+            return skipped
+        point = self._point_of(path)
+        with warnings.catch_warnings():
+            if self.shares:
+                warnings.simplefilter("ignore", UserWarning)  # the first look has told what reading loses
+            # Before the model is loaded: a bad picture is named sooner.
+            picture = read_picture(path)
+        # Of several pictures the bar counts pictures.
+        with step_bar("refine") if point.refine and len(self.plan) == 1 else nullcontext() as progress:
+            found = self.codec.compress_at(picture, point, coding=arguments.coding, progress=progress)
+        write_atomically(output, found.written.data, force=replaces)
+        if self.shares and point.max_bytes is not None:
+            self.left_over = point.max_bytes - len(found.written.data)
+        facts = self._facts(path, found)
+        clamped = found.reached.clamped
+        remarks = (f"{path}: {clamped}; took the nearest",) if clamped else ()
+        return Done(_summary_line(path, facts), facts, remarks=remarks)
+
+    def _find_done(self, path: Path, output: Path) -> Done | None:
+        found = existing_stream(path, output, self.wanted, force=self.arguments.force)
+        if found is None:
+            return None
+        facts = file_facts(path, output, width=found.header.width, height=found.header.height, n_bytes=found.n_bytes)
+        return Done(f"{path} -> {output}: there already, {found.n_bytes} bytes; skipped", facts, skipped=True)
+
+    def _facts(self, path: Path, found: "Compressed") -> dict[str, Any]:
+        encoded, written, reached = found.reached.encoded, found.written, found.reached
+        sizes = {"width": encoded.width, "height": encoded.height, "n_bytes": len(written.data)}
+        return {
+            **file_facts(path, self.plan[path], **sizes),
+            "estimated_bits": float(written.estimated_bits),
+            "parts": {part: float(bits) for part, bits in written.parts.items()},
+            "place": reached.place,
+            "eta": reached.eta,
+            "refine": self.point.refine,
+            "trials": reached.trials,
+            "model": self.codec.name,
+            "coding": self.arguments.coding,
+            "asked": self.asked(),
+        }
+
+    @cached_property
+    def _most(self) -> float:
+        limit = self.arguments.per_image_max
+        return float("inf") if limit is None else limit
+
+    def _point_of(self, path: Path) -> "OperatingPoint":
+        """What is asked of one picture: its share of a budget takes over what earlier ones left of theirs."""
+        if path not in self.shares:
+            return self.point
+        return replace(self.point, max_bytes=int(min(self.shares[path] + self.left_over, self._most)))
+
+
+def _summary_line(path: Path, result: dict[str, Any]) -> str:
+    parts = result["parts"]
+    shares = {
+        "indices": sum(parts[granularity] for granularity in ("coarse", "medium", "fine")),
+        "side information": parts["z"],
+        "map": parts["map"],
+        "container": parts["container"],
+    }
+    total = sum(shares.values())
+    text = ", ".join(f"{name} {100 * bits / total:.1f} %" for name, bits in shares.items())
+    return f"{path} -> {result['output']}: {result['bytes']} bytes, {result['bpp']:.4f} bpp; {text}"

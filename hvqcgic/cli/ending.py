@@ -1,0 +1,52 @@
+"""How a program ends: what goes wrong, or a signal, becomes one line and an exit code."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import NoReturn
+
+from hvqcgic.cli.exit_codes import INTERRUPTED, SOME_FAILED, TERMINATED, USAGE
+from hvqcgic.cli.terminal import complain, plain_warnings
+from hvqcgic.errors import HvqcgicError
+
+
+class Terminated(KeyboardInterrupt):
+    """The process was asked to end; not an Exception, so that nothing on the way takes it for a bad file."""
+
+
+def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]) -> int:
+    """Does the work of a program and tells in one line what ends it early.
+
+    Args:
+        work: gives the exit code.
+        told: what to say of an interruption, or of a `Terminated`.
+    Returns:
+        that of `work`; else 1 where nobody reads the results any more, 2 for bad input or usage, 130 interrupted, 143
+        terminated.
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        with plain_warnings():
+            return work()
+    except HvqcgicError as error:
+        complain(error)
+        return USAGE
+    except BrokenPipeError:
+        # Whoever read the results has had enough of them: `hvqcgic models | head -1`.
+        return SOME_FAILED
+    except KeyboardInterrupt as error:
+        complain(told(error))
+        return interruption_code(error)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def interruption_code(error: KeyboardInterrupt) -> int:
+    """The exit code of a program that was interrupted, or terminated."""
+    return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated

@@ -1,0 +1,75 @@
+"""`hvqcgic info`: what a `.hvq` file says about itself, read without a model."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+SUMMARY = "show what a .hvq file says about itself"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("file", metavar="FILE", help="a .hvq file")
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show one file; return the exit code."""
+    from hvqcgic.cli.terminal import say, say_json
+
+    facts = describe(Path(arguments.file))
+    if arguments.json:
+        say_json(facts)
+    else:
+        say(format_facts(facts))
+    return 0
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Everything that a stream says about itself.
+
+    Raises:
+        BitstreamError: it cannot be read; the message names the path.
+    """
+    from hvqcgic.bitstream import unpack
+    from hvqcgic.errors import BitstreamError
+    from hvqcgic.files import read_stream
+    from hvqcgic.model_files import bundled_name
+
+    data = read_stream(path)
+    try:
+        container = unpack(data)
+    except BitstreamError as error:
+        raise type(error)(f"{path}: {error}") from error
+    header = container.header
+    cells = {"fine": header.n_fine, "medium": header.n_medium, "coarse": header.n_coarse}
+    return {
+        "name": path.name,
+        "bytes": len(data),
+        "bpp": 8 * len(data) / (header.width * header.height),
+        "width": header.width,
+        "height": header.height,
+        "version": header.version,
+        "fingerprint": header.fingerprint.hex(),
+        "model": bundled_name(header.fingerprint),
+        "coding": header.mode,
+        "cells": cells,
+        "ratios": list(header.ratios),
+        "sections": [len(section) for section in container.sections],
+    }
+
+
+def format_facts(facts: dict[str, Any]) -> str:
+    """The facts of `describe`, to be read by a person."""
+    cells = ", ".join(f"{name} {count}" for name, count in facts["cells"].items())
+    ratios = ", ".join(f"{name} {share:.3f}" for name, share in zip(facts["cells"], facts["ratios"], strict=True))
+    lines = {
+        "coding": facts["coding"],
+        "model": f"{facts['model'] or 'not one of those bundled'} (fingerprint {facts['fingerprint']})",
+        "cells": cells,
+        "ratios": ratios,
+        "sections": ", ".join(f"{size} bytes" for size in facts["sections"]),
+        "format version": facts["version"],
+    }
+    title = f"{facts['name']}: {facts['width']} x {facts['height']} pixels, {facts['bytes']} bytes"
+    return "\n".join([f"{title}, {facts['bpp']:.4f} bpp", *(f"  {name:<16}{value}" for name, value in lines.items())])

@@ -1,0 +1,93 @@
+"""`hvqcgic models`: the models that come with the package."""
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hvqcgic.model_files import ModelSummary
+
+SUMMARY = "list the bundled models"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what the command takes."""
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """List the models; return the exit code."""
+    from hvqcgic.cli.exit_codes import DONE, SOME_FAILED
+    from hvqcgic.cli.terminal import complain, say, say_json
+    from hvqcgic.errors import ModelError
+    from hvqcgic.model_files import bundled_models, read_summary
+
+    listed: list[Listed] = []
+    code = DONE
+    for path in bundled_models().values():
+        try:
+            summary = read_summary(path)
+            listed.append(Listed(summary, None))
+            listed[-1] = Listed(summary, _reverse_of(summary))
+        except ModelError as error:
+            complain(error)
+            code = SOME_FAILED
+    if arguments.json:
+        say_json({"models": [as_dict(model) for model in listed]})
+    else:
+        say("\n".join(map(format_model, listed)) or "no model is bundled; name a model file with --model")
+    return code
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model and its reverse path, None where it has none that can be used."""
+
+    summary: "ModelSummary"
+    reverse: "ModelSummary | None"
+
+
+def _reverse_of(summary: "ModelSummary") -> "ModelSummary | None":
+    """The reverse path of a model; `ModelError` where its file is damaged or of another model."""
+    from hvqcgic.model_files import REVERSE_OF, check_reverse, read_reverse_summary, reverse_file_of
+
+    path = reverse_file_of(summary.path)
+    if not path.is_file():
+        return None
+    reverse = read_reverse_summary(path)
+    check_reverse(path, bytes.fromhex(reverse.metadata[REVERSE_OF]), summary.name, summary.fingerprint)
+    return reverse
+
+
+def as_dict(model: Listed) -> dict[str, Any]:
+    """One model, for machines."""
+    summary, reverse = model.summary, model.reverse
+    return {
+        "name": summary.name,
+        "path": str(summary.path),
+        "bytes": summary.size_bytes,
+        "fingerprint": summary.fingerprint.hex(),
+        "config": summary.config,
+        "card": summary.card,
+        "reverse": reverse and {"path": str(reverse.path), "fingerprint": reverse.fingerprint.hex()},
+    }
+
+
+def format_model(model: Listed) -> str:
+    """One model, to be read by a person: a title, then its card and whether it has a reverse path."""
+    summary, reverse = model.summary, model.reverse
+    size = f"{summary.size_bytes / 1e6:.1f} MB"
+    codebook = f"codebook of {summary.config.get('codebook_size', '?')}"
+    lines = [f"{summary.name}: {size}, {codebook}, fingerprint {summary.fingerprint.hex()}"]
+    for name, value in summary.card.items():
+        entries = _entries(value)
+        lines += [f"  {label:<12}{entry}" for label, entry in zip([name, *[""] * len(entries)], entries, strict=False)]
+    path = f"path of {reverse.size_bytes / 1e6:.1f} MB, for decompress --steps" if reverse else "no path"
+    return "\n".join([*lines, f"  {'reverse':<12}{path}"])
+
+
+def _entries(value: Any) -> list[str]:
+    """The lines of one field of a card."""
+    if isinstance(value, dict):
+        return [f"{key} {item}" for key, item in value.items()]
+    return [", ".join(map(str, value)) if isinstance(value, list) else str(value)]

@@ -1,0 +1,146 @@
+"""The options that say how large files shall be, how good, and where."""
+
+import argparse
+import re
+from typing import TYPE_CHECKING, Any
+
+from hvqcgic.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hvqcgic.rate_control import OperatingPoint
+
+_UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def add_rate_options(parser: argparse.ArgumentParser) -> None:
+    """Add targets, budgets, and what else an encoder may choose."""
+    _add_targets(parser)
+    _add_choices(parser)
+
+
+def _add_targets(parser: argparse.ArgumentParser) -> None:
+    rate = parser.add_argument_group("rate, one of these in place of --ratios")
+    rate.add_argument("--bpp", type=float, metavar="B", help="bits per pixel of each file, within 1 %% or 16 bytes")
+    rate.add_argument("--max-bytes", type=_bytes, metavar="N", help="most bytes of each file, such as 12000 or 12kB")
+    rate.add_argument(
+        "--target", metavar="NAME=VALUE", help="the smallest file of a quality: lpips=0.08 (needs LPIPS) or psnr=27"
+    )
+    rate.add_argument(
+        "--budget", type=_bytes, metavar="N", help="bytes of all files together, such as 2MB, shared out at equal slope"
+    )
+    rate.add_argument("--per-image-max", type=_bytes, metavar="N", help="with --budget: most bytes of each file")
+    rate.add_argument(
+        "--budget-by",
+        choices=("mse", "lpips"),
+        default="mse",
+        help="with --budget: the distortion that is to be least in all (default: mse; lpips needs LPIPS)",
+    )
+    rate.add_argument("--clamp", action="store_true", help="take the nearest rate or quality where it is out of reach")
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
+    choice = parser.add_argument_group("what the encoder chooses; files decode as any other")
+    choice.add_argument(
+        "--eta",
+        type=_eta,
+        metavar="E",
+        help="weight of an index's bits against its distance, 0 for the nearest codes; auto tries three values for "
+        "each picture (default: 0.1 with --bpp, --max-bytes and --budget, else 0)",
+    )
+    choice.add_argument(
+        "--refine",
+        type=_steps,
+        default=0,
+        metavar="STEPS",
+        help="steps of gradient descent that look for better indices for each picture: closer to it at the same "
+        "size, for seconds a step (needs LPIPS; default: 0; 10 gives most of it)",
+    )
+    choice.add_argument(
+        "--granularity",
+        choices=("entropy", "rd"),
+        default="entropy",
+        help="cells become fine by information density, or by the fall of distortion per bit (default: entropy)",
+    )
+    choice.add_argument(
+        "--roi",
+        action="append",
+        default=[],
+        metavar="MASK_OR_REGION",
+        help="finer cells for a region at the same rate: x,y,w,h=weight in pixels, or a grey picture of the same size, "
+        "white where it counts; may be repeated",
+    )
+
+
+def operating_point(arguments: argparse.Namespace) -> "OperatingPoint":
+    """What the options ask of each picture; a budget is no part of it.
+
+    Raises:
+        ConfigError: a value is not allowed, or there are two targets.
+        ModelError: there is no such model.
+    """
+    from hvqcgic.model_files import find_model, read_summary
+    from hvqcgic.models import ModelConfig
+    from hvqcgic.rate_control import check_choices, parse_roi
+
+    def config() -> ModelConfig:
+        return ModelConfig.from_dict(read_summary(find_model(arguments.model)).config)
+
+    _check_targets(arguments)
+    return check_choices(
+        config,
+        ratios=arguments.ratios,
+        bpp=arguments.bpp,
+        max_bytes=arguments.max_bytes,
+        target=arguments.target,
+        eta=arguments.eta,
+        granularity=arguments.granularity,
+        refine=arguments.refine,
+        roi=tuple(parse_roi(text) for text in arguments.roi),
+        clamp=arguments.clamp,
+    )
+
+
+def _check_targets(arguments: argparse.Namespace) -> None:
+    named = {
+        "--ratios": arguments.ratios,
+        "--bpp": arguments.bpp,
+        "--max-bytes": arguments.max_bytes,
+        "--target": arguments.target,
+        "--budget": arguments.budget,
+    }
+    given = [name for name, value in named.items() if value is not None]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} are two targets; give one of them")
+    if arguments.per_image_max is not None and arguments.budget is None:
+        raise ConfigError("--per-image-max belongs to --budget; give --max-bytes to limit each file without one")
+    if arguments.eta == "auto" and not {"--bpp", "--max-bytes"} & set(given):
+        raise ConfigError("--eta auto compares files of one size; give --bpp or --max-bytes, or a number for --eta")
+    if arguments.budget is not None:
+        from hvqcgic.rate_control import check_budget
+
+        check_budget(arguments.budget, arguments.per_image_max, arguments.budget_by)
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([-+]?[\d.]+(?:e[-+]?\d+)?)\s*([a-z]*)", text.strip().lower())
+    try:
+        if not found:
+            raise ValueError
+        return int(float(found[1]) * _UNITS[found[2]])
+    except (ValueError, KeyError, OverflowError):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes, such as 12000, 12kB or 2MB") from None
+
+
+def _steps(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of steps, such as 10")
+    return int(text)
+
+
+def _eta(text: str) -> Any:
+    if text == "auto":
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, or auto") from None

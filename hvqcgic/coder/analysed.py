@@ -1,0 +1,60 @@
+"""A picture with all that no operating point changes: its pixels, their density, and its features."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hvqcgic.models import PatchEntropies, nearest_codes
+
+
+class Analysed:
+    """A picture with all that no operating point changes, computed once.
+
+    Attributes:
+        pixels: (H, W, 3) uint8.
+        density: of its patches, on the CPU.
+        features: of the encoder, (1, d, h_g, w_g) each, on the networks' device.
+    """
+
+    def __init__(
+        self, pixels: NDArray[np.uint8], density: PatchEntropies, features: dict[str, Tensor], codebook: Tensor
+    ) -> None:
+        """Args: see the attributes; codebook: (K, d), whose nearest codes `nearest` finds."""
+        self.pixels, self.density, self.features = pixels, density, features
+        self._codebook = codebook
+        self._nearest = {
+            g: torch.full(y.shape[-2:], -1, dtype=torch.int32, device=y.device) for g, y in features.items()
+        }
+
+    def with_features(self, features: dict[str, Tensor]) -> Analysed:
+        """The same picture with other features, of the shapes that it has."""
+        return Analysed(self.pixels, self.density, features, self._codebook)
+
+    @property
+    def width(self) -> int:
+        """In pixels."""
+        return self.pixels.shape[1]
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.pixels.shape[0]
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of 16 px cells that cover the picture."""
+        return -(-self.height // 16), -(-self.width // 16)
+
+    def rows(self, granularity: str, mask: Tensor) -> Tensor:
+        """Features (N, d) of the cells in a mask (h_g, w_g), in raster order."""
+        return self.features[granularity][0].permute(1, 2, 0)[mask]
+
+    def nearest(self, granularity: str, mask: Tensor) -> Tensor:
+        """Nearest codes (N,) of the cells in a mask (h_g, w_g); each is looked for once."""
+        known = self._nearest[granularity]
+        new = mask & (known < 0)
+        known[new] = nearest_codes(self.rows(granularity, new), self._codebook).int()
+        return known[mask].long()

@@ -1,0 +1,286 @@
+"""The steps between picture and bytes, one by one: what a codec, its rate control and experiments put together.
+
+picture -> analysis -> granularity map -> indices, hyper-latents -> range-coded sections -> container
+container -> sections -> indices -> codes -> picture
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from hvqcgic.bitstream import GRANULARITIES, MAX_PIXELS, MODES, Header, pack, unpack
+from hvqcgic.coder.analysed import Analysed
+from hvqcgic.coder.tiled_networks import TiledNetworks
+from hvqcgic.coder.window_size import TileSize
+from hvqcgic.entropy import (
+    RANGE_CODED,
+    BitCounter,
+    CodeMoments,
+    EncodedPicture,
+    Masks,
+    RangeEncoder,
+    WeighedChoice,
+    choose,
+    price,
+)
+from hvqcgic.errors import ConfigError, ModelMismatch
+from hvqcgic.model_files import FrozenModel
+from hvqcgic.models import (
+    GranularityMap,
+    ModelConfig,
+    PictureModel,
+    Ratios,
+    check_ratios,
+    order_cells,
+    pad_to_cells,
+    picture_density,
+    sent_positions,
+)
+from hvqcgic.pictures import PictureSource, read_picture
+
+SMALLEST_SCALE = 1e-6
+"""Least mean squared distance from features to codes that `eta` is a multiple of."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A picture as the integers that a file holds; every coding mode writes the same ones.
+
+    Attributes:
+        width: of the picture in pixels, as is the height.
+        height: see width.
+        masks: the granularity map.
+        indices: per granularity, int64, (N_g,), cells in raster order.
+        z: hyper-latents of the granularities that have them, int64, (C_z, ceil(h_g/4), ceil(w_g/4)); None in what was
+            read from a file, which needs them no more.
+        parameters: the index prior's parameters, (P, N_g) each, in what was read from a file whose picture decoder
+            reads them; else None.
+        moments: what the index prior expected of each cell's code, in what was read to tell it; else None.
+        coded: what the adaptive mode makes of it, of a trial in that mode: it need not be made again.
+    """
+
+    width: int
+    height: int
+    masks: Masks
+    indices: dict[str, NDArray[np.int64]]
+    z: dict[str, NDArray[np.int64]] | None
+    parameters: dict[str, NDArray[np.float32]] | None = None
+    moments: dict[str, CodeMoments] | None = None
+    coded: EncodedPicture | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A picture at an operating point, and what its file would take.
+
+    Attributes:
+        encoded: the picture.
+        parts: bits of "map", "z", "coarse", "medium", "fine" and "container", estimated as `Written` has them.
+    """
+
+    encoded: Encoded
+    parts: dict[str, float]
+
+    @property
+    def bytes(self) -> float:
+        """Estimated size of the file."""
+        return sum(self.parts.values()) / 8
+
+
+@dataclass(frozen=True)
+class Written:
+    """A whole file in memory.
+
+    Attributes:
+        data: the bytes of a `.hvq` file.
+        estimated_bits: cross-entropy of what the sections hold, under the tables they were coded with.
+        parts: bits of "map", "z", "coarse", "medium", "fine" and "container"; the last holds headers, checksum and
+            padding, so that all sum to the file's size.
+    """
+
+    data: bytes
+    estimated_bits: float
+    parts: dict[str, float]
+
+
+class PictureCoder:
+    """The networks and the entropy model of one model, and the steps that they take."""
+
+    def __init__(self, model: FrozenModel, device: torch.device, tile: TileSize = "auto") -> None:
+        """A coder of one model.
+
+        Args:
+            model: frozen.
+            device: where the picture networks run (what shapes the stream runs on the CPU).
+            tile: side of the largest part of a picture that they run over at once, in pixels; "auto" cuts large ones.
+
+        Raises:
+            ConfigError: the tile is no size, or too small for what the networks see around it.
+        """
+        self.config: ModelConfig = model.config
+        self.name, self.card, self.fingerprint = model.config.name, model.card, model.fingerprint
+        self.device = device
+        self.networks: PictureModel = model.picture_model(device)
+        self._tiled = TiledNetworks(self.networks, device, tile)
+        self._entropy = model.entropy_model()
+
+    @torch.inference_mode()
+    def analyse(self, image: PictureSource) -> Analysed:
+        """What no operating point changes.
+
+        Raises:
+            PictureError: the picture cannot be read.
+        """
+        pixels = read_picture(image)
+        density = picture_density(self.config, pixels)
+        return Analysed(pixels, density, self._tiled.features(pixels), self.networks.quantiser.codebook)
+
+    def order_cells(self, picture: Analysed, ratios: Ratios, weights: NDArray[np.float32] | None = None) -> Masks:
+        """The granularity map by information density.
+
+        Args:
+            picture: analysed.
+            ratios: (fine, medium, coarse) shares of the area, sum 1.
+            weights: (H, W), at least 0: the density of a cell counts times their mean over it; 1 everywhere if None.
+
+        Raises:
+            ValueError: the ratios are not shares that sum to 1.
+        """
+        density = picture.density
+        if weights is not None:
+            density = density.weighted(pad_to_cells(torch.from_numpy(weights)[None, None])[:, 0])
+        found = order_cells(self.config, density, [check_ratios(ratios)])
+        return Masks(*(found[g][0, 0].numpy() for g in GRANULARITIES))
+
+    @torch.inference_mode()
+    def quantise(self, picture: Analysed, masks: Masks) -> Encoded:
+        """The picture with the nearest code for every cell of a map."""
+        found = {g: torch.from_numpy(masks[g]).to(self.device) for g in GRANULARITIES}
+        on_device = GranularityMap(*(found[g][None, None] for g in GRANULARITIES))
+        z = {
+            g: (values.round() * sent_positions(on_device[g]))[0].long().cpu().numpy()
+            for g, values in self._tiled.hyper_latents(picture.features, on_device).items()
+        }
+        indices = {g: picture.nearest(g, found[g]).cpu().numpy() for g in GRANULARITIES}
+        return Encoded(picture.width, picture.height, masks, indices, z)
+
+    def try_out(self, picture: Analysed, masks: Masks, *, eta: float = 0.0, coding: str = "adaptive") -> Trial:
+        """The picture at an operating point with the size that its file would have.
+
+        Args:
+            picture: analysed.
+            masks: its granularity map.
+            eta: what a bit is worth when an index is chosen, in mean squared distances from the features to their
+                nearest codes; 0 for the nearest codes.
+            coding: mode whose bits count.
+        """
+        check_coding(coding)
+        encoded = self.quantise(picture, masks)
+        z, model = _hyper_latents(encoded), self._entropy
+        encoder = RangeEncoder() if coding == "adaptive" else None
+        sink, parts = encoder or BitCounter(), dict[str, float]()
+        if coding in RANGE_CODED:
+            parts = model.side_information(sink, masks, model.sent(masks, z), mode=coding)
+        if eta:
+            priced = choose(model, masks, z, self._weighed_choice(picture, encoded, eta), mode=coding, sink=sink)
+        else:
+            priced = price(model, masks, z, encoded.indices, mode=coding, sink=sink)
+        encoded = replace(encoded, indices=priced.indices)
+        if coding not in RANGE_CODED:
+            return Trial(encoded, self.write(encoded, coding=coding).parts)
+        parts |= {g: float(priced.bits[g].sum()) for g in GRANULARITIES}
+        if encoder:
+            coded = EncodedPicture((encoder.finish(),), sum(parts.values()), dict(parts))
+            encoded = replace(encoded, coded=coded)
+        parts["container"] = 8.0 * len(pack(self._header(encoded, coding), (b"",)))
+        return Trial(encoded, parts)
+
+    def _weighed_choice(self, picture: Analysed, encoded: Encoded, eta: float) -> WeighedChoice:
+        found = {g: torch.from_numpy(encoded.masks[g]).to(self.device) for g in GRANULARITIES}
+        y = {g: picture.rows(g, found[g]).cpu() for g in GRANULARITIES}
+        codebook = self.networks.quantiser.codebook.cpu()
+        squares = [((y[g] - codebook[torch.from_numpy(encoded.indices[g])]) ** 2).sum(1) for g in GRANULARITIES]
+        scale = float(torch.cat(squares).mean().clamp(min=SMALLEST_SCALE))
+        return WeighedChoice(y, codebook, eta * scale)
+
+    def write(self, encoded: Encoded, *, coding: str = "adaptive") -> Written:
+        """The file of an encoded picture in one coding mode.
+
+        Raises:
+            ConfigError: the coding mode is unknown.
+            ValueError: the picture was read from a file.
+        """
+        check_coding(coding)
+        found = encoded.coded if coding == "adaptive" else None
+        if found is None:
+            found = self._entropy.encode(encoded.masks, encoded.indices, _hyper_latents(encoded), mode=coding)
+        data = pack(self._header(encoded, coding), found.sections)
+        container = 8 * len(data) - sum(found.parts.values())
+        return Written(data, found.estimated_bits, {**found.parts, "container": container})
+
+    def cell_bits(self, encoded: Encoded, *, coding: str = "adaptive") -> dict[str, NDArray[np.float64]]:
+        """Bits that each index takes in a coding mode, (N_g,) per granularity; arguments and errors as of `write`."""
+        check_coding(coding)
+        return price(self._entropy, encoded.masks, _hyper_latents(encoded), encoded.indices, mode=coding).bits
+
+    def read(self, data: bytes, *, max_pixels: int = MAX_PIXELS, moments: bool = False) -> Encoded:
+        """The integers that a file holds.
+
+        Args:
+            data: the whole file.
+            max_pixels: largest picture to accept, width times height; time and memory grow with what a header declares.
+            moments: whether to tell what the index prior expected, of a file coded adaptively.
+
+        Raises:
+            BitstreamError: the bytes are no whole stream, or that of another model (`ModelMismatch`).
+        """
+        container = unpack(data, max_pixels=max_pixels)
+        header = container.header
+        self.check_fingerprint(header)
+        grid = header.grid_height, header.grid_width, header.n_coarse, header.n_medium
+        codebook = self.networks.quantiser.codebook.cpu().numpy() if moments else None
+        found = self._entropy.decode(*grid, container.sections, mode=header.mode, codebook=codebook)
+        size = header.width, header.height
+        return Encoded(*size, found.masks, found.indices, None, parameters=found.parameters, moments=found.moments)
+
+    def check_fingerprint(self, header: Header) -> None:
+        """Refuses a stream of another model (`ModelMismatch`)."""
+        if header.fingerprint != self.fingerprint:
+            raise ModelMismatch(
+                f"the stream was made with a model of fingerprint {header.fingerprint.hex()}, "
+                f"{self.name} has {self.fingerprint.hex()}; name the file of the model that made it"
+            )
+
+    def decoder_parameters(self, encoded: Encoded) -> dict[str, NDArray[np.float32]] | None:
+        """The index prior's parameters, (P, N_g) each, where the picture decoder reads them; else None."""
+        if encoded.parameters is None and self.config.backbone.decoder_prior:
+            return self._entropy.parameters(encoded.masks, encoded.indices, _hyper_latents(encoded))
+        return encoded.parameters
+
+    def reconstruct(self, encoded: Encoded) -> Image.Image:
+        """The picture that an encoded one decodes to."""
+        parameters = self.decoder_parameters(encoded)
+        masks = {g: encoded.masks[g] for g in GRANULARITIES}
+        sizes = {"height": encoded.height, "width": encoded.width}
+        return Image.fromarray(self._tiled.reconstruct(encoded.indices, masks, parameters, **sizes))
+
+    def _header(self, encoded: Encoded, coding: str) -> Header:
+        counts = encoded.masks.count("coarse"), encoded.masks.count("medium")
+        return Header(self.fingerprint, coding, encoded.width, encoded.height, *counts)
+
+
+def check_coding(coding: str) -> None:
+    """Refuses an unknown coding mode (`ConfigError`)."""
+    if coding not in MODES:
+        raise ConfigError(f"coding {coding!r} is unknown; use one of {', '.join(MODES)}")
+
+
+def _hyper_latents(encoded: Encoded) -> dict[str, NDArray[np.int64]]:
+    if encoded.z is None:
+        raise ValueError("a picture read from a file has no hyper-latents left; take what `encode` gave")
+    return encoded.z

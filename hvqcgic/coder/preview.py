@@ -1,0 +1,86 @@
+"""A picture from the first passes of its file: before the rest is read, or before it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+
+from hvqcgic.bitstream import GRANULARITIES, MAX_PIXELS, unpack_start
+from hvqcgic.coder.coder import PictureCoder
+from hvqcgic.entropy import Completion, read_passes
+from hvqcgic.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture from a part of its file.
+
+    Attributes:
+        picture: at its full size.
+        passes: names of the passes that were read, in order; all of the model's where nothing is missing.
+        bytes_read: of the file, about: what header, map, hyper-latents and the indices read take.
+        share_read: of the cells, 0 to 1; the others are completed by the entropy model.
+        checked: whether the file's checksum was there and right. That of a file cut short is not: damage in what there
+            is of it goes unseen.
+    """
+
+    picture: Image.Image
+    passes: tuple[str, ...]
+    bytes_read: int
+    share_read: float
+    checked: bool
+
+
+class PreviewCoder(PictureCoder):
+    """A coder that also reads the beginning of a file."""
+
+    @torch.inference_mode()
+    def preview(
+        self,
+        data: bytes,
+        *,
+        max_passes: int | None = None,
+        partial: bool = False,
+        fill: Completion = "mean",
+        max_pixels: int = MAX_PIXELS,
+    ) -> Preview:
+        """A picture from the first passes of a file coded adaptively.
+
+        Args:
+            data: the file, or its beginning if `partial`.
+            max_passes: how many are read, from 1; all if None.
+            partial: take a file that was cut short, as far as it goes: without its checksum, damage is not noticed.
+            fill: what stands in for codes that are not read: their mean by the entropy model, the likeliest, or zeros.
+            max_pixels: largest picture to accept, width times height.
+
+        Raises:
+            ConfigError: the model has not so many passes.
+            BitstreamError: the bytes are no stream, not coded adaptively, of another model (`ModelMismatch`), or end
+                before the first pass does (`Truncated`).
+        """
+        passes = self._count_passes(max_passes)
+        start = unpack_start(data, partial=partial, max_pixels=max_pixels)
+        header = start.header
+        self.check_fingerprint(header)
+        read = read_passes(
+            self._entropy,
+            (header.grid_height, header.grid_width, header.n_coarse, header.n_medium),
+            start.section,
+            self.networks.quantiser.codebook.cpu().numpy(),
+            whole=start.checked,
+            passes=passes,
+            fill=fill,
+        )
+        masks = {g: read.masks[g] for g in GRANULARITIES}
+        pixels = self._tiled.reconstruct(read.codes, masks, read.parameters, height=header.height, width=header.width)
+        cells = sum(len(codes) for codes in read.codes.values())
+        size = min(len(data), start.section_begin + -(-int(read.bits) // 8))
+        return Preview(Image.fromarray(pixels), read.passes, size, read.cells_read / cells, start.checked)
+
+    def _count_passes(self, wanted: int | None) -> int:
+        have = len(self.config.entropy.schedule)
+        if wanted is not None and not 1 <= wanted <= have:
+            raise ConfigError(f"{wanted} passes cannot be read: {self.name} has {have}; give 1 to {have}")
+        return have if wanted is None else wanted

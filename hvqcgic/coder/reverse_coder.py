@@ -1,0 +1,91 @@
+"""A picture along the reverse path: more realism from the bytes that a file has."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import torch
+from PIL import Image
+
+from hvqcgic.bitstream import GRANULARITIES, MAX_PIXELS, MODES, unpack
+from hvqcgic.coder.preview import PreviewCoder
+from hvqcgic.coder.tiled_reverse import ReadCells, Sampling, TiledReverse
+from hvqcgic.coder.window_size import TileSize
+from hvqcgic.errors import BitstreamError, ConfigError, ModelError
+from hvqcgic.model_files import FrozenModel, FrozenReverse, check_reverse, find_reverse, read_reverse
+from hvqcgic.models import check_steps
+
+LARGEST_SEED = 2**63 - 1
+
+
+class ReverseCoder(PreviewCoder):
+    """A coder that also follows the reverse path whose file stands beside its model's."""
+
+    def __init__(self, model: FrozenModel, device: torch.device, tile: TileSize = "auto") -> None:
+        """As of `PictureCoder`; the file of the reverse path is read once it is needed."""
+        super().__init__(model, device, tile)
+        self._source = model.source
+        self._tile: TileSize = tile
+
+    @cached_property
+    def reverse_path(self) -> FrozenReverse:
+        """The frozen reverse path of the model.
+
+        Raises:
+            ModelError: there is none, it is damaged, or stands behind another model.
+        """
+        if self._source is None:
+            raise ModelError(f"model {self.name} was just frozen: a reverse path is read from beside a model's file")
+        path = find_reverse(self._source)
+        found = read_reverse(path)
+        check_reverse(path, found.model_fingerprint, self.name, self.fingerprint)
+        return found
+
+    @cached_property
+    def _tiled_reverse(self) -> TiledReverse:
+        networks = self.reverse_path.reverse_model(self.config, self.device)
+        return TiledReverse(networks, self.networks, self.device, self._tile)
+
+    def reverse(
+        self, data: bytes, *, steps: int, randomness: float = 1.0, seed: int = 0, max_pixels: int = MAX_PIXELS
+    ) -> Image.Image:
+        """The picture of a file coded adaptively, along the reverse path.
+
+        The same file, steps, randomness and seed give the same picture, to 1/255 on another machine.
+
+        Args:
+            data: the whole file.
+            steps: 1 for the likeliest features, more to draw from others, too; 0 is the decoder without the path.
+            randomness: factor of the noise between steps: 0 without, 1 as in training.
+            seed: of the noise, 0 to 2^63 - 1.
+            max_pixels: largest picture to accept, width times height.
+
+        Raises:
+            ConfigError: steps, randomness or seed are none that can be taken, or the tiles are too small.
+            ModelError: the model has no reverse path, or its file is damaged or another model's.
+            BitstreamError: the bytes are no whole stream, not coded adaptively, or of another model (`ModelMismatch`).
+        """
+        sampling = check_sampling(steps, randomness, seed)
+        if not steps:
+            return self.reconstruct(self.read(data, max_pixels=max_pixels))
+        tiled = self._tiled_reverse
+        mode = unpack(data, max_pixels=max_pixels).header.mode
+        if mode != MODES[0]:
+            raise BitstreamError(
+                f"a file coded {mode} tells nothing of the index prior, which the reverse path reads: use 0 steps, "
+                f"or compress with the coding {MODES[0]}"
+            )
+        encoded = self.read(data, max_pixels=max_pixels, moments=True)
+        assert encoded.moments is not None
+        mean = {g: moments.mean for g, moments in encoded.moments.items()}
+        deviation = {g: moments.deviation for g, moments in encoded.moments.items()}
+        cells = ReadCells({g: encoded.masks[g] for g in GRANULARITIES}, encoded.indices, mean, deviation)
+        return Image.fromarray(tiled.reconstruct(cells, sampling, height=encoded.height, width=encoded.width))
+
+
+def check_sampling(steps: int, randomness: float, seed: int) -> Sampling:
+    """Steps, randomness and seed, once they are known to be such; `ConfigError` else."""
+    check_steps(steps, randomness)
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ConfigError(f"seed {seed} is none; use a whole number from 0 to 2^63 - 1")
+    return Sampling(steps, randomness, seed)

@@ -1,0 +1,133 @@
+"""The picture networks of a model over pictures of any size: at once where they are small, else tile by tile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES
+from hvqcgic.coder.tiled_cells import Rows, TiledCells
+from hvqcgic.coder.tiling import Batch, halo
+from hvqcgic.coder.window_size import UNIT, Sight, TileSize, WindowSize
+from hvqcgic.models import GranularityMap, PictureModel, assemble, every_size, pad_to_cells, parameter_count
+
+HYPER_UNIT = 4
+"""Cells along one side of what a position of a hyper-latent describes."""
+
+PX_OF_PLANES = CELL_PX["fine"]
+"""Pixels that a position of a plane of features counts as: a tile has as many positions in all of them."""
+
+
+class TiledNetworks:
+    """Encoder, hyper-analyses and decoder of one model.
+
+    Args:
+        networks: in evaluation mode.
+        device: where they are.
+        tile: see `TileSize`.
+
+    Raises:
+        ConfigError: the tile is no size, or too small for what the networks see around it.
+    """
+
+    def __init__(self, networks: PictureModel, device: torch.device, tile: TileSize = "auto") -> None:
+        self._networks, self._device = networks, device
+        self._windows = WindowSize(tile, device)
+        self._windows.check(lambda: self._sights.values(), networks.config.name)
+
+    @torch.inference_mode()
+    def features(self, pixels: NDArray[np.uint8]) -> dict[str, Tensor]:
+        """Features of a picture, (H, W, 3), as `Encoder` gives them of the padded one."""
+        height, width = (-(-side // UNIT) * UNIT for side in pixels.shape[:2])
+        values = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        found: dict[str, Tensor] = {}
+        for tile in self._tiles(height, width, "encoder"):
+            window = tile.window(values, change=lambda own: pad_to_cells(own.float() / 255))
+            part = self._networks.encoder(window.to(self._device))
+            for g, y in part.items():
+                if g not in found:
+                    found[g] = y.new_empty(1, y.shape[1], height // CELL_PX[g], width // CELL_PX[g])
+                tile.put(y, found[g], CELL_PX[g])
+        return found
+
+    @torch.inference_mode()
+    def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
+        """As `PictureModel.hyper_latents`, of one picture."""
+        found: dict[str, Tensor] = {}
+        for g in self._networks.z_channels:
+            height, width = features[g].shape[-2:]
+            found[g] = features[g].new_empty(1, self._networks.z_channels[g], -(-height // 4), -(-width // 4))
+            for tile in self._tiles(height, width, g):
+                part = self._networks.hyper_latent(g, tile.window(features[g]), tile.window(masks[g]))
+                tile.put(part, found[g], 4)
+        return found
+
+    @torch.inference_mode()
+    def reconstruct(
+        self, indices: Rows, masks: Mapping[str, NDArray[np.bool_]], parameters: Rows | None, *, height: int, width: int
+    ) -> NDArray[np.uint8]:
+        """The picture, (H, W, 3), that indices stand for.
+
+        Args:
+            indices: per granularity, (N_g,), or codes themselves, (N_g, d) float32.
+            masks: the granularity map, (h_g, w_g) each.
+            parameters: the index prior's, (P, N_g) each, of a decoder that reads them.
+            height: of the picture before padding.
+            width: see height.
+        """
+        pixels = np.empty((height, width, 3), np.uint8)
+        target = torch.from_numpy(pixels).permute(2, 0, 1)[None]
+        cells = TiledCells(masks, self._device)
+        rows, columns = (side * UNIT for side in masks["coarse"].shape)
+        for tile in self._tiles(rows, columns, "decoder"):
+            window, told = cells.window(tile), None
+            codes = {g: self._codes(values) for g, values in window.take(indices).items()}
+            if parameters is not None:
+                numbers = window.take({g: parameters[g].T for g in GRANULARITIES})
+                told = assemble(window.lay_out(numbers), window.masks)
+            decoded = self._networks.reconstruct(window.lay_out(codes), window.masks, told)
+            tile.put(as_pixels(decoded), target)
+        return pixels
+
+    def _codes(self, values: Tensor) -> Tensor:
+        return self._networks.quantiser.codebook[values] if values.ndim == 1 else values
+
+    def _tiles(self, height: int, width: int, network: str) -> list[Batch]:
+        """Tiles of a plane on the grid of a network's input."""
+        px = PX_OF_PLANES if network in GRANULARITIES else 1
+        return self._windows.tiles(height, width, lambda: self._sights[network], px=px)
+
+    @cached_property
+    def _sights(self) -> dict[str, Sight]:
+        """How far "encoder", "decoder" and each granularity's hyper-analysis see; asked for once pictures are cut."""
+        networks, device = self._networks, self._device
+        width = networks.config.code_width
+        far = halo(lambda picture: networks.encoder(picture).values(), 3, UNIT, device)
+        sights = {"encoder": Sight(far, UNIT, 1), "decoder": self._decoder_sight()}
+        for g in networks.z_channels:
+            analysis = networks.analysis[g]
+            far = halo(lambda y, h_a=analysis: [h_a(y, torch.ones_like(y[:, :1]))], width, HYPER_UNIT, device)
+            sights[g] = Sight(far, HYPER_UNIT, PX_OF_PLANES)
+        return sights
+
+    def _decoder_sight(self) -> Sight:
+        config = self._networks.config
+        width, reads = config.code_width, config.backbone.decoder_prior
+        told = parameter_count(config.entropy, width) if reads else 0
+
+        def run(probe: Tensor) -> list[Tensor]:
+            return [self._networks.decoder(probe[:, :width], every_size(probe), probe[:, width:] if reads else None)]
+
+        fine = CELL_PX["fine"]
+        far = halo(run, width + told, UNIT // fine, self._device)
+        return Sight(None if far is None else far * fine, UNIT, 1)
+
+
+def as_pixels(decoded: Tensor) -> Tensor:
+    """What a decoder gave, about [0, 1], as uint8 on the CPU."""
+    return (decoded.clamp(0, 1) * 255).round().to(torch.uint8).cpu()

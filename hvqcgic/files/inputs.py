@@ -1,0 +1,135 @@
+"""Inputs of the commands: which files, and under what name their results go.
+
+Standard library only: the commands that need no picture must start at once.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hvqcgic.errors import ConfigError, OutputError
+from hvqcgic.files.messages import reason
+
+STREAM_SUFFIX = ".hvq"
+PICTURE_SUFFIXES = (
+    *(".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
+    *(".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+)
+"""What counts as a picture in a folder; a picture that is named itself may be called anything."""
+
+LOSSLESS_SUFFIXES = (".png", ".bmp", ".ppm", ".tif", ".tiff")
+"""What a decoded picture is written as: nothing that would compress it a second time with loss."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the arguments of a command stand for.
+
+    Attributes:
+        paths: files in the order given, those of a folder by name, each once; they need not exist.
+        problems: one message for each folder that holds nothing to work on.
+        many: more than one argument was given, or a folder.
+    """
+
+    paths: tuple[Path, ...]
+    problems: tuple[str, ...]
+    many: bool
+
+
+def find_inputs(arguments: Sequence[str | Path], suffixes: Sequence[str], what: str) -> Inputs:
+    """Replace folders by the files in them, not looking into folders within.
+
+    Args:
+        arguments: files and folders.
+        suffixes: which files of a folder to take, lower case; hidden files are left out.
+        what: what these files are, in the plural, for messages.
+    """
+    paths: dict[Path, Path] = {}
+    problems = []
+    for argument in map(Path, arguments):
+        found = [argument]
+        if argument.is_dir():
+            try:
+                inside = sorted(argument.iterdir())
+            except OSError as error:
+                problems.append(f"{argument}: cannot be listed: {reason(error)}")
+                continue
+            found = [path for path in inside if _wanted(path, suffixes)]
+            if not found:
+                problems.append(f"{argument}: no {what} in this folder (looked for {', '.join(suffixes)})")
+        for path in found:
+            paths.setdefault(path.absolute(), path)
+    many = len(arguments) > 1 or any(Path(argument).is_dir() for argument in arguments)
+    return Inputs(tuple(paths.values()), tuple(problems), many)
+
+
+def all_pictures(arguments: Sequence[str | Path]) -> tuple[Path, ...]:
+    """The pictures that arguments stand for, where all of them must be good: those of `find_inputs`.
+
+    Raises:
+        ConfigError: there is none, or a folder has none.
+    """
+    found = find_inputs(arguments, PICTURE_SUFFIXES, "pictures")
+    if found.problems:
+        raise ConfigError("; ".join(found.problems))
+    if not found.paths:
+        raise ConfigError("no pictures; name pictures, or folders of pictures")
+    return found.paths
+
+
+def _wanted(path: Path, suffixes: Sequence[str]) -> bool:
+    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+
+
+def plan_outputs(inputs: Inputs, output: str | Path, suffixes: Sequence[str]) -> dict[Path, Path]:
+    """Decide where the result of each input goes.
+
+    `output` is a folder if it is one already, ends in a slash, has no suffix, or there may be several inputs;
+    otherwise it is the file for the one input. A folder gets `NAME` plus the first of `suffixes` for each.
+
+    Args:
+        inputs: from `find_inputs`.
+        output: a folder, which need not exist yet, or a file.
+        suffixes: what a result may end in.
+
+    Returns:
+        the output path of each input path.
+
+    Raises:
+        ConfigError: the output cannot be what the inputs ask for, or two inputs would have the same output.
+        OutputError: the output's folder cannot be written to.
+    """
+    target = Path(output)
+    to_folder = inputs.many or target.is_dir() or not target.suffix or str(output).endswith(("/", os.sep))
+    if to_folder and (target.is_file() or (inputs.many and target.suffix.lower() in suffixes)):
+        raise ConfigError(f"{output}: names one file, several results need a folder")
+    if not to_folder and target.suffix.lower() not in suffixes:
+        raise ConfigError(
+            f"{output}: a result ends in {' or '.join(suffixes)}; name it so, or end a folder's name with /"
+        )
+    _check_folder(target if to_folder else target.parent)
+    if not to_folder:
+        return dict.fromkeys(inputs.paths, target)
+    plan = {path: target / (path.stem + suffixes[0]) for path in inputs.paths}
+    _check_distinct(plan)
+    return plan
+
+
+def _check_distinct(plan: dict[Path, Path]) -> None:
+    sources: dict[str, Path] = {}
+    for source, result in plan.items():
+        other = sources.setdefault(os.path.normcase(result), source)
+        if other is not source:
+            raise ConfigError(f"{other} and {source} would both be written to {result}: do them one at a time")
+
+
+def _check_folder(folder: Path) -> None:
+    """Check, before any work is done, that files can be made in a folder or that it can be made."""
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir():
+        raise OutputError(f"{folder}: cannot be a folder, {existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise OutputError(f"{folder}: no permission to write there")

@@ -1,0 +1,28 @@
+"""What went wrong with a file, in words and in one line."""
+
+import errno
+from collections.abc import Iterable
+
+REASONS = {
+    errno.ENOENT: "there is no such file",
+    errno.EACCES: "no permission",
+    errno.EPERM: "no permission",
+    errno.EROFS: "the disk is read-only",
+    errno.ENOSPC: "no space left on the disk; free some and try again",
+    errno.EDQUOT: "the disk quota is used up; free some space and try again",
+    errno.EISDIR: "it is a folder",
+    errno.ENOTDIR: "a part of its path is a file, not a folder",
+    errno.EFBIG: "it is larger than the system allows",
+    errno.ENAMETOOLONG: "its name is too long",
+}
+
+
+def reason(error: Exception) -> str:
+    """Why something failed, in words, without the path that the message names already."""
+    number = getattr(error, "errno", None) or 0
+    return REASONS.get(number) or getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def one_line(parts: Iterable[object]) -> str:
+    """Join parts to one line, whatever line breaks a file name or a foreign message holds."""
+    return " ".join(" ".join(str(part).split()) for part in parts)

@@ -1,0 +1,291 @@
+"""The reverse path: from decoded codes back towards the features they were made of, in a few steps.
+
+Quantising, and sharing one code over the positions of a cell, is read as a diffusion path from the encoder's fine
+features y_f, at time 0, to the assembled codes z_hat, at time 1. A network trained on the points between estimates y_f
+from any of them, and a sampler goes back:
+
+    point at time t     (1 - t) y_f + t z_hat + s * sqrt(t (1 - t)) * level * noise
+    step t -> t'        state <- (1 - t'/t) F(state) + t'/t state + s * sqrt(t' (t - t') / t) * level * noise
+
+with F(state) for y_f: a Brownian bridge, whose noise vanishes at both ends. At the sampler's randomness 1 its states
+are distributed as the points that the network was trained on; at 0 every step moves along the mean.
+
+How far z_hat may be from y_f differs from position to position: `level`, which the size of the cell and the index
+prior's deviation there tell, is in every input, so that time is a map (level * t). Nothing is sent for it.
+
+Source: Han et al. 2025, "Generative Image Compression by Estimating Gradients of the Rate-variable Feature
+Distribution", carried over to vector-quantised cells of three sizes; the bridge as in Liu et al. 2023, "I2SB".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.errors import ConfigError
+from hvqcgic.models.backbone import residual_blocks
+from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.decoder import ConditionalDecoder, assemble
+from hvqcgic.models.granularity import GranularityMap, repeat
+
+SMALLEST_DEVIATION = 1e-3
+"""Least deviation of a code by the prior that is told apart, in units of features."""
+
+MOST_STEPS = 64
+"""Steps that a sampler takes at most: far more than pay."""
+
+
+@dataclass(frozen=True)
+class ReverseConfig:
+    """The reverse network, its decoder and its noise.
+
+    Attributes:
+        widths: channels at H/4, H/8 and H/16.
+        blocks: residual blocks at each of these on the way down; as many on the way up, and none at H/16.
+        hint_channels: numbers a position that the network tells its decoder beside the features; 0 with a kept one.
+        decoder: `tuned`, a copy of the model's decoder that is trained to be guided by reversed features, or `kept`,
+            that itself, on these in the place of codes.
+        noise: s, in units of `level`: half of it is the noise where there is most, at time 1/2.
+    """
+
+    widths: tuple[int, int, int] = (48, 96, 96)
+    blocks: tuple[int, int, int] = (1, 1, 2)
+    hint_channels: int = 16
+    decoder: Literal["tuned", "kept"] = "tuned"
+    noise: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Refuses what no path can have (`ConfigError`)."""
+        if min(self.widths) < 1 or min(self.blocks) < 0 or self.hint_channels < 0:
+            raise ConfigError(
+                f"reverse: widths {self.widths}, blocks {self.blocks}, hint_channels {self.hint_channels}: "
+                "use 1 or more, 0 or more, 0 or more"
+            )
+        if self.decoder == "kept" and self.hint_channels:
+            raise ConfigError(f"reverse: a kept decoder takes no hints, hint_channels is {self.hint_channels}; use 0")
+        if not 0 <= self.noise < float("inf"):
+            raise ConfigError(f"reverse: noise is {self.noise}; use 0 or more")
+
+    def path_noise(self, time: Tensor) -> Tensor:
+        """Deviation of a point at times from 0 to 1, in units of `level`."""
+        return self.noise * (time * (1 - time)).sqrt()
+
+    def step_noise(self, time: float, following: float) -> float:
+        """Deviation of what a step from a time to a smaller one adds, likewise."""
+        return self.noise * math.sqrt(following * (time - following) / time)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain, JSON-able values."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> ReverseConfig:
+        """What `to_dict` gave.
+
+        Raises:
+            ConfigError: a field is unknown, or its value none that it can have.
+        """
+        try:
+            fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+            return ReverseConfig(**fields)
+        except TypeError as error:
+            raise ConfigError(f"reverse: {error}") from error
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a decoder knows before the first step.
+
+    Attributes:
+        start: assembled codes z_hat, (B, d, H/4, W/4): the state at time 1.
+        planes: condition of the network, (B, 3 d + 3, H/4, W/4).
+        level: how far codes may be from features, in their units, (B, 1, H/4, W/4).
+        masks: the granularity map.
+    """
+
+    start: Tensor
+    planes: Tensor
+    level: Tensor
+    masks: GranularityMap
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the network says: y_f, (B, d, H/4, W/4), and hints for the decoder, (B, hint_channels, H/4, W/4)."""
+
+    features: Tensor
+    hints: Tensor
+
+
+class ReverseNetwork(nn.Module):
+    """F: a U-Net of local operations over H/4, H/8 and H/16, so that tiles equal the whole."""
+
+    def __init__(self, config: ReverseConfig, code_width: int) -> None:
+        """Args: config: widths and blocks; code_width: d."""
+        super().__init__()
+        self.code_width = code_width
+        near, middle, far = config.widths
+        self.stem = nn.Conv2d(_planes(code_width) + code_width + 1, near, 3, padding=1)
+        self.down = nn.ModuleList(residual_blocks(w, n) for w, n in zip(config.widths, config.blocks, strict=True))
+        self.up = nn.ModuleList(
+            residual_blocks(w, n) for w, n in zip(config.widths[:2], config.blocks[:2], strict=True)
+        )
+        self.to_eighth = nn.Conv2d(near, middle, 4, stride=2, padding=1)
+        self.to_sixteenth = nn.Conv2d(middle, far, 4, stride=2, padding=1)
+        self.from_sixteenth = nn.Conv2d(far, middle * 4, 1)
+        self.from_eighth = nn.Conv2d(middle, near * 4, 1)
+        self.change = nn.Conv2d(near, code_width, 3, padding=1)
+        self.hints = nn.Conv2d(near, config.hint_channels, 3, padding=1) if config.hint_channels else None
+        nn.init.zeros_(self.change.weight)
+        nn.init.zeros_(self.change.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, state: Tensor, time: Tensor, known: Known) -> Estimate:
+        """The features that a state comes from.
+
+        Args:
+            state: (B, d, H/4, W/4); H and W multiples of 16.
+            time: of each picture, (B,), in (0, 1].
+            known: what the decoder knows.
+        """
+        inputs = torch.cat([state - known.start, known.level * time[:, None, None, None], known.planes], 1)
+        near = self.down[0](self.stem(inputs))
+        middle = self.down[1](self.to_eighth(F.silu(near)))
+        far = self.down[2](self.to_sixteenth(F.silu(middle)))
+        middle = self.up[1](middle + F.pixel_shuffle(self.from_sixteenth(F.silu(far)), 2))
+        near = F.silu(self.up[0](near + F.pixel_shuffle(self.from_eighth(F.silu(middle)), 2)))
+        hints = state[:, :0] if self.hints is None else self.hints(near)
+        return Estimate(known.start + known.level * self.change(near), hints)
+
+
+class ReverseModel(nn.Module):
+    """The reverse network, the statistics of its path, and the decoder behind it, if that is not the model's own."""
+
+    def __init__(self, config: ReverseConfig, model: ModelConfig) -> None:
+        """A model with fresh weights.
+
+        Args:
+            config: of the reverse path.
+            model: that it is to stand behind.
+        Raises:
+            ConfigError: that model's decoder is none that could read reversed features.
+        """
+        super().__init__()
+        if model.control_gic is not None or model.backbone.decoder_prior:
+            raise ConfigError(
+                f"model {model.name}: a reverse path needs this project's decoder, without decoder_prior; train one"
+            )
+        self.config, self.code_width = config, model.code_width
+        self.network = ReverseNetwork(config, model.code_width)
+        self.decoder = None
+        if config.decoder == "tuned":
+            guide_width = model.code_width + config.hint_channels
+            self.decoder = ConditionalDecoder(model.backbone, model.code_width, guide_width=guide_width)
+        self.deviation: Tensor
+        self.spread: Tensor
+        self.register_buffer("deviation", torch.ones(3))
+        self.register_buffer("spread", torch.ones(3))
+
+    @torch.no_grad()
+    def start(self, plain: nn.Module) -> None:
+        """Starts a tuned decoder as a copy of the model's own, which is not guided yet."""
+        if self.decoder is not None:
+            self.decoder.load_state_dict(plain.state_dict(), strict=False)
+
+    def known(
+        self, codes: dict[str, Tensor], mean: dict[str, Tensor], deviation: dict[str, Tensor], masks: GranularityMap
+    ) -> Known:
+        """What the decoder knows of a picture.
+
+        Args:
+            codes: per granularity, (B, d, h_g, w_g); only masked cells are read, here and below.
+            mean: of each cell's code by the index prior, likewise.
+            deviation: likewise, its standard deviation.
+            masks: the granularity map.
+        """
+        start = assemble(codes, masks)
+        sigma = assemble(deviation, masks).clamp(min=SMALLEST_DEVIATION)
+        sizes = torch.cat([repeat(masks.coarse, 4), repeat(masks.medium, 2), masks.fine], 1).to(start.dtype)
+        relative = sigma.square().mean(1, keepdim=True).sqrt() / _of_each(self.spread, sizes)
+        level = _of_each(self.deviation, sizes) * relative.clamp(0.5, 2)
+        planes = torch.cat([start, assemble(mean, masks) - start, sigma.log2(), sizes], 1)
+        return Known(start, planes, level, masks)
+
+    def picture(self, estimate: Estimate, known: Known, plain: nn.Module) -> Tensor:
+        """The picture of estimated features.
+
+        A tuned decoder reads the codes as the model's does, guided by how the features differ from them and by hints; a
+        kept one takes the features for those of a picture whose cells are all fine.
+
+        Args:
+            estimate: of the network.
+            known: what it estimated from.
+            plain: the model's own decoder, which runs where it is kept.
+        Returns:
+            (B, 3, H, W), about [0, 1], not clamped.
+        """
+        if self.decoder is None:
+            return plain(estimate.features, all_fine(estimate.features))
+        guide = torch.cat([estimate.features - known.start, estimate.hints], 1)
+        return self.decoder(known.start, known.masks, guide=guide)
+
+
+def reverse(
+    estimate: Callable[[Tensor, float], Tensor],
+    start: Tensor,
+    level: Tensor,
+    config: ReverseConfig,
+    *,
+    steps: int,
+    randomness: float,
+    noise: Callable[[], Tensor],
+) -> Tensor:
+    """All steps but the last, which is an estimate and nothing else.
+
+    Args:
+        estimate: of y_f, (B, d, h, w), of a state of that shape at a time.
+        start: the state at time 1.
+        level: see `Known`.
+        config: how much noise.
+        steps: N, at least 1; the times are 1, 1 - 1/N, ..., 1/N.
+        randomness: factor of the noise, at least 0.
+        noise: draws standard normal numbers in the shape of the state; asked N - 1 times, in order.
+    Returns:
+        the state at time 1/N, (B, d, h, w).
+    """
+    state = start
+    for step in range(steps - 1):
+        time, following = 1 - step / steps, 1 - (step + 1) / steps
+        state = torch.lerp(estimate(state, time), state, following / time)
+        state = state + randomness * config.step_noise(time, following) * level * noise()
+    return state
+
+
+def check_steps(steps: int, randomness: float) -> None:
+    """Refuses numbers that no sampler can take (`ConfigError`)."""
+    if not 0 <= steps <= MOST_STEPS:
+        raise ConfigError(f"steps {steps} cannot be taken; use 0 (the plain decoder) to {MOST_STEPS}")
+    if not 0 <= randomness < float("inf"):
+        raise ConfigError(f"randomness {randomness} is none; use 0 (the likeliest picture) or more, 1 as in training")
+
+
+def all_fine(like: Tensor) -> GranularityMap:
+    """The map of pictures whose cells are all fine, for features (B, d, H/4, W/4)."""
+    fine = torch.ones_like(like[:, :1], dtype=torch.bool)
+    return GranularityMap(torch.zeros_like(fine[..., ::4, ::4]), torch.zeros_like(fine[..., ::2, ::2]), fine)
+
+
+def _planes(code_width: int) -> int:
+    return 3 * code_width + len(GRANULARITIES)
+
+
+def _of_each(values: Tensor, sizes: Tensor) -> Tensor:
+    """Each position's value of its cell's size: of (3,) and (B, 3, h, w) in [0, 1] to (B, 1, h, w)."""
+    return (values[:, None, None] * sizes).sum(1, keepdim=True)

@@ -1,0 +1,33 @@
+"""How different two pictures look: LPIPS, the distortion of the training loss, weights of feature networks.
+
+In: pictures as tensors (B, 3, H, W) in [0, 1]. Out: distances (B,), scalars of the loss.
+May import: `errors`.
+"""
+
+from typing import TYPE_CHECKING
+
+from hvqcgic import lazy_exports
+
+if TYPE_CHECKING:
+    from hvqcgic.perceptual.losses import Distortion as Distortion
+    from hvqcgic.perceptual.losses import Perceptual as Perceptual
+    from hvqcgic.perceptual.losses import distortion as distortion
+    from hvqcgic.perceptual.losses import mean_of as mean_of
+    from hvqcgic.perceptual.lpips import SMALLEST_SIDE_PX as SMALLEST_SIDE_PX
+    from hvqcgic.perceptual.lpips import Lpips as Lpips
+    from hvqcgic.perceptual.lpips import fetch_backbone as fetch_backbone
+    from hvqcgic.perceptual.lpips import load_lpips as load_lpips
+    from hvqcgic.perceptual.lpips import weights_path as weights_path
+    from hvqcgic.perceptual.torchvision_shim import import_torchvision as import_torchvision
+    from hvqcgic.perceptual.weights_cache import WeightsMissing as WeightsMissing
+    from hvqcgic.perceptual.weights_cache import fetch_weights as fetch_weights
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "losses": ["Distortion", "Perceptual", "distortion", "mean_of"],
+            "lpips": ["Lpips", "SMALLEST_SIDE_PX", "fetch_backbone", "load_lpips", "weights_path"],
+            "torchvision_shim": ["import_torchvision"],
+            "weights_cache": ["WeightsMissing", "fetch_weights"],
+        },
+    )

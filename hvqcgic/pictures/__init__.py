@@ -1,0 +1,55 @@
+"""Pictures: reading, orientation, colour, drawing over them, and tar shards of them.
+
+In: paths, bytes, Pillow images, arrays. Out: arrays (H, W, 3) of uint8 in sRGB; overlays as tensors (3, H, W).
+May import: `files`, `bitstream`, `errors`.
+"""
+
+from typing import TYPE_CHECKING
+
+from hvqcgic import lazy_exports
+
+if TYPE_CHECKING:
+    from hvqcgic.pictures.drawing import GRANULARITY_COLOURS as GRANULARITY_COLOURS
+    from hvqcgic.pictures.drawing import granularity_overlay as granularity_overlay
+    from hvqcgic.pictures.drawing import heat_map as heat_map
+    from hvqcgic.pictures.reading import PictureSource as PictureSource
+    from hvqcgic.pictures.reading import allow_large_pictures as allow_large_pictures
+    from hvqcgic.pictures.reading import encode_picture as encode_picture
+    from hvqcgic.pictures.reading import read_grey as read_grey
+    from hvqcgic.pictures.reading import read_picture as read_picture
+    from hvqcgic.pictures.shards import INDEX_SUFFIX as INDEX_SUFFIX
+    from hvqcgic.pictures.shards import Member as Member
+    from hvqcgic.pictures.shards import ShardIndex as ShardIndex
+    from hvqcgic.pictures.shards import decode as decode
+    from hvqcgic.pictures.shards import expand as expand
+    from hvqcgic.pictures.shards import is_address as is_address
+    from hvqcgic.pictures.shards import is_picture as is_picture
+    from hvqcgic.pictures.shards import list_pictures as list_pictures
+    from hvqcgic.pictures.shards import pack_tar as pack_tar
+    from hvqcgic.pictures.shards import parse_index as parse_index
+    from hvqcgic.pictures.shards import read_index as read_index
+    from hvqcgic.pictures.shards import read_members as read_members
+    from hvqcgic.pictures.shards import shard_name as shard_name
+else:
+    __getattr__, __dir__ = lazy_exports(
+        __name__,
+        {
+            "drawing": ["GRANULARITY_COLOURS", "granularity_overlay", "heat_map"],
+            "reading": ["PictureSource", "allow_large_pictures", "encode_picture", "read_grey", "read_picture"],
+            "shards": [
+                "INDEX_SUFFIX",
+                "Member",
+                "ShardIndex",
+                "decode",
+                "expand",
+                "is_address",
+                "is_picture",
+                "list_pictures",
+                "pack_tar",
+                "parse_index",
+                "read_index",
+                "read_members",
+                "shard_name",
+            ],
+        },
+    )

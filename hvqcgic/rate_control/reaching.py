@@ -1,0 +1,300 @@
+"""From an operating point to the integers of a file: places on the ratio path are tried until the target is met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.coder import Analysed, Encoded, PictureCoder, Trial
+from hvqcgic.entropy import Masks
+from hvqcgic.errors import Unreachable
+from hvqcgic.models import Ratios, counts_from_ratios
+from hvqcgic.rate_control.operating_point import OperatingPoint, QualityTarget, parse_target
+from hvqcgic.rate_control.quality import Quality, mean_squared_error
+from hvqcgic.rate_control.ratio_path import ratios
+from hvqcgic.rate_control.rd_order import RdOrder
+from hvqcgic.rate_control.refinement import Progress, refine
+from hvqcgic.rate_control.regions import weights_of
+from hvqcgic.rate_control.search import PathSearch, Wanted, before_jump
+
+TOLERANCE_SHARE = 0.01
+TOLERANCE_BYTES = 16
+SLACK_BYTES = 2
+"""What a file may be larger or smaller than estimated: the range coder's last word, and rounding."""
+REFINEMENTS_FOR_QUALITY = 2
+"""Refined features have a quality at a coarser place, whose cells are not yet refined."""
+MOST_TRIALS = 10
+TYPICAL_BITS = {"coarse": 0.75, "medium": 0.8, "fine": 0.85}
+"""Share of an index of fixed length that an index takes, before a trial has told better."""
+ENOUGH_INDICES = 50
+"""Indices of a granularity from which on their mean bits tell what others would take."""
+
+
+@dataclass(frozen=True)
+class Reached:
+    """A picture at the place that a target led to.
+
+    Attributes:
+        encoded: the picture.
+        place: on the ratio path; None where ratios were given.
+        eta: see `OperatingPoint`.
+        trials: how many places and values of eta were tried.
+        clamped: what was out of reach, in words, where `clamp` allowed it; else "".
+    """
+
+    encoded: Encoded
+    place: float | None
+    eta: float
+    trials: int
+    clamped: str = ""
+
+
+def reach(
+    coder: PictureCoder,
+    picture: Analysed,
+    point: OperatingPoint,
+    *,
+    coding: str = "adaptive",
+    progress: Progress | None = None,
+) -> Reached:
+    """The integers of the file that an operating point asks for.
+
+    Args:
+        coder: of the model.
+        picture: analysed by it.
+        point: what is wanted; its ratios, or the model's default ones, where it names no target.
+        coding: mode whose bits count.
+        progress: told of the steps of refinement.
+
+    Raises:
+        Unreachable: the target lies outside what this picture can have, or a region outside of the picture.
+        PictureError: a mask of regions cannot be read.
+        ConfigError: the coding mode is unknown.
+    """
+    search = Search(coder, picture, point, coding)
+    if not point.refine:
+        return search.find()
+    # What refined features take or show is another size, another quality: the search goes on from there.
+    for _ in range(REFINEMENTS_FOR_QUALITY if point.target else 1):
+        search.refine(search.find(last=False).encoded.masks, progress)
+    return search.find()
+
+
+class Search:
+    """One picture's search."""
+
+    def __init__(self, coder: PictureCoder, picture: Analysed, point: OperatingPoint, coding: str) -> None:
+        self._coder, self._picture, self._point, self._coding = coder, picture, point, coding
+        self._weights = weights_of(point.roi, picture.width, picture.height)
+        self._order = RdOrder(coder, picture, self._weights) if point.granularity == "rd" else None
+        self._pixels = picture.width * picture.height
+        self._clamp = point.clamp
+        self._trials = 0
+        self._start: float | None = None
+        self._ends: list[tuple[float, float]] = []
+        codes = float(np.log2(coder.config.codebook_size))
+        self._index_bits = {g: share * codes for g, share in TYPICAL_BITS.items()}
+
+    def find(self, *, last: bool = True) -> Reached:
+        """The integers that the operating point asks for.
+
+        Args:
+            last: whether a quality out of reach is refused, unless the operating point allows the nearest.
+
+        Raises:
+            Unreachable: the last search cannot reach the target.
+        """
+        self._clamp = self._point.clamp or not last
+        if self._point.target is not None:
+            return self.for_quality(parse_target(self._point.target))
+        if not self._point.seeks_size:
+            encoded = self.encoded_at(self._point.ratios or self._coder.config.default_ratios)
+            return Reached(encoded, None, self._point.etas[0], self._trials)
+        return self.for_size_at_least_error()
+
+    def refine(self, masks: Masks, progress: Progress | None) -> None:
+        """Goes on with features that are refined for a granularity map."""
+        options = {"generator": torch.Generator().manual_seed(0), "progress": progress}
+        self._picture = refine(self._coder, self._picture, masks, steps=self._point.refine, **options)
+
+    def masks_at(self, shares: Ratios) -> Masks:
+        """The granularity map of some ratios."""
+        if self._order is not None:
+            return self._order.masks(shares)
+        return self._coder.order_cells(self._picture, shares, self._weights)
+
+    def encoded_at(self, shares: Ratios) -> Encoded:
+        """The picture at some ratios; its bits are not counted where no index depends on them."""
+        if self._point.etas[0]:
+            return self.trial_at(shares).encoded
+        self._trials += 1
+        return self._coder.quantise(self._picture, self.masks_at(shares))
+
+    def for_size_at_least_error(self) -> Reached:
+        """Of the values of eta with which the size is reached, the one whose picture has the least squared error."""
+        found: list[Reached] = []
+        refusals: list[Unreachable] = []
+        for eta in self._point.etas:
+            try:
+                found.append(self.for_size(eta))
+            except Unreachable as error:
+                refusals.append(error)
+        if not found:
+            raise refusals[-1]
+        reached = [each for each in found if not each.clamped]
+        if len(reached) > 1:
+            return self._least_error(reached)
+        # The more a bit is worth, the smaller the file: what is out of reach comes nearest at one end of the values.
+        return reached[0] if reached else found[-1 if found[-1].place == 0 else 0]
+
+    def for_size(self, eta: float) -> Reached:
+        """The place where the file has the wanted size."""
+        wanted = self._wanted_size()
+        tried: dict[float, Trial] = {}
+
+        def measure(place: float) -> float:
+            tried[place] = self.trial_at(ratios(place, self._point.path), eta)
+            self._learn(tried[place])
+            return tried[place].bytes
+
+        values = self._run(wanted, self._forecast_size, measure)
+        place = _best(values, wanted)
+        clamped = ""
+        if self._has_room(wanted, values):
+            # Just before the end of the path files may be larger, for their maps, and still no better.
+            place = 1.0
+        elif not wanted.holds(values[place]):
+            clamped = self._check_reach(wanted, values, measure)
+            place = _best(values, wanted)
+        self._start = place
+        return Reached(tried[place].encoded, place, eta, self._trials, clamped)
+
+    def for_quality(self, target: QualityTarget) -> Reached:
+        """The first place that has the wanted quality."""
+        quality = target.kind(self._picture.pixels)
+        sign = -1.0 if quality.lower_is_better else 1.0
+        margin = quality.tolerance(target.value)
+        aim = sign * target.value + margin / 2
+        wanted = Wanted(aim, sign * target.value, sign * target.value + margin)
+        tried: dict[float, Encoded] = {}
+
+        def measure(place: float) -> float:
+            tried[place] = self.encoded_at(ratios(place, self._point.path))
+            return sign * quality.measure(np.asarray(self._coder.reconstruct(tried[place])))
+
+        values = self._run(wanted, lambda t: sign * quality.typical(t), measure)
+        good = {place: value for place, value in values.items() if value >= wanted.low}
+        if good:
+            place, clamped = min(good), ""
+            if not wanted.holds(good[place]):
+                place = before_jump(place, lambda earlier: measure(earlier) >= wanted.low)
+        else:
+            clamped = self._out_of_reach(target, quality, values)
+            place = max(values, key=values.__getitem__)
+        return Reached(tried[place], place, self._point.etas[0], self._trials, clamped)
+
+    def _least_error(self, found: list[Reached]) -> Reached:
+        errors = [
+            mean_squared_error(self._picture.pixels, np.asarray(self._coder.reconstruct(each.encoded)))
+            for each in found
+        ]
+        return found[int(np.argmin(errors))]
+
+    def trial_at(self, shares: Ratios, eta: float | None = None) -> Trial:
+        """The picture at some ratios; with the operating point's first eta if None."""
+        self._trials += 1
+        worth = self._point.etas[0] if eta is None else eta
+        return self._coder.try_out(self._picture, self.masks_at(shares), eta=worth, coding=self._coding)
+
+    def _run(
+        self, wanted: Wanted, forecast: Callable[[float], float], measure: Callable[[float], float]
+    ) -> dict[float, float]:
+        search = PathSearch(wanted, forecast)
+        place = search.propose() if self._start is None else self._start
+        while place is not None and len(search.values) < MOST_TRIALS:
+            search.tell(place, measure(place))
+            if wanted.holds(search.values[place]):
+                break
+            place = search.propose()
+        return search.values
+
+    def _wanted_size(self) -> Wanted:
+        """In bytes."""
+        if self._point.max_bytes is not None:
+            most = float(self._point.max_bytes)
+            tolerance = max(TOLERANCE_SHARE * most, TOLERANCE_BYTES)
+            high = most - SLACK_BYTES
+            low = most - tolerance + SLACK_BYTES
+            return Wanted(max((low + high) / 2, 1.0), low, high)
+        assert self._point.bpp is not None
+        aim = self._point.bpp * self._pixels / 8
+        tolerance = max(TOLERANCE_SHARE * aim, TOLERANCE_BYTES) - SLACK_BYTES
+        return Wanted(aim, aim - tolerance, aim + tolerance)
+
+    def _forecast_size(self, place: float) -> float:
+        """Bytes at a place, as if every index took as much as those of its granularity did in the last trial."""
+        # The place itself keeps the forecast growing where counts do not.
+        return 40 + place + sum(count * self._index_bits[g] for g, count in self._counts(place).items()) / 8
+
+    def _counts(self, place: float) -> dict[str, int]:
+        rows, columns = self._picture.grid
+        coarse, medium = counts_from_ratios(ratios(place, self._point.path), rows, columns)
+        return {"coarse": coarse, "medium": medium, "fine": 16 * rows * columns - 16 * coarse - 4 * medium}
+
+    def _learn(self, trial: Trial) -> None:
+        for granularity in GRANULARITIES:
+            count = trial.encoded.masks.count(granularity)
+            if count >= ENOUGH_INDICES:
+                self._index_bits[granularity] = trial.parts[granularity] / count
+
+    def _has_room(self, wanted: Wanted, values: dict[float, float]) -> bool:
+        """Whether even all cells fine leave a limit unused."""
+        return self._point.max_bytes is not None and values.get(1.0, np.inf) < wanted.low
+
+    def _check_reach(self, wanted: Wanted, values: dict[float, float], measure: Callable[[float], float]) -> str:
+        """What to say of a size that no place has.
+
+        Raises:
+            Unreachable: it is out of reach and may not be clamped.
+        """
+        too_small, too_large = values.get(0.0, 0.0) > wanted.high, values.get(1.0, np.inf) < wanted.low
+        if not (too_small or too_large):
+            return ""
+        for end in {0.0, 1.0} - values.keys():
+            values[end] = measure(end)
+        self._ends.append((values[0.0], values[1.0]))
+        message = self._size_range()
+        if self._point.clamp and self._point.max_bytes is None:
+            return message
+        way = ", or clamp to the nearest" if self._point.max_bytes is None else ""
+        raise Unreachable(f"{message}; ask for a size in between{way}")
+
+    def _size_range(self) -> str:
+        """What can be reached, with whatever value of eta was tried."""
+        low, high = min(low for low, _ in self._ends), max(high for _, high in self._ends)
+        rates = f"{8 * low / self._pixels:.4f} to {8 * high / self._pixels:.4f} bpp"
+        wanted = f"{self._point.max_bytes} bytes" if self._point.bpp is None else f"{self._point.bpp:g} bpp"
+        return (
+            f"{wanted} cannot be reached: with {self._coder.name} this picture takes "
+            f"{int(np.ceil(low + SLACK_BYTES))} to {high:.0f} bytes, {rates}"
+        )
+
+    def _out_of_reach(self, target: QualityTarget, quality: Quality, values: dict[float, float]) -> str:
+        best = abs(max(values.values()))
+        message = (
+            f"{quality.name} {target.value:g} cannot be reached: with {self._coder.name} this picture has "
+            f"at best {best:.4g} (all cells fine)"
+        )
+        if self._clamp:
+            return message
+        raise Unreachable(f"{message}; ask for less, or clamp to the nearest")
+
+
+def _best(values: dict[float, float], wanted: Wanted) -> float:
+    """The place nearest to the aim, of those that are not too large where there are any."""
+    fitting = {place: value for place, value in values.items() if value <= wanted.high} or values
+    return min(sorted(fitting), key=lambda place: abs(fitting[place] - wanted.aim))

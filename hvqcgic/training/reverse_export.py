@@ -1,0 +1,113 @@
+"""Freezing of a reverse path: from a checkpoint of stage reverse to the file beside its model's."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hvqcgic.errors import ConfigError, ModelError
+from hvqcgic.model_files import MODEL_SUFFIX, REVERSE_ENDING, FrozenReverse, freeze_reverse, read_model, write_reverse
+from hvqcgic.models import ReverseConfig
+from hvqcgic.training.average import weights_of
+from hvqcgic.training.checkpoints import read_checkpoint
+from hvqcgic.training.config import TrainingConfig
+from hvqcgic.training.export import HALF_PRECISION_LIMIT_DB, pictures_to_check
+from hvqcgic.training.reverse_module import ReverseModule
+from hvqcgic.training.thaw import thaw_networks
+
+
+def is_reverse(checkpoint: Path) -> bool:
+    """Whether a checkpoint is one of stage reverse.
+
+    Raises:
+        ConfigError: it is none of this project.
+    """
+    return read_checkpoint(checkpoint)["hyper_parameters"].get("stage") == "reverse"
+
+
+def export_reverse(options: argparse.Namespace, card: dict[str, Any]) -> str:
+    """Writes the file of a reverse path; returns a line about it.
+
+    Args:
+        options: of `python -m hvqcgic.export`.
+        card: for the file.
+    Raises:
+        ConfigError: the checkpoint cannot be used, or its model is not beside the output.
+        ModelError: that model is damaged, or float16 would cost more than it may.
+        OutputError: the file cannot be written.
+    """
+    path = Path(options.output)
+    module = load_reverse_module(Path(options.checkpoint), model_beside(path), raw=options.raw)
+    frozen = freeze_reverse(module.reverse, bytes.fromhex(module.hparams["fingerprint"]), card=card)
+    cost = half_precision_cost_db(module, frozen, pictures_to_check(options.val))
+    if not cost <= HALF_PRECISION_LIMIT_DB:
+        raise ModelError(
+            f"{path}: float16 weights cost {cost:.3f} dB, over the limit of {HALF_PRECISION_LIMIT_DB} dB; "
+            "train on with a smaller learning rate"
+        )
+    write_reverse(frozen, path, force=options.force)
+    size = path.stat().st_size
+    return f"{path}: {size} bytes, fingerprint {frozen.fingerprint.hex()}, float16 costs {cost:.4f} dB"
+
+
+def model_beside(path: Path) -> Path:
+    """The model that a file of a reverse path is to stand beside.
+
+    Raises:
+        ConfigError: the file has no such name, or the model is not there.
+    """
+    if not path.stem.endswith(REVERSE_ENDING) or path.suffix != MODEL_SUFFIX:
+        raise ConfigError(
+            f"{path}: a reverse path is found by its name; write it to NAME{REVERSE_ENDING}{MODEL_SUFFIX}, beside NAME"
+            f"{MODEL_SUFFIX}, the model that it stands behind"
+        )
+    model = path.with_name(path.stem.removesuffix(REVERSE_ENDING) + MODEL_SUFFIX)
+    if not model.is_file():
+        raise ConfigError(f"{model}: not there: a reverse path is written beside its model; put the model's file there")
+    return model
+
+
+def load_reverse_module(checkpoint: Path, model: Path, *, raw: bool = False) -> ReverseModule:
+    """The module of a checkpoint of stage reverse, in evaluation mode.
+
+    Args:
+        checkpoint: its path.
+        model: file of the model that it stands behind.
+        raw: weights as the last step left them, where the checkpoint also holds their moving average.
+    Raises:
+        ConfigError: the checkpoint stands behind another model, or is damaged.
+        ModelError: the model is damaged.
+    """
+    content, frozen = read_checkpoint(checkpoint), read_model(model)
+    settings = content["hyper_parameters"]
+    if settings.get("fingerprint") != frozen.fingerprint.hex():
+        raise ConfigError(
+            f"{checkpoint}: trained behind a model of fingerprint {settings.get('fingerprint')}, {model} has "
+            f"{frozen.fingerprint.hex()}; put that model beside the file to write"
+        )
+    config, training = ReverseConfig.from_dict(settings["reverse"]), TrainingConfig(**settings["training"])
+    module = ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, None)
+    module.load_state_dict(weights_of(content, raw=raw))
+    return module.eval()
+
+
+def half_precision_cost_db(module: ReverseModule, frozen: FrozenReverse, pictures: Sequence[Tensor]) -> float:
+    """What float16 weights cost in PSNR, in decibels: the mean over pictures and numbers of steps from 1.
+
+    Args:
+        module: as trained; left as it was.
+        frozen: the same, frozen.
+        pictures: (3, H, W) each, in [0, 1].
+    """
+    whole = [module.measure(picture).psnr_db[1:] for picture in pictures]
+    trained = module.reverse
+    module.reverse = frozen.reverse_model(module.model.config, torch.device("cpu"))
+    halved = [module.measure(picture).psnr_db[1:] for picture in pictures]
+    module.reverse = trained
+    return float(np.mean(np.subtract(whole, halved)))

@@ -20,6 +20,7 @@ ORDER = (
     {"bitstream"},
     {"files"},
     {"pictures"},
+    {"index_priors"},
     {"models", "entropy"},
     {"model_files"},
     {"coder"},

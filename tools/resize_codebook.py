@@ -26,6 +26,7 @@ from torch import Tensor, nn
 from hvqcgic.cli import progress_bar
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, write_atomically
+from hvqcgic.index_priors import form_named
 from hvqcgic.models import VectorQuantiser, nearest_codes
 from hvqcgic.training import HvqModule, PictureDataModule, estimate_rate, load_module
 
@@ -135,7 +136,7 @@ def resized(module: HvqModule, codebook: Tensor, flow: Tensor) -> HvqModule:
     state[name + "usage"] = state[name + "usage"] @ flow
     prior = state["model.prior.log_prior"]
     state["model.prior.log_prior"] = torch.log2(torch.exp2(prior.double()) @ flow.double()).to(prior.dtype)
-    if old.entropy.form == "learned":
+    if form_named(old.entropy.form).learns_codes:
         features = state["model.prior.features"] * weights[:, None]
         state["model.prior.features"] = flow.t() @ features / size[:, None]
     made = HvqModule(dataclasses.replace(old, codebook_size=len(codebook)), module.options, module.stage, None)

@@ -48,7 +48,7 @@ def freeze(
     Args:
         codebook: (K, d).
         schedule: pass names, see `hvqcgic.bitstream.parse_schedule`.
-        form: of the index prior: "diagonal", "quadratic" or "learned".
+        form: of the index prior, by its name in `hvqcgic.index_priors.FORMS`.
         context: a network for each pass, by its name; layers as `hvqcgic.entropy.exact_layers.freeze_network` takes
             them.
         synthesis: a network for each granularity that has a hyperprior.
@@ -56,7 +56,7 @@ def freeze(
         usage: (3, K) counts of each code, order coarse, medium, fine.
         map_tables: from `hvqcgic.entropy.map_fitting.fit_map_coder`.
         log_prior: (3, K) bits, added to the logits; None for none.
-        features: (K, R) bits, for the form "learned".
+        features: (K, R) bits, for forms that learn their table of codes.
         precision: integer grids of the networks.
         decoder_prior: the picture decoder reads the prior's numbers, so that z is sent in every coding mode.
 

@@ -1,7 +1,7 @@
 """The networks in floating point: encoder, vector quantiser, decoder, hyperpriors, context networks, index prior.
 
 In: pictures as tensors (B, 3, H, W). Out: features, indices, hyper-latents, decoded pictures, log-probabilities.
-May import: `bitstream` (granularities and schedule), `errors`; not `entropy`, whose integers are made of these weights.
+May import: `index_priors`, `bitstream`, `errors`; not `entropy`, whose integers are made of these weights.
 """
 
 from typing import TYPE_CHECKING
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from hvqcgic.models.granularity import repeat as repeat
     from hvqcgic.models.hyperprior import hyper_synthesis as hyper_synthesis
     from hvqcgic.models.hyperprior import sent_positions as sent_positions
-    from hvqcgic.models.index_prior import BITS_A_NAT as BITS_A_NAT
     from hvqcgic.models.index_prior import index_bits as index_bits
     from hvqcgic.models.index_prior import parameter_count as parameter_count
     from hvqcgic.models.network import HvqModel as HvqModel
@@ -83,7 +82,7 @@ else:
                 "repeat",
             ],
             "hyperprior": ["hyper_synthesis", "sent_positions"],
-            "index_prior": ["BITS_A_NAT", "index_bits", "parameter_count"],
+            "index_prior": ["index_bits", "parameter_count"],
             "network": ["HvqModel"],
             "picture_model": ["Codes", "PictureModel", "scatter_rows"],
             "published_selection": ["published_entropies", "select"],

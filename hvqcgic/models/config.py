@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.index_priors import FormName
 
 SEVEN_PASSES = ("coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3")
 
-PriorForm = Literal["diagonal", "quadratic", "learned"]
 Selection = Literal["ordered", "published"]
 InputRange = Literal["unit", "signed"]
 
@@ -86,7 +86,8 @@ class EntropyConfig:
     Beside its context passes hyper-latents cost more than they tell (docs/results.md).
 
     Attributes:
-        form: `diagonal` (Mahalanobis softmax), `quadratic` (full precision) or `learned` (R features of a code).
+        form: of the index prior: `diagonal` (the paper's Mahalanobis softmax over the codebook), `quadratic` (full
+            precision) or `learned` (R features of a code).
         rank: R of the form `learned`.
         log_prior: add a learned log-prior for each granularity and code; without it the paper's form.
         schedule: passes in coding order, see `hvqcgic.bitstream.schedule`.
@@ -99,7 +100,7 @@ class EntropyConfig:
         activation_bits: fractional bits of frozen activations.
     """
 
-    form: PriorForm = "learned"
+    form: FormName = "learned"
     rank: int = 48
     log_prior: bool = True
     schedule: tuple[str, ...] = SEVEN_PASSES

@@ -10,7 +10,7 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.models import ModelConfig, check_ratios
 
 Stage = Literal["backbone", "hyperprior", "joint", "reverse"]
-RateGradient = Literal["soft", "straight_through", "none"]
+RateGradient = Literal["soft", "none"]
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,7 @@ class TrainingConfig:
         texture_weight: stage reverse: weight of the distance between the local statistics of NIQE, of the decoded and
             of the true picture.
         rate_gradient: how R reaches the features in stage joint: `soft` (cross-entropy of softmax(-distance^2 / tau)
-            against the prior, RDVQ's way), `straight_through` (features stand in for codes in the prior's numerator;
-            forms diagonal and quadratic), `none`.
+            against the prior, RDVQ's way) or `none`.
         tau: temperature of `soft`, in units of the mean squared distance to the nearest code.
         rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), for one bit in units of the
             mean squared distance to the nearest code; 0 is the nearest code, which is what a codec chooses.
@@ -147,8 +146,3 @@ def check_settings(model: ModelConfig, training: TrainingConfig) -> None:
         check_ratios(model.default_ratios)
     except ValueError as error:
         raise ConfigError(f"--model.default_ratios: {error}") from error
-    if training.rate_gradient == "straight_through" and model.entropy.form == "learned":
-        raise ConfigError(
-            "rate_gradient straight_through needs a prior that features can stand in for codes in: "
-            "use --model.entropy.form diagonal or quadratic, or --training.rate_gradient soft"
-        )

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hvqcgic.entropy import FREQUENCY_BITS
-from hvqcgic.models import BITS_A_NAT, squared_distances
+from hvqcgic.index_priors import BITS_A_NAT
+from hvqcgic.models import squared_distances
 from hvqcgic.training.ranks import same_for_all
 
 
@@ -33,20 +34,6 @@ def soft_bits(y: Tensor, codebook: Tensor, logits: Tensor, tau: float) -> Tensor
     within = torch.maximum(logits, logits.amax(1, keepdim=True) - FREQUENCY_BITS)
     bits = (torch.logsumexp(within * math.log(2), 1, keepdim=True) * BITS_A_NAT - within).detach()
     return (soft * bits).sum(1)
-
-
-def straight_through_bits(y: Tensor, mean: Tensor, precision: Tensor) -> Tensor:
-    """What the prior's numerator costs if features stand in for codes: pulls the features to the prior's mean.
-
-    Args:
-        y: features, (N, d).
-        mean: of the prior for each cell, (N, d), fixed.
-        precision: likewise, (N, d, d), fixed.
-    Returns:
-        (N,), in bits up to a constant.
-    """
-    miss = y - mean.detach()
-    return 0.5 * BITS_A_NAT * torch.einsum("ni,nij,nj->n", miss, precision.detach(), miss)
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hvqcgic.entropy import BIAS_BITS, FEATURE_BITS
+from hvqcgic.entropy import BIAS_BITS
 from hvqcgic.model_files import FrozenModel, read_model
 from hvqcgic.models import ClampedConv, HvqModel
 from hvqcgic.training.rate import HyperLatentPriors
@@ -49,8 +49,9 @@ def thaw_networks(frozen: FrozenModel) -> HvqModel:
         )
     with torch.no_grad():
         model.prior.log_prior.copy_(_scaled(frozen.arrays["prior.bias"], BIAS_BITS))
-        if frozen.config.entropy.form == "learned":
-            model.prior.features.copy_(_scaled(frozen.arrays["prior.codes"], FEATURE_BITS))
+        if model.prior.form.learns_codes:
+            code_bits = int(frozen.spec["prior"]["code_bits"])
+            model.prior.features.copy_(_scaled(frozen.arrays["prior.codes"], code_bits))
         _thaw_quantiser(model, frozen.arrays["usage"])
     return model
 

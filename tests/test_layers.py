@@ -220,7 +220,7 @@ def test_help_does_not_import_torch(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("json_flag", [[], ["--json"]], ids=["text", "json"])
 def test_info_does_not_import_torch(tmp_path: Path, json_flag: list[str]) -> None:
-    from hvqcgic.bitstream.container import Header, pack
+    from hvqcgic.bitstream import Header, pack
 
     file = tmp_path / "picture.hvq"
     header = Header(version=1, fingerprint=bytes(8), mode="adaptive", width=64, height=48, n_coarse=6, n_medium=10)
@@ -231,7 +231,7 @@ def test_info_does_not_import_torch(tmp_path: Path, json_flag: list[str]) -> Non
 
 
 def test_opening_a_stream_in_pillow_does_not_import_torch(tmp_path: Path) -> None:
-    from hvqcgic.bitstream.container import Header, pack
+    from hvqcgic.bitstream import Header, pack
 
     file = tmp_path / "picture.hvq"
     file.write_bytes(pack(Header(bytes(8), "adaptive", 64, 48, 6, 10), [b"indices"]))

@@ -56,6 +56,7 @@ def describe(path: Path) -> dict[str, Any]:
         "cells": cells,
         "ratios": list(header.ratios),
         "sections": [len(section) for section in container.sections],
+        "tagged": {name: len(section) for name, section in container.tagged.items()},
     }
 
 
@@ -71,5 +72,7 @@ def format_facts(facts: dict[str, Any]) -> str:
         "sections": ", ".join(f"{size} bytes" for size in facts["sections"]),
         "format version": facts["version"],
     }
+    if facts["tagged"]:
+        lines["beside"] = ", ".join(f"{name} {size} bytes" for name, size in facts["tagged"].items())
     title = f"{facts['name']}: {facts['width']} x {facts['height']} pixels, {facts['bytes']} bytes"
     return "\n".join([f"{title}, {facts['bpp']:.4f} bpp", *(f"  {name:<16}{value}" for name, value in lines.items())])

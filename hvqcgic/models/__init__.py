@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
+    from hvqcgic.models.backbones import BACKBONES as BACKBONES
     from hvqcgic.models.config import BackboneConfig as BackboneConfig
     from hvqcgic.models.config import ControlGicConfig as ControlGicConfig
     from hvqcgic.models.config import EntropyConfig as EntropyConfig
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from hvqcgic.models.granularity import granularity_map as granularity_map
     from hvqcgic.models.granularity import pad_to_cells as pad_to_cells
     from hvqcgic.models.granularity import repeat as repeat
+    from hvqcgic.models.hyperprior import HYPERPRIORS as HYPERPRIORS
+    from hvqcgic.models.hyperprior import Hyperprior as Hyperprior
     from hvqcgic.models.hyperprior import hyper_synthesis as hyper_synthesis
     from hvqcgic.models.hyperprior import sent_positions as sent_positions
     from hvqcgic.models.index_prior import index_bits as index_bits
@@ -63,6 +66,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "backbones": ["BACKBONES"],
             "config": ["BackboneConfig", "ControlGicConfig", "EntropyConfig", "InputRange", "ModelConfig", "Selection"],
             "context": ["context_network"],
             "control_gic_blocks": ["NORM_EPS"],
@@ -81,7 +85,7 @@ else:
                 "pad_to_cells",
                 "repeat",
             ],
-            "hyperprior": ["hyper_synthesis", "sent_positions"],
+            "hyperprior": ["HYPERPRIORS", "Hyperprior", "hyper_synthesis", "sent_positions"],
             "index_prior": ["index_bits", "parameter_count"],
             "network": ["HvqModel"],
             "picture_model": ["Codes", "PictureModel", "scatter_rows"],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
+    from hvqcgic.perceptual.losses import TERMS as TERMS
     from hvqcgic.perceptual.losses import Distortion as Distortion
     from hvqcgic.perceptual.losses import Perceptual as Perceptual
     from hvqcgic.perceptual.losses import distortion as distortion
@@ -25,7 +26,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "losses": ["Distortion", "Perceptual", "distortion", "mean_of"],
+            "losses": ["TERMS", "Distortion", "Perceptual", "distortion", "mean_of"],
             "lpips": ["Lpips", "SMALLEST_SIDE_PX", "fetch_backbone", "load_lpips", "weights_path"],
             "torchvision_shim": ["import_torchvision"],
             "weights_cache": ["WeightsMissing", "fetch_weights"],

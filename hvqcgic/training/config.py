@@ -18,7 +18,7 @@ class TrainingConfig:
     """Loss, schedule and sampling of one stage.
 
     The loss is D + lambda * R: D = mse_weight * MSE + l1_weight * L1 + lpips_weight * LPIPS on pictures in [0, 1], R in
-    bits per pixel of the crop.
+    bits per pixel of the crop. The terms of D are `hvqcgic.perceptual.TERMS`.
 
     Attributes:
         lmbda: weight of one bit per pixel against D; 0.01 to 0.3 spans the useful range.

@@ -41,10 +41,11 @@ class StaticLengths:
 
 def distortion_scalars(parts: Distortion, commitment: Tensor, *, with_lpips: bool) -> dict[str, Any]:
     """Parts of D, and PSNR in decibels."""
-    found = {"loss/distortion": parts.total, "loss/mse": parts.mse, "loss/l1": parts.l1, "loss/commitment": commitment}
-    found["quality/psnr_db"] = -10 * torch.log10(parts.mse.detach().clamp(min=1e-10))
+    found = {f"loss/{name}": value for name, value in parts.terms.items() if name != "lpips"}
+    found |= {"loss/distortion": parts.total, "loss/commitment": commitment}
+    found["quality/psnr_db"] = -10 * torch.log10(parts.terms["mse"].detach().clamp(min=1e-10))
     if with_lpips:
-        found["quality/lpips"] = parts.lpips
+        found["quality/lpips"] = parts.terms["lpips"]
     return found
 
 

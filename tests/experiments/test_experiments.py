@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import hvqcgic
-from hvqcgic.bitstream.container import MODES
+from hvqcgic.bitstream import MODES
 from hvqcgic.errors import ModelError
 from hvqcgic.model_files.frozen_model import write_model
 from hvqcgic.models.config import ModelConfig

@@ -10,7 +10,6 @@ class Avif(PillowCodec):
     """AVIF (AV1), one thread."""
 
     name = "avif"
-    summary = "AVIF (speed 6, 4:2:0)"
     suffix = ".avif"
     format = "AVIF"
     feature = "avif"

@@ -10,7 +10,6 @@ class Jpeg(PillowCodec):
     """JPEG with Huffman tables of its own, progressive, colours at half resolution."""
 
     name = "jpeg"
-    summary = "JPEG (progressive, optimised tables, 4:2:0)"
     suffix = ".jpg"
     format = "JPEG"
     feature = "jpg"

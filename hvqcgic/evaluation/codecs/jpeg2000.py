@@ -10,7 +10,6 @@ class Jpeg2000(PillowCodec):
     """JPEG 2000 with the irreversible wavelet, a raw codestream, which has no file wrapper to pay for."""
 
     name = "jpeg2000"
-    summary = "JPEG 2000 (irreversible 9-7 wavelet, points by target PSNR)"
     suffix = ".j2k"
     format = "JPEG2000"
     feature = "jpg_2000"

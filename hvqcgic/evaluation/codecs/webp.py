@@ -10,7 +10,6 @@ class WebP(PillowCodec):
     """Lossy WebP at its slowest, best setting."""
 
     name = "webp"
-    summary = "WebP, lossy (method 6)"
     suffix = ".webp"
     format = "WEBP"
     feature = "webp"

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from hvqcgic.evaluation.bd_table import BdEntry as BdEntry
     from hvqcgic.evaluation.bd_table import bd_rates as bd_rates
     from hvqcgic.evaluation.cli import main as main
-    from hvqcgic.evaluation.codecs.avif import Avif as Avif
     from hvqcgic.evaluation.codecs.base import PictureCodec as PictureCodec
-    from hvqcgic.evaluation.codecs.jpeg import Jpeg as Jpeg
+    from hvqcgic.evaluation.codecs.pillow_codec import Avif as Avif
+    from hvqcgic.evaluation.codecs.pillow_codec import Jpeg as Jpeg
     from hvqcgic.evaluation.codecs.pillow_codec import PillowCodec as PillowCodec
-    from hvqcgic.evaluation.codecs.webp import WebP as WebP
+    from hvqcgic.evaluation.codecs.pillow_codec import WebP as WebP
     from hvqcgic.evaluation.curves import curves_of as curves_of
     from hvqcgic.evaluation.metrics import METRICS as METRICS
     from hvqcgic.evaluation.metrics.base import Metric as Metric
@@ -60,11 +60,8 @@ else:
         {
             "bd_table": ["BOOTSTRAP_DRAWS", "BdEntry", "bd_rates"],
             "cli": ["main"],
-            "codecs.avif": ["Avif"],
             "codecs.base": ["PictureCodec"],
-            "codecs.jpeg": ["Jpeg"],
-            "codecs.pillow_codec": ["PillowCodec"],
-            "codecs.webp": ["WebP"],
+            "codecs.pillow_codec": ["Avif", "Jpeg", "PillowCodec", "WebP"],
             "curves": ["curves_of"],
             "metrics": ["METRICS"],
             "metrics.base": ["Metric", "MetricOptions", "Picture"],

@@ -36,8 +36,8 @@ class Difference:
     """How a test curve stands to its anchor.
 
     Attributes:
-        value: per cent of rate (`bd_rate`, below 0 is fewer bits), or units of quality (`bd_metric`).
-        low: lower end of the range over which the curves were averaged: quality for a rate, bpp for a metric.
+        value: per cent of rate, below 0 the test curve needs fewer bits.
+        low: lower end of the range of quality over which the curves were averaged.
         high: upper end of that range.
         share: of the range that both curves span together, 0 to 1.
         notes: what a reader must know, a sentence each.
@@ -70,14 +70,14 @@ def lower_is_better(metric: str) -> bool:
     return metric.startswith(LOWER_IS_BETTER)
 
 
-def bd_rate(
+def compare_rate(
     rate_anchor: ArrayLike,
     quality_anchor: ArrayLike,
     rate_test: ArrayLike,
     quality_test: ArrayLike,
     method: str = "akima",
-) -> float:
-    """Mean difference in rate at equal quality, in per cent; below 0 the test curve needs fewer bits.
+) -> Difference:
+    """Mean difference in rate at equal quality, in per cent, with the quality range it holds for, and notes.
 
     Args:
         rate_anchor: bpp at each point of the anchor, above 0.
@@ -86,64 +86,14 @@ def bd_rate(
         quality_test: see rate_test.
         method: akima, pchip or cubic.
     Raises:
-        CurveError: see `compare_rate`.
-    """
-    return compare_rate(rate_anchor, quality_anchor, rate_test, quality_test, method).value
-
-
-def bd_metric(
-    rate_anchor: ArrayLike,
-    quality_anchor: ArrayLike,
-    rate_test: ArrayLike,
-    quality_test: ArrayLike,
-    method: str = "akima",
-) -> float:
-    """Mean difference in quality at equal rate (in log rate), in the unit of the quality; arguments as of `bd_rate`.
-
-    Raises:
-        CurveError: see `compare_rate`.
-    """
-    return compare_metric(rate_anchor, quality_anchor, rate_test, quality_test, method).value
-
-
-def compare_rate(
-    rate_anchor: ArrayLike,
-    quality_anchor: ArrayLike,
-    rate_test: ArrayLike,
-    quality_test: ArrayLike,
-    method: str = "akima",
-) -> Difference:
-    """`bd_rate` with the quality range it holds for, and notes.
-
-    Raises:
         CurveError: a method that there is not, too few points, curves without a common range of quality, curves of
             which one rises and one falls, or numbers that are not finite, or not above 0 in a rate.
     """
     import bjontegaard
 
     anchor, test, notes = _checked(rate_anchor, quality_anchor, rate_test, quality_test, method)
-    low, high, share = _overlap(anchor[1], test[1], "qualities")
+    low, high, share = _overlap(anchor[1], test[1])
     value = bjontegaard.bd_rate(*anchor, *test, method=method, require_matching_points=False, min_overlap=0)
-    assert isinstance(value, float)
-    return Difference(float(value), low, high, share, (*notes, *_small(share)))
-
-
-def compare_metric(
-    rate_anchor: ArrayLike,
-    quality_anchor: ArrayLike,
-    rate_test: ArrayLike,
-    quality_test: ArrayLike,
-    method: str = "akima",
-) -> Difference:
-    """`bd_metric` with the range of rates it holds for, and notes; errors as of `compare_rate`."""
-    import bjontegaard
-
-    anchor, test, notes = _checked(rate_anchor, quality_anchor, rate_test, quality_test, method)
-    # The package asks for increasing rates.
-    anchor, test = _by_rate(anchor), _by_rate(test)
-    low, high, _ = _overlap(anchor[0], test[0], "rates")
-    share = _overlap(np.log10(anchor[0]), np.log10(test[0]), "rates")[2]
-    value = bjontegaard.bd_psnr(*anchor, *test, method=method, require_matching_points=False, min_overlap=0)
     assert isinstance(value, float)
     return Difference(float(value), low, high, share, (*notes, *_small(share)))
 
@@ -167,7 +117,7 @@ def bootstrap_rate(
         generator: of the draws.
         draws: how many.
         confidence: share of draws within the interval, 0 to 1.
-        method: as of `bd_rate`.
+        method: as of `compare_rate`.
     Raises:
         CurveError: as `compare_rate`, or the codecs have different numbers of pictures.
     """
@@ -246,17 +196,12 @@ def _front(rate: Array, goodness: Array) -> NDArray[np.int64]:
     return order[goodness[order] > best]
 
 
-def _by_rate(curve: tuple[Array, Array]) -> tuple[Array, Array]:
-    order = np.argsort(curve[0])
-    return curve[0][order], curve[1][order]
-
-
-def _overlap(anchor: Array, test: Array, what: str) -> tuple[float, float, float]:
-    """Common range of two sets of numbers, and its share of the range of both together."""
+def _overlap(anchor: Array, test: Array) -> tuple[float, float, float]:
+    """Common range of two sets of qualities, and its share of the range of both together."""
     low, high = max(anchor.min(), test.min()), min(anchor.max(), test.max())
     if low >= high:
         raise CurveError(
-            f"the curves have no common {what}: anchor {anchor.min():.4g} to {anchor.max():.4g}, "
+            f"the curves have no common qualities: anchor {anchor.min():.4g} to {anchor.max():.4g}, "
             f"test {test.min():.4g} to {test.max():.4g}; measure points in between"
         )
     whole = max(anchor.max(), test.max()) - min(anchor.min(), test.min())

@@ -67,12 +67,6 @@ def parse_specs(texts: Sequence[str]) -> Specs:
     return Specs(tuple(codecs), tuple(dict.fromkeys(published)))
 
 
-def list_codecs() -> str:
-    """Every codec with what it is and its default points, a line each."""
-    lines = [f"{kind.name}@{kind.default_points}: {kind.summary}" for kind in all_codecs().values()]
-    return "\n".join([*lines, f"{PUBLISHED}:FILE.json: published curves"])
-
-
 def _find(name: str) -> type[PictureCodec]:
     codecs = all_codecs()
     if name in codecs:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from hvqcgic.rate_control.quality import psnr_db as psnr_db
     from hvqcgic.rate_control.ratio_path import DEFAULT as DEFAULT
     from hvqcgic.rate_control.ratio_path import PATHS as PATHS
-    from hvqcgic.rate_control.ratio_path import RatioPath as RatioPath
     from hvqcgic.rate_control.ratio_path import ratios as ratios
     from hvqcgic.rate_control.reaching import Reached as Reached
     from hvqcgic.rate_control.reaching import reach as reach
@@ -39,7 +38,7 @@ else:
             "allocation": ["allocate", "Curve", "DISTORTIONS", "check_budget", "measure_curve", "share_out"],
             "operating_point": ["Choices", "GRANULARITY_ORDERS", "LARGEST_BPP", "OperatingPoint", "check_choices"],
             "quality": ["LpipsAlex", "QUALITIES", "psnr_db"],
-            "ratio_path": ["DEFAULT", "PATHS", "RatioPath", "ratios"],
+            "ratio_path": ["DEFAULT", "PATHS", "ratios"],
             "reaching": ["Reached", "reach"],
             "refinement": ["Progress"],
             "regions": ["Region", "parse_roi"],

@@ -133,10 +133,6 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         options = build_parser().parse_args(arguments)
         values = {key: str(options[key.removeprefix("--")]).lower() for key in changed[::2]}
         assert values == dict(zip(changed[::2], changed[1::2], strict=True))
-    networks = load("picture_networks")
-    for name, backbone in networks.VARIATIONS.items():
-        options = build_parser().parse_args(networks.training(name, 600))
-        assert ModelConfig.from_dict(options.model.as_dict()).backbone == backbone
     told = {}
     for name in conditions.VARIANTS:
         backbone = build_parser().parse_args(conditions.training(name, 600)).model.backbone
@@ -147,14 +143,6 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         "without_medium": (False, True),
         "coarse_only": (False, False),
     }
-
-
-def test_picture_networks_are_compared_at_about_equal_multiplications() -> None:
-    networks = load("picture_networks")
-    costs = {name: networks.cost(config) for name, config in networks.VARIATIONS.items()}
-    anchor = costs[networks.EVEN]["multiplications"]
-    assert all(abs(found["multiplications"] / anchor - 1) < 0.1 for found in costs.values())
-    assert costs["fine"]["weights"] < costs["wide"]["weights"]
 
 
 def test_what_is_refused_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

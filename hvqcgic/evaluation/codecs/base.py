@@ -41,14 +41,12 @@ class PictureCodec(ABC):
 
     Attributes:
         name: in specs; empty of classes that are only there to be derived from.
-        summary: what it is, in a few words.
         suffix: of its files.
         parameter: what its points are numbers of.
         default_points: where a spec names none.
     """
 
     name: ClassVar[str] = ""
-    summary: ClassVar[str] = ""
     suffix: ClassVar[str] = ""
     parameter: ClassVar[Parameter]
     default_points: ClassVar[str] = ""

@@ -104,7 +104,6 @@ class Hyperprior(ZooCodec):
     """Balle et al. 2018, scale hyperprior."""
 
     name: ClassVar[str] = "bmshj2018-hyperprior"
-    summary = "Balle et al. 2018, scale hyperprior (CompressAI)"
     parameter = Parameter("quality", 1, 8)
     default_points = "1..8"
 
@@ -113,7 +112,6 @@ class MeanScale(ZooCodec):
     """Minnen et al. 2018, mean and scale hyperprior without context."""
 
     name: ClassVar[str] = "mbt2018-mean"
-    summary = "Minnen et al. 2018, mean and scale hyperprior (CompressAI)"
     parameter = Parameter("quality", 1, 8)
     default_points = "1..8"
 
@@ -122,6 +120,5 @@ class Cheng2020(ZooCodec):
     """Cheng et al. 2020, anchor: residual blocks and an autoregressive context, so coding takes minutes."""
 
     name: ClassVar[str] = "cheng2020-anchor"
-    summary = "Cheng et al. 2020, anchor (CompressAI; serial context, minutes a picture)"
     parameter = Parameter("quality", 1, 6)
     default_points = "1..6"

@@ -41,14 +41,14 @@ NUMBERS = {"eta": float, "refine": int, **SAMPLING}
 
 
 class HvqcgicModel(PictureCodec):
-    """A model in a coding mode, with an encoder's choices; points are ratios, places on a ratio path, or targets."""
+    """A model in a coding mode, with an encoder's choices; points are ratios, places on a ratio path, or targets.
+
+    hvqcgic:MODEL[+MODE][+rd][+eta=E][+refine=N][+PATH][+steps=N][+randomness=S][+seed=N], at the points ratios=F,M,C,
+    path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr=. The options of the reverse path may stand behind the points
+    instead, as in bpp=0.1..0.4:5,steps=2.
+    """
 
     name = "hvqcgic"
-    summary = (
-        "this project: hvqcgic:MODEL[+MODE][+rd][+eta=E][+refine=N][+PATH][+steps=N][+randomness=S][+seed=N], "
-        "points ratios=F,M,C, path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr=; the options of the reverse path "
-        "may stand behind the points instead, as in bpp=0.1..0.4:5,steps=2"
-    )
     suffix = STREAM_SUFFIX
     parameter = PARAMETERS["path"]
     default_points = "path=0..1:8"
@@ -185,7 +185,7 @@ class Options:
 
 
 def parse_options(variant: str) -> Options:
-    """What a variant MODEL[+OPTION...] stands for; options as in the codec's summary.
+    """What a variant MODEL[+OPTION...] stands for; options as `HvqcgicModel` names them.
 
     Raises:
         ConfigError: there is no model in it, or an option is unknown.

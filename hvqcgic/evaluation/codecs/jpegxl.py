@@ -15,7 +15,6 @@ class JpegXl(PillowCodec):
     """Lossy JPEG XL."""
 
     name = "jpegxl"
-    summary = f"JPEG XL (effort 7; needs {_PACKAGE})"
     suffix = ".jxl"
     format = "JXL"
     parameter = Parameter("quality", 0, 100)

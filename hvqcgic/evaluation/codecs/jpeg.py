@@ -1,4 +1,4 @@
-"""JPEG, as careful users save it."""
+"""JPEG with the settings of a careful user."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from hvqcgic.evaluation.operating_points import Parameter
 
 
 class Jpeg(PillowCodec):
-    """JPEG with Huffman tables of its own, progressive, colours at half resolution."""
+    """JPEG with optimised Huffman tables, progressive, colours at half resolution."""
 
     name = "jpeg"
     summary = "JPEG (progressive, optimised tables, 4:2:0)"

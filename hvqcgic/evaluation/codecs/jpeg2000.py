@@ -7,7 +7,7 @@ from hvqcgic.evaluation.operating_points import Parameter
 
 
 class Jpeg2000(PillowCodec):
-    """JPEG 2000 with the irreversible wavelet, a raw codestream, which has no file wrapper to pay for."""
+    """JPEG 2000 with the irreversible wavelet, as a raw codestream without the overhead of a file wrapper."""
 
     name = "jpeg2000"
     summary = "JPEG 2000 (irreversible 9-7 wavelet, points by target PSNR)"

@@ -122,7 +122,7 @@ def pareto_front(trials: Sequence[Found], objectives: Sequence[Objective]) -> tu
 
 
 def choose(point: BestPoint, trials: Sequence[Found], objectives: Sequence[Objective]) -> Found:
-    """Select the trial of a named operating point from one or more trials: the best near the value, else the nearest."""
+    """Select the trial of a named operating point from at least one: the best near the value, else the nearest."""
     names = [objective.name for objective in objectives]
     at, best = names.index(point.at), names.index(point.best)
     near = [t for t in trials if abs(t.values[at] - point.value) <= point.within * abs(point.value)]

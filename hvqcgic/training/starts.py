@@ -91,7 +91,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
 
 
 def _with_prior(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
-    """Extend decoder weights (out, in, h, w) without inputs of the prior for a decoder that reads it; else no change."""
+    """Extend decoder weights (out, in, h, w) without inputs of the prior for a decoder with them; else no change."""
     config, more = module.model.config, wanted.shape[1] - weight.shape[1]
     if not module.reads_prior or more != parameter_count(config.entropy, config.code_width):
         return weight

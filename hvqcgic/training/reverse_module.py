@@ -1,4 +1,4 @@
-"""Stage `reverse`: a network for a frozen model that estimates features from decoded codes (`models/reverse.py`).
+"""Stage `reverse`: a network for a frozen model that estimates features from decoded codes (`models/reverse_path.py`).
 
 There are two losses. On points of the path: the distance from estimated to true features. On pictures decoded after the
 usual numbers of steps: the distortion, the distance in local statistics, and an optional discriminator.

@@ -1,4 +1,4 @@
-"""How a program ends: what goes wrong, or a signal, becomes one line and an exit code."""
+"""End of a program: errors and signals become one line and an exit code."""
 
 import signal
 from collections.abc import Callable
@@ -11,18 +11,18 @@ from hvqcgic.errors import HvqcgicError
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end; not an Exception, so that nothing on the way takes it for a bad file."""
+    """A request to terminate the process. It is no Exception, so that no handler takes it for an error of one file."""
 
 
 def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]) -> int:
-    """Does the work of a program and tells in one line what ends it early.
+    """Run a program and print one line if an error or a signal ends it.
 
     Args:
-        work: gives the exit code.
-        told: what to say of an interruption, or of a `Terminated`.
+        work: returns the exit code.
+        told: returns the message for an interruption or a `Terminated`.
     Returns:
-        that of `work`; else 1 where nobody reads the results any more, 2 for bad input or usage, 130 interrupted, 143
-        terminated.
+        the exit code of `work`; or 1 if the reader of stdout is gone, 2 for bad input or usage, 130 for an interrupt,
+        143 for a termination.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     signal.signal(signal.SIGTERM, _terminate)
@@ -33,7 +33,7 @@ def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]
         complain(error)
         return USAGE
     except BrokenPipeError:
-        # Whoever read the results has had enough of them: `hvqcgic models | head -1`.
+        # The reader of stdout has closed it, as in `hvqcgic models | head -1`.
         return SOME_FAILED
     except KeyboardInterrupt as error:
         complain(told(error))
@@ -44,7 +44,7 @@ def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]
 
 
 def interruption_code(error: KeyboardInterrupt) -> int:
-    """The exit code of a program that was interrupted, or terminated."""
+    """Return the exit code of an interrupted or terminated program."""
     return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
 
 

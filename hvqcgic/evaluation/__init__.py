@@ -1,6 +1,6 @@
 """Evaluation: codecs behind one interface, metrics, rate-distortion curves, BD-rates, the report.
 
-In: pictures, codecs with their operating points, names of metrics. Out: rows of figures, curves, plots, a page.
+Input: pictures, codecs with their operating points, names of metrics. Output: rows of values, curves, plots, a report.
 May import: everything but `training`, `sweep` and `scale`.
 """
 

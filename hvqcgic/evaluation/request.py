@@ -1,4 +1,4 @@
-"""What the options of a run stand for, checked as far as that can be before anything is made."""
+"""The options of a run, parsed and checked before any work."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
 
 @dataclass(frozen=True)
 class Request:
-    """A run that was asked for.
+    """A requested run.
 
     Attributes:
-        folder: for everything it leaves.
-        specs: its codecs and published curves.
+        folder: for all output.
+        specs: codecs and published curves.
         pictures: path of each picture by its name in the run.
-        metrics: of pictures.
-        set_metrics: of whole sets of pictures.
-        metric_options: their device is the codecs' too.
-        anchor: codec that BD-rates are against; None for the first.
-        embed: pictures to put into the report.
+        metrics: metrics of pictures.
+        set_metrics: metrics of whole sets of pictures.
+        metric_options: options of the metrics; the codecs use the same device.
+        anchor: reference codec of the BD-rates; None for the first codec.
+        embed: pictures to embed in the report.
     """
 
     folder: Path
@@ -46,11 +46,11 @@ class Request:
 
 
 def read_request(options: Namespace) -> Request:
-    """Check the options; a folder without pictures is complained of at once.
+    """Check the options. A folder without pictures is reported at once.
 
     Raises:
-        ConfigError: a codec, point, metric, anchor or embedded picture is unknown, a file is not there or cannot be
-            read, or there are no pictures.
+        ConfigError: a codec, point, metric, anchor or embedded picture is unknown, a file is missing or cannot be read,
+            or there are no pictures.
     """
     specs = parse_specs(options.codecs)
     metrics, set_metrics = _chosen_metrics(options.metrics)
@@ -69,7 +69,7 @@ def read_request(options: Namespace) -> Request:
 
 
 def _chosen_metrics(names: list[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Metrics of pictures and of sets among the names, all of both without names."""
+    """Split names into metrics of pictures and metrics of sets; without names, return all metrics."""
     known = [*METRICS, *SET_METRICS]
     wanted = names or known
     if unknown := [name for name in wanted if name not in known]:

@@ -1,6 +1,6 @@
-"""Rate as a target: from bits per pixel, bytes, a quality or a budget to ratios and a granularity map.
+"""Rate control: from bits per pixel, bytes, a quality or a budget to ratios and a granularity map.
 
-In: a picture that `coder` has analysed, and an `OperatingPoint`. Out: the encoded picture that meets it, or an error.
+Input: a picture that `coder` has analysed, and an `OperatingPoint`. Output: the encoded picture, or an error.
 May import: `coder`, `perceptual` and what they import.
 """
 

@@ -1,4 +1,4 @@
-"""What a training starts from: checkpoints, frozen models, and which part is taken of each."""
+"""Starting weights of a training: checkpoints, frozen models, and the part used of each."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.thaw import thaw_networks, thawed_checkpoint
 
 BACKBONE = ("model.encoder.", "model.decoder.", "model.quantiser.")
-"""What a checkpoint must hold for a training to start from it."""
+"""Parts that a checkpoint must hold to start a training."""
 READERS = tuple(f"model.decoder.{name}.weight" for name in ("stem", "medium_condition", "fine_condition"))
-"""Weights through which a decoder reads codes, and the index prior's parameters behind them."""
+"""Weights through which a decoder reads codes and, after them, the index prior's parameters."""
 
 
 def is_model(path: Path) -> bool:
-    """Whether a start is a frozen model: one of the bundled ones by its name, or a model file."""
+    """Whether a starting file is a frozen model: a bundled model's name, or a model file."""
     return str(path) in bundled_models() or path.suffix == MODEL_SUFFIX
 
 
 def model_options(path: Path) -> dict[str, Any]:
-    """The model options of what a training starts from, in the form of `ModelConfig.to_dict`.
+    """Model options of a starting file, in the form of `ModelConfig.to_dict`.
 
     Raises:
         ConfigError: the file is no checkpoint.
@@ -44,21 +44,21 @@ def model_options(path: Path) -> dict[str, Any]:
 
 
 def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequence[Path] = ()) -> None:
-    """Starts a module from checkpoints or frozen models, later ones over earlier ones.
+    """Load starting weights from checkpoints or frozen models; later files replace weights of earlier ones.
 
-    Of a checkpoint with a moving average of its weights that is taken: it is what was validated and would be exported.
-    Of a checkpoint of stage backbone the entropy networks are left out, as they are untrained there: named after one
-    with trained ones it replaces the backbone alone. A decoder that reads the index prior's parameters starts from one
-    that does not, with weights of 0 for them. Where none of the checkpoints has trained ones, the index prior
-    starts from the use of the codes.
+    If a checkpoint has a moving average, the average is used, because it was validated and would be exported. From a
+    checkpoint of stage backbone the entropy networks are not used, because they are untrained; it therefore replaces
+    only the backbone of an earlier file. A decoder that reads the index prior's parameters can start from one that does
+    not; the additional weights are 0. If no file has a trained index prior, the index prior starts from the usage
+    counts of the codes.
 
     Args:
-        module: fresh.
-        paths: as they were named.
-        stage_before: the checkpoint of the stage before, over them.
+        module: with random weights.
+        paths: in the order of the command.
+        stage_before: the checkpoint of the previous stage, loaded last.
 
     Raises:
-        ConfigError: a file is no checkpoint, its backbone has other shapes, later ones replace all that it holds, or
+        ConfigError: a file is no checkpoint, its backbone has other shapes, later files replace all of its weights, or
             the stage needs a backbone and has none.
     """
     own, predicts = module.state_dict(), False
@@ -91,7 +91,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
 
 
 def _with_prior(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
-    """Weights (out, in, h, w) of a decoder that does not read the prior, for one that does; others as they are."""
+    """Extend decoder weights (out, in, h, w) without inputs of the prior for a decoder with them; else no change."""
     config, more = module.model.config, wanted.shape[1] - weight.shape[1]
     if not module.reads_prior or more != parameter_count(config.entropy, config.code_width):
         return weight
@@ -99,7 +99,7 @@ def _with_prior(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
 
 
 def _check_each_counts(paths: Sequence[Path], taken: Collection[Path]) -> None:
-    """Refuses what would silently be trained from something else: of what is not `taken` nothing is left."""
+    """Raise `ConfigError` for a file outside `taken`, whose weights have all been replaced."""
     idle = [path for path in paths if path not in taken]
     if idle:
         raise ConfigError(
@@ -111,10 +111,10 @@ def _check_each_counts(paths: Sequence[Path], taken: Collection[Path]) -> None:
 def make_reverse_module(
     start: Sequence[Path], config: ReverseConfig, training: TrainingConfig, perceptual: Perceptual | None
 ) -> ReverseModule:
-    """A module of stage reverse behind the frozen model that its start names first.
+    """Create a module of stage reverse for the frozen model that --init names first.
 
     Raises:
-        ConfigError: it names none first, or one that no reverse path can stand behind.
+        ConfigError: --init names no frozen model first, or one that no reverse path can be trained for.
         ModelError: there is no such model, or its file is damaged.
     """
     if not start or not is_model(start[0]):
@@ -128,10 +128,10 @@ def make_reverse_module(
 
 
 def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
-    """Starts a reverse model from checkpoints of its stage, behind the same frozen model.
+    """Load a reverse model from checkpoints of its stage with the same frozen model.
 
     Raises:
-        ConfigError: a file is no such checkpoint, its networks have other shapes, or later ones replace all of it.
+        ConfigError: a file is no such checkpoint, its networks have other shapes, or later files replace all of it.
     """
     _check_each_counts(paths, paths[-1:])
     for path in paths:
@@ -148,9 +148,9 @@ def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
 
 
 def start_from(module: HvqModule | ReverseModule, start: Sequence[Path], stage_before: Sequence[Path] = ()) -> None:
-    """Starts a fresh module from checkpoints or frozen models; errors as of `load_weights`, `load_reverse_weights`."""
+    """Load starting weights into a new module; errors as in `load_weights` and `load_reverse_weights`."""
     if isinstance(module, ReverseModule):
-        # The first is the model that it stands behind.
+        # The first file is the frozen model of the reverse path.
         load_reverse_weights(module, start[1:])
     else:
         load_weights(module, start, stage_before)

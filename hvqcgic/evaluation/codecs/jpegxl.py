@@ -1,4 +1,4 @@
-"""JPEG XL, where the package pillow-jxl-plugin is installed."""
+"""JPEG XL, if the package pillow-jxl-plugin is installed."""
 
 import importlib
 from importlib.metadata import version

@@ -40,17 +40,17 @@ class PillowCodec(PictureCodec):
 
     @property
     def fingerprint(self) -> str:
-        """Settings and the version of the library that codes."""
+        """Settings, and the version of the library that codes."""
         return f"{self.format} {self.settings()} {self.feature} {features.version(self.feature)}"
 
     def encode(self, picture: Pixels) -> bytes:
-        """The bytes that Pillow saves."""
+        """Encode a picture with Pillow's `save`."""
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, format=self.format, **self.settings())
         return buffer.getvalue()
 
     def decode(self, data: bytes) -> Pixels:
-        """The picture that Pillow opens."""
+        """Decode a file with Pillow's `open`."""
         with Image.open(io.BytesIO(data), formats=[self.format]) as image:
             return np.array(image.convert("RGB"))
 

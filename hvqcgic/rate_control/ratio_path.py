@@ -7,7 +7,7 @@ grows and the share of fine cells never shrinks. A 16 x 16 px area costs 1 index
     published straight lines through the ratios in Control-GIC's tables
     binomial  fine t², medium 2 t (1 - t), coarse (1 - t)², as if every split had probability t
 
-`experiments/encoder_choices.py` compares the paths. DEFAULT was chosen on validation pictures: by LPIPS the two paths are
+`experiments/encoder_choices.py` compares the paths. DEFAULT was chosen on validation pictures: by LPIPS the two are
 equal, by PSNR `binomial` is better.
 """
 

@@ -7,7 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
+from jsonargparse import (
+    ActionConfigFile,  # pyright: ignore[reportPrivateImportUsage] - a documented name
+    ArgumentError,
+    ArgumentParser,
+    Namespace,
+)
 
 from hvqcgic.cli.ending import run_to_end
 from hvqcgic.cli.exit_codes import USAGE

@@ -49,7 +49,7 @@ class StageModule(lightning.LightningModule):
     @property
     def last_layer(self) -> Tensor:
         """Weights at which the adversarial gradient is compared with the distortion's."""
-        return self.model.decoder.to_picture.weight
+        return self.model.decoder.get_submodule("to_picture").get_parameter("weight")
 
     @property
     def perceptual(self) -> Perceptual | None:

@@ -9,6 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
 from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_model, read_summary
 from hvqcgic.models import ReverseConfig, parameter_count
@@ -22,6 +23,8 @@ from hvqcgic.training.thaw import thaw_networks, thawed_checkpoint
 
 BACKBONE = ("model.encoder.", "model.decoder.", "model.quantiser.")
 """Parts that a checkpoint must hold to start a training."""
+PREDICTORS = ("model.prior.", "model.context.")
+"""Parts that predict indices."""
 READERS = tuple(f"model.decoder.{name}.weight" for name in ("stem", "medium_condition", "fine_condition"))
 """Weights through which a decoder reads codes and, after them, the index prior's parameters."""
 
@@ -49,8 +52,9 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
     If a checkpoint has a moving average, the average is used, because it was validated and would be exported. From a
     checkpoint of stage backbone the entropy networks are not used, because they are untrained; it therefore replaces
     only the backbone of an earlier file. A decoder that reads the index prior's parameters can start from one that does
-    not; the additional weights are 0. If no file has a trained index prior, the index prior starts from the usage
-    counts of the codes.
+    not; the additional weights are 0. Context networks with a hyperprior can start from those without one: the weights
+    of the hints are 0, so that the first step predicts as before. If no file has a trained index prior, the index prior
+    starts from the usage counts of the codes.
 
     Args:
         module: with random weights.
@@ -61,7 +65,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         ConfigError: a file is no checkpoint, its backbone has other shapes, later files replace all of its weights, or
             the stage needs a backbone and has none.
     """
-    own, predicts = module.state_dict(), False
+    own, predicts, hinted = module.state_dict(), False, set[str]()
     taken: dict[str, Path] = {}
     for path in (*paths, *stage_before):
         checkpoint = thawed_checkpoint(path) if is_model(path) else read_checkpoint(path)
@@ -69,6 +73,8 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         kept = (*BACKBONE, "discriminator.") if untrained else ("",)
         state = {key: value for key, value in weights_of(checkpoint).items() if key.startswith(kept) and key in own}
         state |= {key: _with_prior(state[key], own[key], module) for key in READERS if key in state}
+        hinted |= {key for key in state if _lacks_hints(state[key], own[key], key, module)}
+        state |= {key: _with_hints(state[key], own[key]) for key in hinted & state.keys()}
         fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
         missing = sorted(key for key in own if key.startswith(BACKBONE) and key not in fitting)
         if missing:
@@ -77,14 +83,18 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
             )
         module.load_state_dict(fitting, strict=False)
         taken |= dict.fromkeys((key for key in fitting if path in paths and not key.startswith("discriminator.")), path)
-        entropy = [key for key in own if not key.startswith((*BACKBONE, "discriminator."))]
-        predicts = predicts or all(key in fitting for key in entropy)
+        predicts = predicts or all(key in fitting for key in own if key.startswith(PREDICTORS))
     _check_each_counts(paths, taken.values())
     if module.stage == "backbone":
         return
     if not bool(module.model.quantiser.initialised):
         raise ConfigError(
             f"stage {module.stage} needs a trained backbone: name its checkpoint with --init, or use --stage all"
+        )
+    if predicts and hinted:
+        complain(
+            "note: the new hyperpriors start with weights of 0 in the context networks; the first step predicts "
+            "indices exactly as the starting model does"
         )
     if not predicts:
         module.model.prior.start(module.model.quantiser.usage, module.model.quantiser.codebook)
@@ -96,6 +106,17 @@ def _with_prior(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
     if not module.reads_prior or more != parameter_count(config.entropy, config.code_width):
         return weight
     return F.pad(weight, (0, 0, 0, 0, 0, more))
+
+
+def _lacks_hints(weight: Tensor, wanted: Tensor, name: str, module: HvqModule) -> bool:
+    """Whether weights (out, in, h, w) of a context network's first layer lack the inputs of a hyperprior."""
+    first = name.startswith("model.context.") and name.endswith(".0.convolution.weight")
+    return first and wanted.shape[1] - weight.shape[1] == module.model.config.entropy.synthesis_channels
+
+
+def _with_hints(weight: Tensor, wanted: Tensor) -> Tensor:
+    """Extend weights of a first layer by weights of 0 for hints, which are its first inputs; else no change."""
+    return F.pad(weight, (0, 0, 0, 0, wanted.shape[1] - weight.shape[1], 0))
 
 
 def _check_each_counts(paths: Sequence[Path], taken: Collection[Path]) -> None:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from hvqcgic.evaluation.metrics.base import Picture as Picture
     from hvqcgic.evaluation.metrics.niqe import BUNDLED as BUNDLED
     from hvqcgic.evaluation.names import COLOURS as COLOURS
-    from hvqcgic.evaluation.names import in_order as in_order
     from hvqcgic.evaluation.names import metric_label as metric_label
     from hvqcgic.evaluation.pictures import Source as Source
     from hvqcgic.evaluation.pictures import picture_names as picture_names
@@ -66,7 +65,7 @@ else:
             "metrics": ["METRICS"],
             "metrics.base": ["Metric", "MetricOptions", "Picture"],
             "metrics.niqe": ["BUNDLED"],
-            "names": ["COLOURS", "in_order", "metric_label"],
+            "names": ["COLOURS", "metric_label"],
             "pictures": ["Source", "picture_names", "prepare"],
             "plots": ["STYLE", "save_figure"],
             "published": ["read_json"],

@@ -2,17 +2,17 @@
 
     magic        3 bytes   b"HVQ"
     version      1 byte    1
-    fingerprint  8 bytes   of the model that made the stream
+    fingerprint  8 bytes   of the model that made the file
     flags        1 byte    bits 0-2 the coding mode, bit 3 "one section more", the rest 0
-    width        varint    in pixels, as is the height
-    height       varint
-    n_coarse     varint    how many 16 x 16 cells are coarse
-    n_medium     varint    how many 8 x 8 cells of the others are medium
-    sections               for each but the last a varint with its length; then the sections, one after the other
+    width        varint    in pixels
+    height       varint    in pixels
+    n_coarse     varint    number of coarse cells of 16 x 16 px
+    n_medium     varint    number of medium cells of 8 x 8 px in the rest
+    sections               a varint with the length of each section but the last; then the sections in order
     CRC-32       4 bytes   little endian, over everything before it
 
-The modes with one range-coded stream have one section. The others have two, raw map and indices, and a third for the
-hyper-latents (bit 3) where the model's decoder needs them in every mode.
+The modes with one range-coded stream have one section. The others have two sections, raw map and indices, and a third
+section for the hyper-latents (bit 3) if the model's decoder needs them in every mode.
 """
 
 import zlib
@@ -31,7 +31,7 @@ FIXED_BYTES = len(MAGIC) + 1 + FINGERPRINT_BYTES + 1
 MIN_BYTES = FIXED_BYTES + 4 + CRC_BYTES
 
 MODES = ("adaptive", "static-arithmetic", "static-huffman", "fixed-length", "zip")
-"""Coding modes; the place of each is its number in the flags byte."""
+"""Coding modes; the position of each is its number in the flags byte."""
 SECTION_COUNTS = {
     "adaptive": (1,),
     "static-arithmetic": (1,),
@@ -48,15 +48,15 @@ MAX_PIXELS = 2**29
 
 @dataclass(frozen=True)
 class Header:
-    """What a stream says about itself.
+    """The header of a file.
 
     Attributes:
-        fingerprint: 8 bytes that name the model.
+        fingerprint: 8 bytes that identify the model.
         mode: one of MODES.
-        width: in pixels, of the true picture, at least 1.
-        height: likewise.
-        n_coarse: coarse cells, 0 … grid_cells.
-        n_medium: medium cells, 0 … 4 · (grid_cells − n_coarse); what is left is fine.
+        width: in pixels, of the picture before padding, at least 1.
+        height: in pixels, of the picture before padding, at least 1.
+        n_coarse: number of coarse cells, 0 … grid_cells.
+        n_medium: number of medium cells, 0 … 4 · (grid_cells − n_coarse); the rest is fine.
         version: format version.
     """
 
@@ -80,12 +80,12 @@ class Header:
 
     @property
     def grid_cells(self) -> int:
-        """How many 16 x 16 cells cover the picture."""
+        """Number of 16 x 16 cells that cover the picture."""
         return self.grid_height * self.grid_width
 
     @property
     def n_fine(self) -> int:
-        """How many 4 x 4 cells are left."""
+        """Number of fine cells, 4 x 4."""
         return 4 * (4 * (self.grid_cells - self.n_coarse) - self.n_medium)
 
     @property
@@ -97,7 +97,7 @@ class Header:
 
 @dataclass(frozen=True)
 class Container:
-    """A stream taken apart: its header and the bytes of its sections."""
+    """The header of a file and the bytes of its sections."""
 
     header: Header
     sections: tuple[bytes, ...]
@@ -105,13 +105,13 @@ class Container:
 
 @dataclass(frozen=True)
 class Start:
-    """A stream of the adaptive mode, or its beginning.
+    """A file of the adaptive mode, or its first part.
 
     Attributes:
-        header: of the stream.
-        section: what there is of its one section.
-        section_begin: where in the stream that begins, in bytes.
-        checked: whether all of it is there, and its checksum is right.
+        header: of the file.
+        section: the available bytes of its only section.
+        section_begin: offset of the section in the file, in bytes.
+        checked: whether the file is complete and its checksum is right.
     """
 
     header: Header
@@ -121,10 +121,10 @@ class Start:
 
 
 def pack(header: Header, sections: Sequence[bytes]) -> bytes:
-    """Join header and sections to one stream.
+    """Join header and sections to the bytes of a file.
 
     Args:
-        header: what the stream says about itself.
+        header: the header.
         sections: one for the modes `adaptive` and `static-arithmetic`, two or three for the others.
 
     Raises:
@@ -150,19 +150,19 @@ def pack(header: Header, sections: Sequence[bytes]) -> bytes:
 
 
 def unpack(data: bytes, *, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS) -> Container:
-    """Take a stream apart; every claim is checked before anything is allocated by it.
+    """Split a file into header and sections; every header value is checked before memory is allocated for it.
 
     Args:
-        data: the whole stream.
-        max_side: widest and highest picture to accept, in pixels.
-        max_pixels: largest picture to accept, width times height.
+        data: the whole file.
+        max_side: largest accepted width and height, in pixels.
+        max_pixels: largest accepted picture, width times height.
 
     Raises:
-        BadMagic: the data are no `.hvq` stream.
+        BadMagic: the data are no `.hvq` file.
         UnsupportedVersion: their format version is not 1.
-        Truncated: they are too short to be a stream.
-        Checksum: they are damaged or cut short.
-        BitstreamError: a claim of the header is impossible or above the limits.
+        Truncated: they are too short for a file.
+        Checksum: they are damaged or incomplete.
+        BitstreamError: a header value is impossible or above the limits.
     """
     check_start(data)
     if len(data) < MIN_BYTES:
@@ -181,16 +181,16 @@ def unpack(data: bytes, *, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXEL
 
 
 def unpack_start(data: bytes, *, partial: bool, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS) -> Start:
-    """Take a stream of the adaptive mode apart that may be cut short.
+    """Split a file of the adaptive mode that may be incomplete.
 
     Args:
-        data: the stream, or its beginning.
-        partial: take the beginning of one, whose checksum is not there; else errors are those of `unpack`.
-        max_side: widest and highest picture to accept, in pixels.
-        max_pixels: largest picture to accept, width times height.
+        data: the file, or its first part.
+        partial: accept an incomplete file, which has no checksum; otherwise errors are those of `unpack`.
+        max_side: largest accepted width and height, in pixels.
+        max_pixels: largest accepted picture, width times height.
 
     Raises:
-        BitstreamError: as `unpack`, of the header; or the mode is another.
+        BitstreamError: as in `unpack`, for the header; or the mode is not adaptive.
     """
     check_start(data)
     if partial and len(data) < MIN_BYTES:
@@ -198,7 +198,7 @@ def unpack_start(data: bytes, *, partial: bool, max_side: int = MAX_SIDE, max_pi
     whole = len(data) >= MIN_BYTES and zlib.crc32(data[:-CRC_BYTES]).to_bytes(CRC_BYTES, "little") == data[-CRC_BYTES:]
     if not whole and not partial:
         unpack(data, max_side=max_side, max_pixels=max_pixels)
-    # Of a stream cut short, the last bytes may be the first ones of its checksum.
+    # The last bytes of an incomplete file may be the first bytes of its checksum.
     body = data[:-CRC_BYTES]
     header, _, position = _decode_header(body)
     _check_size(header, max_side=max_side, max_pixels=max_pixels)
@@ -209,12 +209,12 @@ def unpack_start(data: bytes, *, partial: bool, max_side: int = MAX_SIDE, max_pi
 
 
 def check_start(data: bytes) -> None:
-    """Check magic and version, for which the first four bytes are enough.
+    """Check magic and version in the first four bytes.
 
     Raises:
         BadMagic: the data do not start with the magic.
         UnsupportedVersion: the format version is not 1.
-        Truncated: there are fewer than four bytes, all as they should be.
+        Truncated: there are fewer than four bytes, all correct.
     """
     start = bytes(data[: len(MAGIC)])
     if not data:
@@ -230,7 +230,7 @@ def check_start(data: bytes) -> None:
 
 
 def _decode_header(body: bytes) -> tuple[Header, int, int]:
-    """Read the header; return it, the number of sections and the position behind it."""
+    """Read the header; return it, the number of sections and the offset of the next byte."""
     flags = body[FIXED_BYTES - 1]
     number = flags & MODE_BITS
     if number >= len(MODES) or flags & ~(MODE_BITS | EXTRA_SECTION_BIT):
@@ -249,7 +249,7 @@ def _decode_header(body: bytes) -> tuple[Header, int, int]:
 
 
 def _check_size(header: Header, *, max_side: int, max_pixels: int) -> None:
-    """Refuse pictures above the limits.
+    """Check the picture's size.
 
     Raises:
         BitstreamError: a side or the number of pixels is above its limit.
@@ -265,7 +265,7 @@ def _check_counts(header: Header) -> None:
     """Check that the picture is not empty and that the cells fit its grid.
 
     Raises:
-        BitstreamError: they do not.
+        BitstreamError: the picture is empty, or the cells do not fit.
     """
     if header.width < 1 or header.height < 1:
         raise BitstreamError(f"the header declares {header.width} x {header.height} pixels: an empty picture")
@@ -283,7 +283,7 @@ def _split_sections(body: bytes, position: int, n_sections: int) -> tuple[bytes,
     """Cut the rest of the body into its sections.
 
     Raises:
-        Truncated: a section is longer than what is left.
+        Truncated: a section is longer than the rest.
     """
     lengths = []
     for number in range(1, n_sections):

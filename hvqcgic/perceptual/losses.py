@@ -1,4 +1,4 @@
-"""The distortion D of decoded pictures, which training minimises and an encoder may, too, for one picture."""
+"""The distortion D of decoded pictures, minimised by training and by an encoder's refinement."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
-"""LPIPS, or a mean of several: pictures (B, 3, H, W) in [0, 1], twice, to distances (B,)."""
+"""LPIPS, or a mean of several: function from two batches (B, 3, H, W) in [0, 1] to distances (B,)."""
 
 
 def mean_of(networks: Sequence[Perceptual]) -> Perceptual:
-    """The mean distance of several networks, at least one."""
+    """Mean distance of several networks, at least one."""
     return lambda x, y: torch.stack([network(x, y) for network in networks]).mean(0)
 
 
 class DistortionWeights(Protocol):
-    """What the parts of D count."""
+    """Weights of the parts of D."""
 
     @property
     def mse_weight(self) -> float:
-        """Of the mean squared error on a 0 to 1 scale."""
+        """Weight of the mean squared error on a 0 to 1 scale."""
         ...
 
     @property
     def l1_weight(self) -> float:
-        """Of the mean absolute error on a 0 to 1 scale."""
+        """Weight of the mean absolute error on a 0 to 1 scale."""
         ...
 
     @property
     def lpips_weight(self) -> float:
-        """Of LPIPS."""
+        """Weight of LPIPS."""
         ...
 
 
@@ -43,10 +43,10 @@ class Distortion:
     """Parts of D, scalars, on pictures in [0, 1].
 
     Attributes:
-        total: the weighted sum that is minimised.
+        total: the weighted sum to minimise.
         mse: mean squared error.
         l1: mean absolute error.
-        lpips: 0 where it is not used.
+        lpips: 0 if not used.
     """
 
     total: Tensor
@@ -63,14 +63,14 @@ def distortion(
     *,
     shift: tuple[int, int] = (0, 0),
 ) -> Distortion:
-    """D of a batch.
+    """Compute D of a batch.
 
     Args:
         picture: (B, 3, H, W), in [0, 1].
         decoded: the same shape, not clamped.
         weights: of its parts.
-        perceptual: LPIPS, or None to leave it out.
-        shift: rows and columns, from the upper left, that LPIPS does not see.
+        perceptual: LPIPS; None to omit it.
+        shift: numbers of upper rows and left columns that are hidden from LPIPS.
     """
     mse, l1 = F.mse_loss(decoded, picture), F.l1_loss(decoded, picture)
     rows, columns = shift

@@ -21,54 +21,52 @@ class TrainingConfig:
     bits per pixel of the crop.
 
     Attributes:
-            lmbda: weight of one bit per pixel against D; 0.01 to 0.3 is the useful range.
-            lmbda_warmup: steps over which lambda rises from 0 (stage joint).
-            lmbda_slope: lambda is divided by the relative number of a picture's cells to this power, for the rate that
-                reaches the features; the reference is the number of cells at the model's default ratios. 0 uses one
-                lambda for all ratios. 0.6 follows the slope along the bundled model's ratio path (0.45 with all cells
-                coarse, 0.08 with all cells fine).
-            mse_weight: weight of the mean squared error on a 0 to 1 scale.
-            l1_weight: weight of the mean absolute error on a 0 to 1 scale.
-            lpips_weight: weight of LPIPS.
-            lpips_shift: each step crops a random number of upper rows and left columns, 0 to this number, from the
-                input of LPIPS. Without the shift the stride of the network, 4 px in AlexNet, coincides with the grid of
-                the cells, and the decoder learns a grid texture that the loss accepts as detail. 3 covers every offset.
-            lpips_start: first step of stage backbone with LPIPS in the loss, and first step of stage reverse with
-                decoded pictures in the loss; stage joint always uses LPIPS.
-            commitment_weight: weight of the mean squared distance from features to their codes.
-            adversarial_weight: largest share of the adversarial gradient, relative to the distortion's, at the
-                decoder's last layer; 0 trains without a discriminator.
-            adversarial_start: first step of stages backbone and reverse with the discriminator; stage joint always uses
-                it.
-            features_weight: weight of the mean squared distance from estimated to true features in stage reverse, in
-                units of the distance from codes to features.
-            texture_weight: weight of the distance between the local statistics of NIQE of the decoded and of the true
-                picture in stage reverse.
-            rate_gradient: path of the rate's gradient to the features in stage joint: `soft` (cross-entropy of
-                softmax(-distance^2 / tau) against the prior, as in RDVQ), `straight_through` (features replace codes in
-                the prior's numerator; forms diagonal and quadratic), or `none`.
-            tau: temperature of `soft`, in units of the mean squared distance to the nearest code.
-            rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), for one bit in units of
-                the mean squared distance to the nearest code; 0 chooses the nearest code.
-            steps: optimiser steps of this stage.
-            learning_rate: learning rate of the picture networks after warm-up.
-            entropy_learning_rate: learning rate of hyperpriors, context networks and index prior after warm-up.
-            final_learning_rate: remaining share of the learning rates at the last step (cosine schedule).
-            warmup_steps: steps of linear warm-up.
-            weight_decay: weight decay of AdamW.
-            gradient_clip: largest norm of the gradient.
-            ema_decay: decay of the moving average of the trained weights, below 1. Validation, export and `--init` then
-                use the average (validation measures both). The decay rises from 0.1 as (1 + n) / (10 + n). 0 keeps no
-                average.
-            codebook_start: step at which k-means initialises the codebook; earlier steps do not quantise.
-            codebook_decay: decay of the codebook's moving average, 0 to 1; a value nearer to 1 is slower.
-            codebook_slowdown: factor by which the codebook moves more slowly in stage joint, at least 1.
-            favoured_share: share of the pictures trained at the model's default ratios, 0 to 1; the ratios of the
-                others are drawn uniformly.
-            validate_every: steps between validations.
-            validation_pictures: number of validation pictures to measure.
-            file_pictures: number of these pictures that are also coded to real files (stages hyperprior and joint).
-            seed: seed of weights, crops, ratios and noise.
+        lmbda: weight of one bit per pixel against D; 0.01 to 0.3 is the useful range.
+        lmbda_warmup: steps over which lambda rises from 0 (stage joint).
+        lmbda_slope: lambda is divided by the relative number of a picture's cells to this power, for the rate that
+            reaches the features; the reference is the number of cells at the model's default ratios. 0 uses one lambda
+            for all ratios. 0.6 follows the slope along the bundled model's ratio path (0.45 with all cells coarse, 0.08
+            with all cells fine).
+        mse_weight: weight of the mean squared error on a 0 to 1 scale.
+        l1_weight: weight of the mean absolute error on a 0 to 1 scale.
+        lpips_weight: weight of LPIPS.
+        lpips_shift: each step crops a random number of upper rows and left columns, 0 to this number, from the input of
+            LPIPS. Without the shift the stride of the network, 4 px in AlexNet, coincides with the grid of the cells,
+            and the decoder learns a grid texture that the loss accepts as detail. 3 covers every offset.
+        lpips_start: first step of stage backbone with LPIPS in the loss, and first step of stage reverse with decoded
+            pictures in the loss; stage joint always uses LPIPS.
+        commitment_weight: weight of the mean squared distance from features to their codes.
+        adversarial_weight: largest share of the adversarial gradient, relative to the distortion's, at the decoder's
+            last layer; 0 trains without a discriminator.
+        adversarial_start: first step of stages backbone and reverse with the discriminator; stage joint always uses it.
+        features_weight: weight of the mean squared distance from estimated to true features in stage reverse, in units
+            of the distance from codes to features.
+        texture_weight: weight of the distance between the local statistics of NIQE of the decoded and of the true
+            picture in stage reverse.
+        rate_gradient: path of the rate's gradient to the features in stage joint: `soft` (cross-entropy of
+            softmax(-distance^2 / tau) against the prior, as in RDVQ), `straight_through` (features replace codes in the
+            prior's numerator; forms diagonal and quadratic), or `none`.
+        tau: temperature of `soft`, in units of the mean squared distance to the nearest code.
+        rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), for one bit in units of the
+            mean squared distance to the nearest code; 0 chooses the nearest code.
+        steps: optimiser steps of this stage.
+        learning_rate: learning rate of the picture networks after warm-up.
+        entropy_learning_rate: learning rate of hyperpriors, context networks and index prior after warm-up.
+        final_learning_rate: remaining share of the learning rates at the last step (cosine schedule).
+        warmup_steps: steps of linear warm-up.
+        weight_decay: weight decay of AdamW.
+        gradient_clip: largest norm of the gradient.
+        ema_decay: decay of the moving average of the trained weights, below 1. Validation, export and `--init` then use
+            the average (validation measures both). The decay rises from 0.1 as (1 + n) / (10 + n). 0 keeps no average.
+        codebook_start: step at which k-means initialises the codebook; earlier steps do not quantise.
+        codebook_decay: decay of the codebook's moving average, 0 to 1; a value nearer to 1 is slower.
+        codebook_slowdown: factor by which the codebook moves more slowly in stage joint, at least 1.
+        favoured_share: share of the pictures trained at the model's default ratios, 0 to 1; the ratios of the others
+            are drawn uniformly from the simplex.
+        validate_every: steps between validations.
+        validation_pictures: number of validation pictures to measure.
+        file_pictures: number of these pictures that are also coded to real files (stages hyperprior and joint).
+        seed: seed of weights, crops, ratios and noise.
     """
 
     lmbda: float = 0.08

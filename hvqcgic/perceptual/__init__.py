@@ -1,6 +1,6 @@
-"""How different two pictures look: LPIPS, the distortion of the training loss, weights of feature networks.
+"""Perceptual distances: LPIPS, the distortion of the training loss, and weights of feature networks.
 
-In: pictures as tensors (B, 3, H, W) in [0, 1]. Out: distances (B,), scalars of the loss.
+Input: pictures as tensors (B, 3, H, W) in [0, 1]. Output: distances (B,), scalars of the loss.
 May import: `errors`.
 """
 

@@ -109,7 +109,7 @@ def random_entropy_model(codes: int, form: str, rng: np.random.Generator) -> Ent
     # The entropy model that docs/speed.md has figures of, hyperpriors and all.
     config = EntropyConfig(
         form=form,  # pyright: ignore[reportArgumentType]
-        rank=24,
+        embedding_width=24,
         z_channels=(4, 4, 4),
         context_width=64,
     )
@@ -117,7 +117,7 @@ def random_entropy_model(codes: int, form: str, rng: np.random.Generator) -> Ent
     codebook = rng.normal(size=(codes, CODE_WIDTH))
     square = codebook[:, :, None] * codebook[:, None, :]
     features = np.concatenate([codebook, square[:, *np.triu_indices(CODE_WIDTH)]], 1)
-    noise = rng.normal(size=(codes, config.rank - features.shape[1])) * 0.3
+    noise = rng.normal(size=(codes, config.embedding_width - features.shape[1])) * 0.3
     context, synthesis = random_networks(config, rng)
     frozen = freeze(
         codebook=codebook,

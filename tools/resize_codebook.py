@@ -22,7 +22,6 @@ from torch import Tensor, nn
 
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, write_atomically
-from hvqcgic.index_priors import form_named
 from hvqcgic.models import VectorQuantiser, nearest_codes
 from hvqcgic.training import HvqModule, load_module
 
@@ -63,7 +62,7 @@ def resized(module: HvqModule, codebook: Tensor, flow: Tensor) -> HvqModule:
     state[name + "usage"] = state[name + "usage"] @ flow
     prior = state["model.prior.log_prior"]
     state["model.prior.log_prior"] = torch.log2(torch.exp2(prior.double()) @ flow.double()).to(prior.dtype)
-    if form_named(old.entropy.form).learns_codes:
+    if old.entropy.learns_embedding:
         features = state["model.prior.features"] * weights[:, None]
         state["model.prior.features"] = flow.t() @ features / size[:, None]
     made = HvqModule(dataclasses.replace(old, codebook_size=len(codebook)), module.options, module.stage, None)

@@ -2,9 +2,9 @@
 
     python tools/bench_control_gic.py [--size 768x512] [--threads 2] [--share 1]
 
-Seconds are of the wall and of the processor; they differ where the machine is shared. Memory is the largest that the
-process held during a stage, weights included. With `--share 0.02` attention is computed for that share of its queries
-alone and its time is multiplied: an estimate, which the output names as such.
+Seconds are wall and processor seconds, which differ on a shared machine. Memory is the peak of the process during a
+stage, weights included. With `--share 0.02` attention is computed for that share of its queries only, and its time is
+scaled up; the output marks the result as an estimate.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ STAGES: tuple[tuple[str, Any, str], ...] = (
     ("decoder stem", ControlGicDecoder, "branch"),
     ("decoder", ControlGicDecoder, "forward"),
 )
-"""Functions whose time is taken; one inside another is left out of the outer one's time."""
+"""Timed functions; the time of a nested one does not count for the outer one."""
 
 
 @dataclass
 class Spent:
-    """Of a stage so far: seconds of wall and processor, and the largest memory in MB."""
+    """Sums for a stage: wall seconds, processor seconds, and peak memory in MB."""
 
     wall: float = 0.0
     cpu: float = 0.0
@@ -58,13 +58,13 @@ class Spent:
 
 @dataclass
 class Meter:
-    """Takes the time and memory of nested stages.
+    """Measures time and memory of nested stages.
 
     Attributes:
-        share: of the queries that attention is computed for.
+        share: share of the queries for which attention is computed.
         spent: by stage.
-        open_stages: what stages inside the open ones took.
-        extra: seconds that attention would have taken besides.
+        open_stages: time of stages inside the open ones.
+        extra: seconds of the attention that was not computed.
     """
 
     share: float
@@ -74,7 +74,7 @@ class Meter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Adds what its body takes to a stage."""
+        """Add the time and memory of the body to a stage."""
         if self.open_stages:
             self.open_stages[-1].memory_mb = max(self.open_stages[-1].memory_mb, peak_mb())
         reset_peak()
@@ -93,7 +93,7 @@ class Meter:
         print(f"  {name}: {own.wall:.1f} s so far", flush=True)
 
     def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """A function whose time is taken."""
+        """Wrap a function to time it."""
 
         @functools.wraps(function)
         def wrapper(*arguments: Any, **options: Any) -> Any:
@@ -103,7 +103,7 @@ class Meter:
         return wrapper
 
     def attend(self, function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:
-        """Attention of a share of the queries, repeated for the others; its time is added up apart as well."""
+        """Wrap attention to compute a share of the queries and repeat the result; its time also counts separately."""
 
         def wrapper(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
             some = max(1, round(queries.shape[1] * self.share))
@@ -120,7 +120,7 @@ class Meter:
 
 
 def reset_peak() -> None:
-    """Starts the peak of the process's memory anew, where the system can (Linux)."""
+    """Reset the peak memory of the process, if the system supports it (Linux)."""
     target = Path("/proc/self/clear_refs")
     if target.exists():
         target.write_text("5", encoding="ascii")
@@ -151,14 +151,14 @@ def random_codec(codes: int, width: int) -> Codec:
 
 
 def main() -> None:
-    """Codes and decodes one procedural picture; prints the table."""
+    """Encode and decode one procedural picture; print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", default="768x512", help="width x height in pixels")
     parser.add_argument("--codes", type=int, default=1024, help="K")
     parser.add_argument("--width", type=int, default=128, help="channels at full resolution; published 128")
     parser.add_argument("--ratios", default="0.5,0.4,0.1", help="fine, medium, coarse")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--share", type=float, default=1.0, help="of the queries that attention is computed for")
+    parser.add_argument("--share", type=float, default=1.0, help="share of the queries for which attention is computed")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     width, height = (int(side) for side in options.size.split("x"))

@@ -2,9 +2,9 @@
 
     python tools/draw_ratio_paths.py [-o ratio_paths]
 
-Writes OUTPUT.png and OUTPUT.svg with a column for each path: above, the shares of the picture's area in fine, medium
-and coarse cells at every place t; below, the indices per pixel that they make, from 1/256 (all coarse) to 1/16 (all
-fine). Exit code: 0 done; 2 the files cannot be written.
+Writes OUTPUT.png and OUTPUT.svg with a column for each path. The upper row shows the shares of the picture's area in
+fine, medium and coarse cells at every place t. The lower row shows the indices per pixel, from 1/256 (all coarse) to
+1/16 (all fine). Exit code: 0 done; 2 the files cannot be written.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ from hvqcgic.pictures import GRANULARITY_COLOURS
 from hvqcgic.rate_control import PATHS, RatioPath
 
 PLACES = np.linspace(0, 1, 401)
-ORDER = ("fine", "medium", "coarse")  # of the three numbers of a ratio triple
+ORDER = ("fine", "medium", "coarse")  # of the three numbers in ratios
 TICKS = {1 / 256: "1/256", 1 / 128: "1/128", 1 / 64: "1/64", 1 / 32: "1/32", 1 / 16: "1/16"}
 COLUMN_IN, HEIGHT_IN = 3.8, 5.2
 
 
 def indices_per_pixel(shares: Ratios) -> float:
-    """Indices that (fine, medium, coarse) shares make, from 1/256 to 1/16 for each pixel of the picture."""
+    """Indices per pixel for (fine, medium, coarse) shares, from 1/256 to 1/16."""
     return sum(share / CELL_PX[name] ** 2 for name, share in zip(ORDER, shares, strict=True))
 
 
 def draw(paths: Mapping[str, RatioPath]) -> Figure:
-    """A figure with a column for each path: stacked shares above, indices per pixel below.
+    """Draw a column for each path: stacked shares above, indices per pixel below.
 
     Args:
         paths: (fine, medium, coarse) at each place in [0, 1], by name; at least one.
@@ -62,7 +62,7 @@ def draw(paths: Mapping[str, RatioPath]) -> Figure:
 
 
 def _draw_shares(axes: Axes, shares: np.ndarray) -> None:
-    """Areas on top of each other, coarse cells lowest; shares are (places, 3), in `ORDER`."""
+    """Draw stacked areas, coarse cells lowest; shares are (places, 3), in `ORDER`."""
     names = ORDER[::-1]
     axes.stackplot(
         PLACES,
@@ -76,7 +76,7 @@ def _draw_shares(axes: Axes, shares: np.ndarray) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Draws and writes; exit code: see the module."""
+    """Draw and write the files; exit code: see the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("-o", "--output", type=Path, default=Path("ratio_paths"), help="files to write, without suffix")
     options = parser.parse_args(arguments)

@@ -1,13 +1,13 @@
-"""Gives a checkpoint more codes or fewer: a model to train on, where one of another codebook size was trained.
+"""Changes the number of codes of a checkpoint, as the start of a training with another codebook size.
 
     python tools/resize_codebook.py RUN/joint.ckpt --codes 512 [--data PICTURES] -o RESIZED.ckpt
     python -m hvqcgic.train --stage joint --init RESIZED.ckpt --data PICTURES --out RUN2 --model.codebook_size 512
 
-To more codes, a multiple of those there are, each is split by k-means on the features of training crops nearest to it.
-To fewer, codes are merged by k-means, each as heavy as it is often used. Either way the index prior knows a new code by
-the old ones it comes from: probabilities add up, features are their mean. Moving averages of weights become the
-weights. Prints bits and squared distance of a cell before and after, at ratios drawn as in training, on crops that the
-codes were not made of. Exit codes: 0 done; 2 a checkpoint, pictures or an output that cannot be used.
+More codes must be a multiple of the old number: each code is split by k-means on the nearest features of training
+crops. Fewer codes come from merging by k-means, with weights by usage. The index prior of a new code follows from its
+old codes: probabilities are added, features are averaged. Moving averages of weights become the weights. Prints bits
+and squared distance of a cell before and after, at ratios drawn as in training, on crops that were not used for the
+codes. Exit codes: 0 done; 2 a checkpoint, pictures or an output that cannot be used.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from hvqcgic.training import HvqModule, PictureDataModule, estimate_rate, load_m
 
 MEASURED_BATCHES = 4
 COPIES = 20
-"""Of a code of mean use, where k-means weighs codes."""
+"""Copies of a code of mean use in a weighted k-means."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def crops(data: str | None, count: int, *, seed: int) -> list[Tensor]:
     """Batches of eight training crops of 128 px, (8, 3, 128, 128) each, in [0, 1].
 
     Raises:
-        ConfigError: pictures that cannot be used.
+        ConfigError: the pictures cannot be used.
     """
     pictures = PictureDataModule(data, seed=seed, val_pictures=1)
     pictures.setup()
@@ -66,15 +66,16 @@ def cell_features(module: HvqModule, batches: Sequence[Tensor], generator: torch
 
 
 def split(codebook: Tensor, y: Tensor, times: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """New codes, those of one old code after those of another: k-means on the features nearest to it.
+    """Split each code by k-means on its nearest features; new codes are in the order of their old codes.
 
     Args:
         codebook: (K, d).
         y: features, (N, d).
         times: new codes for each old one.
-        generator: source of starts, and of a narrow spread around each code, which alone splits it where it is rare.
+        generator: source of initial codes, and of a small random spread around each code, which alone splits rare
+            codes.
     Returns:
-        new codes, (K * times, d); which share of each old code goes to each new one, (K, K * times).
+        new codes, (K * times, d); share of each old code that goes to each new one, (K, K * times).
     """
     indices = nearest_codes(y, codebook)
     spread = (y - codebook[indices]).square().mean().sqrt()
@@ -92,15 +93,15 @@ def split(codebook: Tensor, y: Tensor, times: int, generator: torch.Generator) -
 
 
 def merge(codebook: Tensor, weights: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Fewer codes, each the weighted mean of the old ones that a weighted k-means puts together; none is empty.
+    """Merge codes by a weighted k-means; each new code is the weighted mean of its old codes, and none is empty.
 
     Args:
         codebook: (K, d).
-        weights: how often each is used, (K,).
+        weights: usage of each code, (K,).
         size: number of new codes, below K.
-        generator: source of starts.
+        generator: source of initial codes.
     Returns:
-        new codes, (size, d); a 1 where an old code becomes part of a new one, (K, size).
+        new codes, (size, d); 1 for each old code in a new one, else 0, (K, size).
     """
     copies = (weights / weights.mean() * COPIES).round().clamp(min=1).long()
     merged = VectorQuantiser(size, codebook.shape[1])
@@ -117,7 +118,7 @@ def merge(codebook: Tensor, weights: Tensor, size: int, generator: torch.Generat
 def new_codes(
     module: HvqModule, size: int, batches: Sequence[Tensor], generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """Split by the features of batches of crops, or merged, as `size` asks: codes, and shares of the old ones."""
+    """Split codes by features of batches of crops, or merge them, to `size`; return codes, shares of the old ones."""
     quantiser = module.model.quantiser
     old = len(quantiser.codebook)
     if size < old:
@@ -126,7 +127,7 @@ def new_codes(
 
 
 def resized(module: HvqModule, codebook: Tensor, flow: Tensor) -> HvqModule:
-    """The module with other codes, (K', d), that have these shares of each old one, (K, K')."""
+    """Build the module with new codes, (K', d), and their shares of each old code, (K, K')."""
     old, state, name = module.model.config, module.state_dict(), "model.quantiser."
     weights = state[name + "cluster_size"]
     size = weights @ flow
@@ -145,7 +146,7 @@ def resized(module: HvqModule, codebook: Tensor, flow: Tensor) -> HvqModule:
 
 @torch.no_grad()
 def cost(module: HvqModule, batches: Sequence[Tensor], *, seed: int) -> Cost:
-    """What the cells of crops cost, at ratios that the seed draws."""
+    """Mean cost of the cells of crops, at ratios drawn by the seed."""
     model, generator = module.model, torch.Generator().manual_seed(seed)
     bits = distance = cells = 0.0
     for batch in batches:
@@ -158,10 +159,10 @@ def cost(module: HvqModule, batches: Sequence[Tensor], *, seed: int) -> Cost:
 
 
 def write(module: HvqModule, path: Path, *, force: bool) -> None:
-    """Writes a checkpoint that a training can start from.
+    """Write a checkpoint that can start a training.
 
     Raises:
-        OutputError: it cannot be written, or is there already.
+        OutputError: it cannot be written, or exists already.
     """
     parameters = {"model": module.model.config.to_dict(), "training": vars(module.options), "stage": module.stage}
     data = io.BytesIO()
@@ -170,7 +171,7 @@ def write(module: HvqModule, path: Path, *, force: bool) -> None:
 
 
 def check_resize(module: HvqModule, path: Path, codes: int) -> None:
-    """Raises ConfigError where a checkpoint's codebook cannot get that many codes."""
+    """Raise ConfigError if a checkpoint's codebook cannot get this number of codes."""
     old = module.model.config.codebook_size
     if not bool(module.model.quantiser.initialised):
         raise ConfigError(f"{path}: its codebook was never started; train stage backbone first")
@@ -179,15 +180,15 @@ def check_resize(module: HvqModule, path: Path, codes: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: see above."""
+    """Run the tool; exit code: see the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, help="of a training")
-    parser.add_argument("--codes", type=int, required=True, help="how many: fewer than before, or a multiple of that")
-    parser.add_argument("--data", help="training pictures, as of hvqcgic.train; none for scikit-image's photographs")
-    parser.add_argument("--batches", type=int, default=100, help="of eight crops that split codes (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of crops, ratios and k-means (%(default)s)")
+    parser.add_argument("checkpoint", type=Path, help="checkpoint of a training")
+    parser.add_argument("--codes", type=int, required=True, help="new number: smaller than before, or a multiple")
+    parser.add_argument("--data", help="training pictures, as in hvqcgic.train; none for scikit-image's photographs")
+    parser.add_argument("--batches", type=int, default=100, help="batches of eight crops for splitting (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of crops, ratios and k-means (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the new checkpoint")
-    parser.add_argument("--force", action="store_true", help="replace the output where it is there")
+    parser.add_argument("--force", action="store_true", help="replace an existing output")
     options = parser.parse_args(arguments)
     try:
         if options.batches < 1:

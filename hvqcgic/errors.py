@@ -10,6 +10,7 @@ HvqcgicError
 ├── ModelError (ValueError)         a model is unknown, damaged, or cannot be frozen exactly
 ├── PictureError (ValueError)       a picture cannot be read, or is of a kind or size that is not taken
 ├── ConfigError (ValueError)        a setting, or a combination of settings, is not allowed
+│   └── MissingPackage              a package that an extra of hvqcgic brings is not installed
 ├── Unreachable (ValueError)        one picture cannot have what was asked for: a rate, a region
 ├── OutputError                     a result cannot be written
 │   └── OutputExists                there is a file already, and replacing it was not asked for
@@ -57,6 +58,10 @@ class PictureError(HvqcgicError, ValueError):
 
 class ConfigError(HvqcgicError, ValueError):
     """A setting, or a combination of settings, is not allowed."""
+
+
+class MissingPackage(ConfigError):
+    """A package is not installed that hvqcgic does without in most of its commands; an extra brings it."""
 
 
 class Unreachable(HvqcgicError, ValueError):

@@ -33,12 +33,10 @@ def connected(scheduler: str | None, workers: int) -> Iterator[Client]:
         scheduler: its address; None for workers on this machine, which end with the connection.
         workers: how many of those; 0 for one a CPU core.
     Raises:
-        ConfigError: Dask is not installed, or the scheduler cannot be reached.
+        ConfigError: the scheduler cannot be reached.
     """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ConfigError("Dask is not installed; pip install 'hvqcgic[scale]'") from error
+    from distributed import Client
+
     # What it tells of workers that come and go is no concern here: their shards are done by others.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler is None:

@@ -22,7 +22,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { \
 		echo "no Python 3.11 or 3.12 found; install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --prefer-binary -c constraints.txt -e '.[dev,scale,sweep]'
+	$(BIN)/python -m pip install --prefer-binary -c constraints.txt -e '.[all,dev]'
 	touch $@
 
 demo: $(STAMP)

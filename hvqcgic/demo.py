@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from hvqcgic.cli import run_with_extra
 from hvqcgic.pictures import read_picture
 
 STEPS = 120
@@ -119,4 +120,4 @@ def say(text: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_extra("hvqcgic.demo", "train", main))

@@ -10,6 +10,7 @@ HvqcgicError
 ├── ModelError (ValueError)         a model is unknown, damaged, or cannot be frozen exactly
 ├── PictureError (ValueError)       a picture cannot be read, or its kind or size is not supported
 ├── ConfigError (ValueError)        a setting, or a combination of settings, is not allowed
+│   └── MissingPackage              a package of an extra of hvqcgic is not installed
 ├── Unreachable (ValueError)        one picture cannot meet a request: a rate, a quality, a region
 ├── OutputError                     a result cannot be written
 │   └── OutputExists                the file exists already, and replacing it was not requested
@@ -57,6 +58,10 @@ class PictureError(HvqcgicError, ValueError):
 
 class ConfigError(HvqcgicError, ValueError):
     """A setting, or a combination of settings, is not allowed."""
+
+
+class MissingPackage(ConfigError):
+    """A package that an extra of hvqcgic brings is not installed."""
 
 
 class Unreachable(HvqcgicError, ValueError):

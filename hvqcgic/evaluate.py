@@ -2,7 +2,15 @@
 
 import sys
 
-from hvqcgic.evaluation import main
+from hvqcgic.cli import run_with_extra
+
+
+def main() -> int:
+    """Exit code: see `hvqcgic.evaluation.cli`."""
+    from hvqcgic.evaluation import main as evaluate
+
+    return evaluate()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_extra("hvqcgic.evaluate", "evaluate", main))

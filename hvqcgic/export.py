@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hvqcgic.cli import USAGE
+from hvqcgic.cli import USAGE, run_with_extra
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, reason
 
@@ -85,4 +85,4 @@ def read_card(path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_extra("hvqcgic.export", "train", main))

@@ -2,7 +2,15 @@
 
 import sys
 
-from hvqcgic.training import main
+from hvqcgic.cli import run_with_extra
+
+
+def main() -> int:
+    """Exit code: see `hvqcgic.training.cli`."""
+    from hvqcgic.training import main as train
+
+    return train()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_extra("hvqcgic.train", "train", main))

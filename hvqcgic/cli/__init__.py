@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hvqcgic.cli.batch_options import n_cores as n_cores
     from hvqcgic.cli.console import main as main
     from hvqcgic.cli.ending import interruption_code as interruption_code
+    from hvqcgic.cli.ending import run_with_extra as run_with_extra
     from hvqcgic.cli.exit_codes import SOME_FAILED as SOME_FAILED
     from hvqcgic.cli.exit_codes import USAGE as USAGE
     from hvqcgic.cli.program import new_parser as new_parser
@@ -27,7 +28,7 @@ else:
         {
             "batch_options": ["n_cores"],
             "console": ["main"],
-            "ending": ["interruption_code"],
+            "ending": ["interruption_code", "run_with_extra"],
             "exit_codes": ["SOME_FAILED", "USAGE"],
             "program": ["new_parser", "run_program"],
             "terminal": ["complain", "progress_bar", "say", "say_json", "say_table"],

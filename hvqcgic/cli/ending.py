@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from hvqcgic.cli.exit_codes import INTERRUPTED, SOME_FAILED, TERMINATED, USAGE
 from hvqcgic.cli.terminal import complain, plain_warnings
-from hvqcgic.errors import HvqcgicError
+from hvqcgic.errors import HvqcgicError, MissingPackage
 
 
 class Terminated(KeyboardInterrupt):
@@ -41,6 +41,32 @@ def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def run_with_extra(program: str, extra: str, main: Callable[[], int]) -> int:
+    """Runs a program that not every install has all packages of; of one that is missing a line names the extra.
+
+    Args:
+        program: its name, as typed after `python -m`.
+        extra: the one that brings everything that the program needs.
+        main: imports what it needs, and gives the exit code.
+    Returns:
+        that of `main`, or 2 where a package is missing.
+    Raises:
+        ModuleNotFoundError: no extra brings what is missing.
+    """
+    try:
+        return main()
+    except MissingPackage as error:
+        complain(error)
+    except ModuleNotFoundError as error:
+        from hvqcgic.extras import explain
+
+        missing = explain(error, f"python -m {program}", extra)
+        if missing is None:
+            raise
+        complain(missing)
+    return USAGE
 
 
 def interruption_code(error: KeyboardInterrupt) -> int:

@@ -17,7 +17,11 @@ from hvqcgic.evaluation.pictures import picture_names
 from hvqcgic.evaluation.published import read_published
 from hvqcgic.evaluation.report import EMBED_ALL, Embed
 from hvqcgic.evaluation.spec import Specs, parse_specs
+from hvqcgic.extras import check_installed
 from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+
+_FOR_REPORTS = ("bjontegaard", "matplotlib", "tensorboard")
+"""Packages that a report is made with, once all is measured."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,10 @@ def read_request(options: Namespace) -> Request:
     Raises:
         ConfigError: a codec, point, metric, anchor or embedded picture is unknown, a file is missing or cannot be read,
             or there are no pictures.
+        MissingPackage: the report needs a package that is not installed.
     """
+    if options.report:
+        check_installed("python -m hvqcgic.evaluate", *_FOR_REPORTS, extra="evaluate")
     specs = parse_specs(options.codecs)
     metrics, set_metrics = _chosen_metrics(options.metrics)
     _check_anchor(options.anchor, specs)

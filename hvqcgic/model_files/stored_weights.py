@@ -38,7 +38,7 @@ def as_stored(state: Mapping[str, Tensor], *, half: bool = True) -> Weights:
     for name, tensor in state.items():
         value = tensor.detach().cpu().numpy()
         largest = float(np.abs(value).max(initial=0))
-        if not largest < np.finfo(kind).max:
+        if not largest < float(np.finfo(kind).max):
             raise ModelError(f"weights {name} reach {largest:g}: no {kind}; train with a smaller learning rate")
         stored[name] = value.astype(kind)
     return stored

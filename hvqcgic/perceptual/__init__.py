@@ -1,7 +1,7 @@
 """Perceptual distances: LPIPS, the distortion of the training loss, and weights of feature networks.
 
 Input: pictures as tensors (B, 3, H, W) in [0, 1]. Output: distances (B,), scalars of the loss.
-May import: `errors`.
+May import: `errors`, `extras`.
 """
 
 from typing import TYPE_CHECKING
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hvqcgic.perceptual.losses import Perceptual as Perceptual
     from hvqcgic.perceptual.losses import distortion as distortion
     from hvqcgic.perceptual.losses import mean_of as mean_of
+    from hvqcgic.perceptual.lpips import LPIPS_PACKAGES as LPIPS_PACKAGES
     from hvqcgic.perceptual.lpips import SMALLEST_SIDE_PX as SMALLEST_SIDE_PX
     from hvqcgic.perceptual.lpips import Lpips as Lpips
     from hvqcgic.perceptual.lpips import fetch_backbone as fetch_backbone
@@ -27,7 +28,7 @@ else:
         __name__,
         {
             "losses": ["TERMS", "Distortion", "Perceptual", "distortion", "mean_of"],
-            "lpips": ["Lpips", "SMALLEST_SIDE_PX", "fetch_backbone", "load_lpips", "weights_path"],
+            "lpips": ["Lpips", "LPIPS_PACKAGES", "SMALLEST_SIDE_PX", "fetch_backbone", "load_lpips", "weights_path"],
             "torchvision_shim": ["import_torchvision"],
             "weights_cache": ["WeightsMissing", "fetch_weights"],
         },

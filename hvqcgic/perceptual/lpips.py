@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.extras import check_installed
 from hvqcgic.perceptual.torchvision_shim import import_torchvision
 from hvqcgic.perceptual.weights_cache import WeightsMissing, cached_path, fetch_weights
 
@@ -19,6 +20,8 @@ WEIGHT_FILES = {
     "vgg": "vgg16-397923af.pth",
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
 }
+LPIPS_PACKAGES = ("lpips", "torchvision")
+"""That LPIPS is computed with, as they are imported."""
 _SERVER = "https://download.pytorch.org/models/"
 SMALLEST_SIDE_PX = 32
 
@@ -83,10 +86,12 @@ def load_lpips(net: str = "alex") -> Lpips:
         module from (x, y), each (B, 3, H, W) in [0, 1], to (B,) distances.
     Raises:
         ConfigError: unknown backbone.
+        MissingPackage: the package lpips or torchvision is not installed.
         WeightsMissing: the backbone's weights are not in torch's cache and cannot be downloaded, or are damaged.
     """
     if net not in WEIGHT_FILES:
         raise ConfigError(f"perceptual network {net!r} is unknown; use one of {', '.join(WEIGHT_FILES)}, or none")
+    check_installed("LPIPS", *LPIPS_PACKAGES)
     path = fetch_backbone(net)
     import_torchvision()
     with warnings.catch_warnings():

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from hvqcgic.coder import PictureCoder
 from hvqcgic.errors import ConfigError, Unreachable
+from hvqcgic.extras import check_installed
+from hvqcgic.perceptual import LPIPS_PACKAGES
 from hvqcgic.pictures import PictureSource
 from hvqcgic.rate_control.operating_point import OperatingPoint
 from hvqcgic.rate_control.quality import LpipsAlex, mean_squared_error
@@ -78,12 +80,14 @@ def allocate(
 
 
 def check_budget(total_bytes: int, per_image_max: int | None, by: str) -> None:
-    """Raise `ConfigError` for numbers and names that are not allowed."""
+    """Raise `ConfigError` for numbers and names that are not allowed, and for a missing package."""
     if by not in DISTORTIONS:
         raise ConfigError(f"distortion {by!r} is unknown; use {' or '.join(DISTORTIONS)}")
     for what, size in (("budget", total_bytes), ("per-image maximum", per_image_max)):
         if size is not None and size < 1:
             raise ConfigError(f"{what} of {size} bytes is no size; give at least 1")
+    if by == "lpips":
+        check_installed("a budget by lpips", *LPIPS_PACKAGES)
 
 
 def measure_curve(

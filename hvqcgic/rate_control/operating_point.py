@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
 from hvqcgic.bitstream import CELL_PX
-from hvqcgic.errors import ConfigError
+from hvqcgic.errors import ConfigError, MissingPackage
+from hvqcgic.extras import check_installed
 from hvqcgic.models import ModelConfig, Ratios, check_ratios
+from hvqcgic.perceptual import LPIPS_PACKAGES
 from hvqcgic.rate_control.quality import QUALITIES, Quality
 from hvqcgic.rate_control.ratio_path import DEFAULT, ratios
 from hvqcgic.rate_control.regions import Roi
@@ -63,6 +65,7 @@ class OperatingPoint:
 
     Raises:
         ConfigError: on construction, if a value is not allowed or two targets are given.
+        MissingPackage: on construction, if LPIPS is needed and its packages are not installed.
     """
 
     ratios: Ratios | None = None
@@ -90,8 +93,8 @@ class OperatingPoint:
             raise ConfigError(f"bpp {self.bpp:g} is no rate; give a number above 0 and at most {LARGEST_BPP:g}")
         if self.max_bytes is not None and not self.max_bytes >= 1:
             raise ConfigError(f"max_bytes {self.max_bytes} is no size; give at least 1")
-        if self.target is not None:
-            parse_target(self.target)
+        if self.target is not None and parse_target(self.target).kind.needs_lpips:
+            check_installed(f"target {self.target}", *LPIPS_PACKAGES)
         if self.granularity not in GRANULARITY_ORDERS:
             raise ConfigError(f"granularity {self.granularity!r} is unknown; use {' or '.join(GRANULARITY_ORDERS)}")
         ratios(0.0, self.path)
@@ -100,6 +103,8 @@ class OperatingPoint:
                 f"refine {self.refine!r} is no number of steps; give a whole number from 0 (features as the encoder "
                 f"has them) to {LARGEST_REFINE}"
             )
+        if self.refine:
+            check_installed(f"refine {self.refine}", *LPIPS_PACKAGES)
         self._check_eta()
 
     def _check_eta(self) -> None:
@@ -170,9 +175,12 @@ def check_choices(config: Callable[[], ModelConfig], **choices: Unpack[Choices])
 
     Raises:
         ConfigError: as in `OperatingPoint`.
+        MissingPackage: as in `OperatingPoint`.
     """
     try:
         return OperatingPoint(**choices)
+    except MissingPackage:
+        raise
     except ConfigError as error:
         if choices.get("bpp") is None and choices.get("max_bytes") is None:
             raise

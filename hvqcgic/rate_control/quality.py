@@ -24,12 +24,14 @@ class Quality(ABC):
         low: the least allowed target.
         high: the largest allowed target.
         lower_is_better: whether a lower value is a better picture.
+        needs_lpips: whether it is computed with the packages of LPIPS.
     """
 
     name: ClassVar[str]
     low: ClassVar[float]
     high: ClassVar[float]
     lower_is_better: ClassVar[bool]
+    needs_lpips: ClassVar[bool] = False
 
     def __init__(self, original: Pixels) -> None:
         """Args: original: (H, W, 3)."""
@@ -74,6 +76,7 @@ class LpipsAlex(Quality):
     """LPIPS v0.1 on AlexNet, lower is better."""
 
     name, low, high, lower_is_better = "lpips", 0.0001, 1.0, True
+    needs_lpips = True
 
     def __init__(self, original: Pixels) -> None:
         """See `Quality`.

@@ -2,7 +2,15 @@
 
 import sys
 
-from hvqcgic.scale.cli import main
+from hvqcgic.cli import run_with_extra
+
+
+def main() -> int:
+    """Exit code: see `hvqcgic.scale.cli`."""
+    from hvqcgic.scale.cli import main as scale
+
+    return scale()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_extra("hvqcgic.scale", "scale", main))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from jsonargparse import Namespace
 
 from hvqcgic.cli import SOME_FAILED, complain, progress_bar, run_program, say, say_json, say_table
+from hvqcgic.extras import check_installed
 from hvqcgic.scale.options import build_parser
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ def run(options: Namespace) -> int:
     """Process the shards, write the table, return the exit code.
 
     Raises:
-        HvqcgicError: options cannot be used, a cluster cannot be reached, or a folder cannot be written.
+        HvqcgicError: options cannot be used, a cluster cannot be reached, a folder cannot be written, or a
+            package is not installed.
     """
+    check_installed("python -m hvqcgic.scale", "distributed", "webdataset", extra="scale")
     from hvqcgic.scale.parts import read_part
     from hvqcgic.scale.request import claim_folder, read_request
     from hvqcgic.scale.table import write_table

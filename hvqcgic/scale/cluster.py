@@ -33,12 +33,10 @@ def connected(scheduler: str | None, workers: int) -> Iterator[Client]:
         scheduler: address of the scheduler; None to start workers on this machine, which end with the connection.
         workers: number of workers on this machine; 0 for one per CPU core.
     Raises:
-        ConfigError: Dask is not installed, or the scheduler cannot be reached.
+        ConfigError: the scheduler cannot be reached.
     """
-    try:
-        from distributed import Client
-    except ImportError as error:
-        raise ConfigError("Dask is not installed; pip install 'hvqcgic[scale]'") from error
+    from distributed import Client
+
     # Dask's log lines about workers that join and leave are hidden: other workers take over their shards.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler is None:

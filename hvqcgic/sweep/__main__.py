@@ -2,7 +2,15 @@
 
 import sys
 
-from hvqcgic.sweep.cli import main
+from hvqcgic.cli import run_with_extra
+
+
+def main() -> int:
+    """Exit code: see `hvqcgic.sweep.cli`."""
+    from hvqcgic.sweep.cli import main as sweep
+
+    return sweep()
+
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_with_extra("hvqcgic.sweep", "sweep", main))

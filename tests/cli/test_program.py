@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +11,8 @@ from pathlib import Path
 import pytest
 from jsonargparse import Namespace
 
-from hvqcgic.cli.program import new_parser, run_program
+from hvqcgic.cli.ending import run_with_extra
+from hvqcgic.cli.program import CONFIGS, find_config, new_parser, run_program
 from hvqcgic.errors import ConfigError
 from tests.command_calls import Call, caller
 
@@ -114,3 +117,64 @@ def test_a_warning_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
 
     result = program(run, capsys)()
     assert (result.code, result.err) == (0, "hvqcgic: warning: something is odd\n" * 2)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_a_configuration_of_the_package_is_found_by_its_name(path: Path) -> None:
+    name = path.relative_to(CONFIGS).with_suffix("").as_posix()
+    assert find_config(name) == str(path)
+
+
+def test_a_file_comes_before_a_configuration_of_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny").write_text("number: 1\n")
+    assert find_config("tiny") == "tiny"
+
+
+@pytest.mark.parametrize("text", ["number: 1", "{}", "mine.yaml", "number: 1\nother: 2"])
+def test_what_is_no_name_is_left_to_the_parser(text: str) -> None:
+    assert find_config(text) == text
+
+
+def test_an_unknown_configuration_is_one_line_with_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    result = program(fails(ValueError()), capsys)("--config", "tinny")
+    assert result.code == 2
+    assert "configuration 'tinny' is neither a file nor one of ablations/coarse_only, " in result.complaint
+    assert "; did you mean tiny?" in result.complaint
+    assert result.complaint.endswith(" (see python -m tests.program --help)")
+    with pytest.raises(TypeError) as error:
+        find_config("nothing-like-it")
+    assert "did you mean" not in str(error.value)
+
+
+PROGRAMS = {
+    "hvqcgic.train": ("lightning", "train"),
+    "hvqcgic.export": ("lightning", "train"),
+    "hvqcgic.demo": ("skimage", "train"),
+    "hvqcgic.evaluate": ("jsonargparse", "evaluate"),
+    "hvqcgic.sweep": ("optuna", "sweep"),
+    "hvqcgic.scale": ("jsonargparse", "scale"),
+}
+
+
+@pytest.mark.parametrize(("name", "missing", "extra"), [(name, *pair) for name, pair in PROGRAMS.items()])
+def test_a_program_without_its_extra_says_which_in_one_line(
+    name: str, missing: str, extra: str, tmp_path: Path
+) -> None:
+    words = {"hvqcgic.export": ["x.ckpt", "-o", "x.safetensors"]}.get(name, [])
+    code = f"import runpy, sys; sys.argv[1:] = {words}; sys.modules[{missing!r}] = None"
+    code += f"; runpy.run_module({name!r}, run_name='__main__', alter_sys=True)"
+    environment = {**os.environ, "PYTHONPATH": str(CONFIGS.parents[1])}
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    package = missing.replace("skimage", "scikit-image")
+    told = f"python -m {name} needs {package}, which is not installed: pip install 'hvqcgic[{extra}]'"
+    assert (run.returncode, run.stderr) == (2, f"hvqcgic: {told}\n")
+
+
+def test_a_module_that_no_extra_brings_is_a_bug_and_shows() -> None:
+    def main() -> int:
+        raise ModuleNotFoundError("No module named 'hvqcgic.nothing'", name="hvqcgic.nothing")
+
+    with pytest.raises(ModuleNotFoundError, match=r"hvqcgic\.nothing"):
+        run_with_extra("hvqcgic.train", "train", main)
+    assert run_with_extra("hvqcgic.train", "train", lambda: 7) == 7

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hvqcgic.errors import ConfigError
+from hvqcgic.errors import ConfigError, MissingPackage
 from hvqcgic.evaluation.operating_points import Parameter
+from hvqcgic.extras import check_installed
 
 Pixels = NDArray[np.uint8]
 """A picture, (H, W, 3), sRGB."""
@@ -19,6 +20,18 @@ Pixels = NDArray[np.uint8]
 
 class CodecUnavailable(ConfigError):
     """A codec lacks a package or weights on this machine."""
+
+
+def need_package(codec: str, module: str) -> None:
+    """Do without a codec where its package is missing.
+
+    Raises:
+        CodecUnavailable: it is not installed.
+    """
+    try:
+        check_installed(f"codec {codec}", module)
+    except MissingPackage as error:
+        raise CodecUnavailable(str(error)) from error
 
 
 @dataclass(frozen=True)

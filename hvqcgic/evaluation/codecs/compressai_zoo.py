@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from hvqcgic.bitstream import decode_varint, encode_varint
-from hvqcgic.evaluation.codecs.base import CodecUnavailable, PictureCodec, Pixels
+from hvqcgic.evaluation.codecs.base import CodecUnavailable, PictureCodec, Pixels, need_package
 from hvqcgic.evaluation.operating_points import Parameter
 from hvqcgic.perceptual import WeightsMissing, fetch_weights, import_torchvision
 
@@ -69,6 +69,7 @@ class ZooCodec(PictureCodec):
         return _load(self.name, str(self.path), self._device)
 
     def _find_weights(self, folder: Path | None) -> Path:
+        need_package(self.name, "compressai")
         import_torchvision()
         from compressai.zoo.image import model_urls
 

@@ -4,7 +4,7 @@ import importlib
 from importlib.metadata import version
 from typing import Any
 
-from hvqcgic.evaluation.codecs.base import CodecUnavailable, PictureCodec
+from hvqcgic.evaluation.codecs.base import PictureCodec, need_package
 from hvqcgic.evaluation.codecs.pillow_codec import PillowCodec
 from hvqcgic.evaluation.operating_points import Parameter
 
@@ -23,10 +23,8 @@ class JpegXl(PillowCodec):
     def __init__(self, variant: str, point: str, *, device: str = "cpu") -> None:
         """See `PictureCodec`; importing the package adds the format to Pillow."""
         PictureCodec.__init__(self, variant, point, device=device)
-        try:
-            importlib.import_module("pillow_jxl")
-        except ImportError as error:
-            raise CodecUnavailable(f"codec {self.name} needs {_PACKAGE}: pip install 'hvqcgic[jpegxl]'") from error
+        need_package(self.name, "pillow_jxl")
+        importlib.import_module("pillow_jxl")
 
     @property
     def fingerprint(self) -> str:

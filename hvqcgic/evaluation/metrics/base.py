@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hvqcgic.errors import ConfigError
+from hvqcgic.errors import ConfigError, MissingPackage
+from hvqcgic.extras import check_installed
 
 _KEEP_UP_TO_PX = 2**20
 """Features of larger pictures are not cached: those of VGG take about 500 bytes a pixel."""
@@ -22,6 +23,18 @@ _KEEP_UP_TO_PX = 2**20
 
 class MetricUnavailable(ConfigError):
     """A metric's package or weights are not available on this machine, so its column is missing."""
+
+
+def need_packages(*modules: str) -> None:
+    """Do without a metric where a package is missing.
+
+    Raises:
+        MetricUnavailable: one is not installed.
+    """
+    try:
+        check_installed("it", *modules, extra="evaluate")
+    except MissingPackage as error:
+        raise MetricUnavailable(str(error)) from error
 
 
 class NotMeasurable(ConfigError):
@@ -80,9 +93,11 @@ class Metric(ABC):
 
     Attributes:
         name: of its column.
+        packages: that it is computed with, as they are imported.
     """
 
     name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: MetricOptions) -> None:
         """Load networks and parameters.
@@ -90,6 +105,7 @@ class Metric(ABC):
         Raises:
             MetricUnavailable: a package or weights are not available.
         """
+        need_packages(*self.packages)
         self.options = options
 
     @property

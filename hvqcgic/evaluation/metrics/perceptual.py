@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hvqcgic.evaluation.metrics.base import Metric, MetricOptions, MetricUnavailable, Picture
-from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, WeightsMissing, fetch_backbone, load_lpips
+from hvqcgic.perceptual import LPIPS_PACKAGES, SMALLEST_SIDE_PX, Lpips, WeightsMissing, fetch_backbone, load_lpips
 
 _RESCALE = 0.9
 
@@ -24,6 +24,7 @@ _RESCALE = 0.9
 class _LpipsMetric(Metric):
     """LPIPS v0.1 (Zhang et al. 2018), lower is better."""
 
+    packages = LPIPS_PACKAGES
     net: ClassVar[str] = "alex"
 
     def __init__(self, options: MetricOptions) -> None:
@@ -99,6 +100,7 @@ class Dists(Metric):
     """DISTS (Ding et al. 2020) on VGG-16, lower is better."""
 
     name = "dists"
+    packages = ("DISTS_pytorch",)
 
     def __init__(self, options: MetricOptions) -> None:
         """Load the network."""

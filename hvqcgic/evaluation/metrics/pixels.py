@@ -14,6 +14,7 @@ class Psnr(Metric):
     """Peak signal-to-noise ratio over all RGB samples, in decibels, higher is better."""
 
     name = "psnr_db"
+    packages = ("torchmetrics",)
 
     def measure(self, original: Picture, decoded: Picture) -> float:
         """Return decibels; equal pictures are not measurable, because the value is infinite."""
@@ -29,6 +30,7 @@ class MsSsim(Metric):
     """Multi-scale structural similarity (Wang et al. 2003), RGB, at most 1, higher is better."""
 
     name = "ms_ssim"
+    packages = ("pytorch_msssim",)
 
     def measure(self, original: Picture, decoded: Picture) -> float:
         """Return the similarity, at most 1."""

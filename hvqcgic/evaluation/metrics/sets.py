@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hvqcgic.evaluation.metrics.base import MetricUnavailable
+from hvqcgic.evaluation.metrics.base import MetricUnavailable, need_packages
 from hvqcgic.perceptual import WeightsMissing, fetch_weights
 
 SET_METRICS = ("fid", "kid", "inception_score")
@@ -103,8 +103,9 @@ def load_inception(device: str) -> Extractor:
     """Load the Inception network of published FID values (as converted for torch-fidelity).
 
     Raises:
-        MetricUnavailable: its weights are not in torch's cache and cannot be downloaded.
+        MetricUnavailable: a package is not installed, or its weights are not in torch's cache and cannot be downloaded.
     """
+    need_packages("torch_fidelity", "torchmetrics")
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 
     try:

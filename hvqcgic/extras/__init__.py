@@ -1,0 +1,15 @@
+"""Packages that only some commands need: which are installed, and which extra of hvqcgic brings the others.
+
+Input: names as they are imported. Output: nothing where all are there, else one line, a `MissingPackage`.
+May import: `errors` and the standard library only.
+"""
+
+from typing import TYPE_CHECKING
+
+from hvqcgic import lazy_exports
+
+if TYPE_CHECKING:
+    from hvqcgic.extras.packages import check_installed as check_installed
+    from hvqcgic.extras.packages import explain as explain
+else:
+    __getattr__, __dir__ = lazy_exports(__name__, {"packages": ["check_installed", "explain"]})

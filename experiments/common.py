@@ -221,14 +221,6 @@ def train(folder: Path, options: argparse.Namespace, *arguments: str) -> Path:
     return model
 
 
-def fresh_backbone(steps: int, *configs: str) -> list[str]:
-    """Arguments of a short training of `tiny`'s backbone from fresh weights, with other configurations over its own."""
-    early = str(min(200, steps // 3))
-    named = [part for config in ("tiny", *configs) for part in ("--config", config)]
-    start = ["--training.codebook_start", early, "--training.lpips_start", early]
-    return [*named, "--stage", "backbone", "--training.steps", str(steps), *start]
-
-
 def backbone_alone(model: str, path: Path) -> Path:
     """A model's backbone as a checkpoint of its stage: what starts from it has nothing of its entropy model."""
     import torch

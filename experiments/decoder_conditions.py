@@ -2,9 +2,9 @@
 
     python experiments/decoder_conditions.py PICTURES... --out FOLDER [--steps 600] [--data PICTURES]
 
-Trains stage backbone of configs/tiny.yaml four times for the same number of steps from the same seed, with the
-conditions of configs/ablations/, and codes pictures with indices of fixed length, so that equal ratios are equal rates.
-Without a condition, what its cells know reaches the decoder only through the mean over coarser cells.
+Trains stage backbone of configs/tiny.yaml four times for the same number of steps from the same seed, with other
+conditions, and codes pictures with indices of fixed length, so that equal ratios are equal rates. Without a condition,
+what its cells know reaches the decoder only through the mean over coarser cells.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ import common
 from hvqcgic.evaluation import metric_label
 from hvqcgic.files import all_pictures
 
-VARIANTS = {
-    "all": "coarse, medium and fine",
-    "without_fine": "coarse and medium",
-    "without_medium": "coarse and fine",
-    "coarse_only": "coarse alone",
+NO_MEDIUM, NO_FINE = (f"--model.backbone.condition_{cells}=false" for cells in ("medium", "fine"))
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "coarse, medium and fine": (),
+    "coarse and medium": (NO_FINE,),
+    "coarse and fine": (NO_MEDIUM,),
+    "coarse alone": (NO_MEDIUM, NO_FINE),
 }
-"""Trainings, and which cells their decoders are told."""
+"""Which cells a decoder is told, and the options of its training."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,9 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     all_pictures(options.pictures)
     told = {}
-    for name, conditions in VARIANTS.items():
-        model = common.train(options.out / name, options, *training(name, options.steps))
-        told[f"hvqcgic:{model}+fixed-length"] = conditions
+    for name in VARIANTS:
+        folder = options.out / name.replace(",", "").replace(" ", "-")
+        told[f"hvqcgic:{common.train(folder, options, *training(name, options.steps))}+fixed-length"] = name
     points = ";".join("ratios=" + ",".join(map(str, ratios)) for ratios in common.RATIOS)
     done = common.evaluate(options, [f"{label}@{points}" for label in told], metrics=options.metrics)
     rows = [
@@ -54,8 +55,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def training(name: str, steps: int) -> list[str]:
-    """Arguments of a training."""
-    return common.fresh_backbone(steps, *([] if name == "all" else [f"ablations/{name}"]))
+    """Arguments of a short training of `tiny`'s backbone from fresh weights."""
+    early = str(min(200, steps // 3))
+    command = ["--config", "tiny", "--stage", "backbone", "--training.steps", str(steps)]
+    return [*command, "--training.codebook_start", early, "--training.lpips_start", early, *VARIANTS[name]]
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ def find_config(name_or_path: str) -> str:
     """Find the YAML file for `--config`: a path, or the name of a configuration of the package.
 
     Args:
-        name_or_path: such as "tiny", "ablations/coarse_only" or "mine.yaml".
+        name_or_path: such as "tiny" or "mine.yaml".
     Returns:
         path of a file, or the argument itself if it is no name (options as YAML text, a path that does not exist).
     Raises:
@@ -34,7 +34,7 @@ def find_config(name_or_path: str) -> str:
     """
     if Path(name_or_path).is_file() or Path(name_or_path).suffix or any(sign in name_or_path for sign in ":{\n"):
         return name_or_path
-    known = {str(path.relative_to(CONFIGS).with_suffix("")): path for path in sorted(CONFIGS.rglob("*.yaml"))}
+    known = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
     if name_or_path in known:
         return str(known[name_or_path])
     near = difflib.get_close_matches(name_or_path, known, 1)

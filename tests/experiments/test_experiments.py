@@ -138,10 +138,10 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         backbone = build_parser().parse_args(conditions.training(name, 600)).model.backbone
         told[name] = (backbone.condition_medium, backbone.condition_fine)
     assert told == {
-        "all": (True, True),
-        "without_fine": (True, False),
-        "without_medium": (False, True),
-        "coarse_only": (False, False),
+        "coarse, medium and fine": (True, True),
+        "coarse and medium": (True, False),
+        "coarse and fine": (False, True),
+        "coarse alone": (False, False),
     }
 
 

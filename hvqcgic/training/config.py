@@ -149,6 +149,6 @@ def check_settings(model: ModelConfig, training: TrainingConfig) -> None:
         raise ConfigError(f"--model.default_ratios: {error}") from error
     if training.rate_gradient == "straight_through" and model.entropy.form == "learned":
         raise ConfigError(
-            "rate_gradient straight_through needs a prior that features can stand in for codes in: "
+            "rate_gradient straight_through needs a prior in which features can replace codes: "
             "use --model.entropy.form diagonal or quadratic, or --training.rate_gradient soft"
         )

@@ -47,7 +47,7 @@ class HvqcgicModel(PictureCodec):
     summary = (
         "this project: hvqcgic:MODEL[+MODE][+rd][+eta=E][+refine=N][+PATH][+steps=N][+randomness=S][+seed=N], "
         "points ratios=F,M,C, path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr=; the options of the reverse path "
-        "may stand behind the points instead, as in bpp=0.1..0.4:5,steps=2"
+        "may follow the points instead, as in bpp=0.1..0.4:5,steps=2"
     )
     suffix = STREAM_SUFFIX
     parameter = PARAMETERS["path"]

@@ -1,7 +1,7 @@
 """The networks in floating point: encoder, vector quantiser, decoder, hyperpriors, context networks, index prior.
 
-Input: pictures as tensors (B, 3, H, W). Output: features, indices, hyper-latents, decoded pictures, log-probabilities.
-May import: `bitstream` (granularities and schedule), `errors`; not `entropy`, whose integers are frozen from these
+In: pictures as tensors (B, 3, H, W). Out: features, indices, hyper-latents, decoded pictures, log-probabilities.
+May import: `bitstream` (granularities and schedule), `errors`; not `entropy`, whose integers come from these
 weights.
 """
 

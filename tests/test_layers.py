@@ -171,7 +171,7 @@ def lazy_exports_of(path: Path) -> dict[str, list[str]]:
 def test_a_room_says_what_it_is_and_gives_what_it_says(room: str) -> None:
     path = PACKAGE / room / "__init__.py"
     said = ast.get_docstring(parse(path)) or ""
-    assert all(word in said for word in ("Input: ", "Output: ", "May import: "))
+    assert all(word in said for word in ("In: ", "Out: ", "May import: "))
     assert len(said.splitlines()) <= 5
     names, given = type_checking_imports(path), lazy_exports_of(path)
     assert {key: sorted(value) for key, value in names.items()} == {key: sorted(value) for key, value in given.items()}

@@ -1,6 +1,6 @@
 """The `.hvq` container: header, sections, checksum, and the order in which cells are coded.
 
-Input: the sections that `entropy` wrote. Output: the bytes of a file, or a `BitstreamError` that names the fault.
+In: the sections that `entropy` wrote. Out: the bytes of a file, or a `BitstreamError` that names the fault.
 May import: `errors` and the standard library only, so that `hvqcgic info` starts at once.
 """
 

@@ -1,6 +1,6 @@
 """The console command `hvqcgic`, and code that all programs share: terminal output, exit codes, program endings.
 
-Input: the words of a command line. Output: files, text on the terminal, an exit code.
+In: the words of a command line. Out: files, text on the terminal, an exit code.
 May import: everything that a codec needs; never `training`, `evaluation`, `sweep` or `scale`.
 """
 

@@ -19,7 +19,7 @@ def add_rate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_targets(parser: argparse.ArgumentParser) -> None:
-    rate = parser.add_argument_group("rate, one of these in place of --ratios")
+    rate = parser.add_argument_group("rate (one of these instead of --ratios)")
     rate.add_argument("--bpp", type=float, metavar="B", help="bits per pixel of each file, within 1 %% or 16 bytes")
     rate.add_argument("--max-bytes", type=_bytes, metavar="N", help="most bytes of each file, such as 12000 or 12kB")
     rate.add_argument(
@@ -39,7 +39,7 @@ def _add_targets(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
-    choice = parser.add_argument_group("what the encoder chooses; files decode as any other")
+    choice = parser.add_argument_group("encoder options (the file format is unchanged)")
     choice.add_argument(
         "--eta",
         type=_eta,

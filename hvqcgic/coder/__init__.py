@@ -1,9 +1,7 @@
 """Coding with one model, step by step: picture to integers to bytes at a given granularity map, and back.
 
-Input: a picture and a granularity map, or the bytes of a file. Output: an `Encoded` picture, its file, a decoded
-    picture.
-May import: `model_files`, `models`, `entropy`, `pictures`, `bitstream`, `errors`; no search for a bit rate happens
-here.
+In: a picture and a granularity map, or the bytes of a file. Out: an `Encoded` picture, its file, a decoded picture.
+May import: `model_files`, `models`, `entropy`, `pictures`, `bitstream`, `errors`; no rate search happens here.
 """
 
 from typing import TYPE_CHECKING

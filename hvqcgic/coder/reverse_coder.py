@@ -73,7 +73,7 @@ class ReverseCoder(PreviewCoder):
         mode = unpack(data, max_pixels=max_pixels).header.mode
         if mode != MODES[0]:
             raise BitstreamError(
-                f"a file coded {mode} tells nothing of the index prior, which the reverse path reads: use 0 steps, "
+                f"a file coded {mode} lacks the index prior's parameters, which the reverse path needs: use 0 steps, "
                 f"or compress with the coding {MODES[0]}"
             )
         encoded = self.read(data, max_pixels=max_pixels, moments=True)

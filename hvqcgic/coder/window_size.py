@@ -72,7 +72,7 @@ class WindowSize:
             return
         if self._tile < (least := max(sight.smallest_tile for sight in sights())):
             raise ConfigError(
-                f"tile {self._asked} leaves nothing inside what the networks of {name} see around it; "
+                f"tile {self._asked} is smaller than the margin that the networks of {name} read around it; "
                 f"give at least {least}, or auto"
             )
 

@@ -1,6 +1,6 @@
 """The entropy model in exact integers: frequencies of indices, range coder, granularity map, static codes.
 
-Input: granularity map, indices, hyper-latents. Output: the sections of a file; the same integers when a file is read.
+In: granularity map, indices, hyper-latents. Out: the sections of a file; the same integers when a file is read.
 May import: `index_priors`, `bitstream`, `errors`; not `models`: nothing here depends on floating-point networks.
 """
 

@@ -1,6 +1,6 @@
 """Evaluation: codecs behind one interface, metrics, rate-distortion curves, BD-rates, the report.
 
-Input: pictures, codecs with their operating points, names of metrics. Output: rows of values, curves, plots, a report.
+In: pictures, codecs with their operating points, names of metrics. Out: rows of values, curves, plots, a report.
 May import: everything but `training`, `sweep` and `scale`.
 """
 

@@ -11,8 +11,8 @@ def build_parser() -> ArgumentParser:
     """Build the parser of all options; each option can also stand in a YAML file given with --config."""
     parser = new_parser(
         "hvqcgic.evaluate",
-        "Code pictures with several codecs at several points, measure what comes back, draw the curves. "
-        "The same command again goes on where it stopped.",
+        "Code pictures with several codecs at several operating points, measure the decoded pictures, draw curves. "
+        "The same command continues an interrupted run.",
     )
     parser.add_argument("pictures", type=str, nargs="+", metavar="PICTURES", help="pictures, or folders of pictures")
     parser.add_argument(

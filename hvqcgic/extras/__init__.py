@@ -1,6 +1,6 @@
 """Packages that only some commands need: which are installed, and which extra of hvqcgic brings the others.
 
-Input: names as they are imported. Output: nothing where all are there, else one line, a `MissingPackage`.
+In: names as they are imported. Out: nothing where all are there, else one line, a `MissingPackage`.
 May import: `errors` and the standard library only.
 """
 

@@ -1,6 +1,6 @@
 """The forms of the index prior: from numbers of a cell to log-probabilities of all codes, twice in one file.
 
-Input: P numbers of a cell, a table of codes. Output: bits in floating point, for training; integer terms, for files.
+In: P numbers of a cell, a table of codes. Out: bits in floating point, for training; integer terms, for files.
 May import: `errors`. `models` builds the trained prior on these forms, `entropy` the exact one.
 """
 

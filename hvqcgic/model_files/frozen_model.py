@@ -146,7 +146,7 @@ def read_model(name_or_path: str | Path) -> FrozenModel:
 
 def _assemble(summary: ModelSummary, tensors: dict[str, NDArray[Any]]) -> FrozenModel:
     if REVERSE_OF in summary.metadata:
-        raise ModelError(f"{summary.path}: a reverse path, no model; name the model that it stands behind")
+        raise ModelError(f"{summary.path}: a reverse path, no model; name the model that it belongs to")
     try:
         config = ModelConfig.from_dict(summary.config)
         spec = json.loads(summary.metadata["entropy"])

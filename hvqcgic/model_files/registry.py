@@ -116,7 +116,7 @@ def read_reverse_summary(path: Path) -> ModelSummary:
     except (KeyError, ValueError) as error:
         raise ModelError(f"{path}: holds no reverse path but a model; name a file that export made of one") from error
     if not whole:
-        raise _damaged(path, "it does not name the model that it stands behind")
+        raise _damaged(path, "it does not name the model that it belongs to")
     return summary
 
 
@@ -131,7 +131,7 @@ def check_reverse(path: Path, stands_behind: bytes, name: str, fingerprint: byte
     """
     if stands_behind != fingerprint:
         raise ModelError(
-            f"{path}: stands behind the model of fingerprint {stands_behind.hex()}, {name} has {fingerprint.hex()}; "
+            f"{path}: belongs to the model of fingerprint {stands_behind.hex()}, {name} has {fingerprint.hex()}; "
             f"put the one made for {name} there"
         )
 

@@ -1,6 +1,6 @@
 """The networks in floating point: encoder, vector quantiser, decoder, hyperpriors, context networks, index prior.
 
-Input: pictures as tensors (B, 3, H, W). Output: features, indices, hyper-latents, decoded pictures, log-probabilities.
+In: pictures as tensors (B, 3, H, W). Out: features, indices, hyper-latents, decoded pictures, log-probabilities.
 May import: `index_priors`, `bitstream`, `errors`; not `entropy`, whose integers are made of these weights.
 """
 

@@ -1,6 +1,6 @@
 """Perceptual distances: LPIPS, the distortion of the training loss, and weights of feature networks.
 
-Input: pictures as tensors (B, 3, H, W) in [0, 1]. Output: distances (B,), scalars of the loss.
+In: pictures as tensors (B, 3, H, W) in [0, 1]. Out: distances (B,), scalars of the loss.
 May import: `errors`, `extras`.
 """
 

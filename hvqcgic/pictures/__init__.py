@@ -1,6 +1,6 @@
 """Pictures: reading, orientation, colour, drawing over them, and tar shards of them.
 
-Input: paths, bytes, Pillow images, arrays. Output: arrays (H, W, 3) of uint8 in sRGB; overlays as tensors (3, H, W).
+In: paths, bytes, Pillow images, arrays. Out: arrays (H, W, 3) of uint8 in sRGB; overlays as tensors (3, H, W).
 May import: `files`, `bitstream`, `errors`.
 """
 

@@ -1,6 +1,6 @@
 """Rate control: from bits per pixel, bytes, a quality or a budget to ratios and a granularity map.
 
-Input: a picture that `coder` has analysed, and an `OperatingPoint`. Output: the encoded picture, or an error.
+In: a picture that `coder` has analysed, and an `OperatingPoint`. Out: the encoded picture, or an error.
 May import: `coder`, `perceptual` and what they import.
 """
 

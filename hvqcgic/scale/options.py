@@ -16,8 +16,8 @@ def build_parser() -> ArgumentParser:
     """Build the parser of all options; each option can also stand in a YAML file given with --config."""
     parser = new_parser(
         "hvqcgic.scale",
-        "Compress or evaluate tar shards of pictures with workers of Dask on this or many machines. The "
-        "same command again goes on where it stopped: shards that are done are left alone.",
+        "Compress or evaluate tar shards of pictures with Dask workers on one or many machines. The same "
+        "command continues an interrupted run and skips finished shards.",
     )
     parser.add_argument(
         "command",

@@ -95,8 +95,8 @@ def build_parser() -> ArgumentParser:
     """Build the parser of all options; each option can also stand in a YAML file given with --config."""
     parser = new_parser(
         "hvqcgic.sweep",
-        "Try operating points and short trainings for the best trade between several objectives. The same "
-        "command on this or another machine joins in; with more --trials it goes on.",
+        "Search operating points and short trainings for the best trade-off between several objectives. The same "
+        "command on this or another machine adds a worker; with more --trials it continues a study.",
         example="sweep",
     )
     parser.add_argument("--trials", type=PositiveInt, default=50, help="number of trials of the study in all")

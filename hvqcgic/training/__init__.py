@@ -1,6 +1,6 @@
 """Training: pictures, losses, bit rate, stages, checkpoints, and export to model files.
 
-Input: pictures and a configuration. Output: checkpoints, TensorBoard files, a frozen model.
+In: pictures and a configuration. Out: checkpoints, TensorBoard files, a frozen model.
 May import: everything but `evaluation`, `sweep` and `scale`.
 """
 

@@ -34,7 +34,7 @@ Module = TypeVar("Module", bound=StageModule)
 
 def build_parser() -> ArgumentParser:
     """Build the parser of all options; each option can also stand in a YAML file given with --config."""
-    description = "Train a model, stage by stage. What a stage leaves is OUT/STAGE.ckpt."
+    description = "Train a model, stage by stage. Each stage writes OUT/STAGE.ckpt."
     parser = new_parser("hvqcgic.train", description, example="tiny")
     parser.add_argument(
         "--stage",

@@ -65,7 +65,7 @@ def model_beside(path: Path) -> Path:
     if not path.stem.endswith(REVERSE_ENDING) or path.suffix != MODEL_SUFFIX:
         raise ConfigError(
             f"{path}: a reverse path is found by its name; write it to NAME{REVERSE_ENDING}{MODEL_SUFFIX}, beside NAME"
-            f"{MODEL_SUFFIX}, the model that it stands behind"
+            f"{MODEL_SUFFIX}, the model that it belongs to"
         )
     model = path.with_name(path.stem.removesuffix(REVERSE_ENDING) + MODEL_SUFFIX)
     if not model.is_file():

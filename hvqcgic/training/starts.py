@@ -127,8 +127,8 @@ def _check_each_counts(paths: Sequence[Path], taken: Collection[Path]) -> None:
     idle = [path for path in paths if path not in taken]
     if idle:
         raise ConfigError(
-            f"--init {idle[0]}: what is named after it replaces all that it holds; leave it out, or name it last: of a "
-            "checkpoint of stage backbone the backbone alone is taken"
+            f"--init {idle[0]}: later files replace all of its weights; leave it out, or name it last: from a "
+            "checkpoint of stage backbone only the backbone is used"
         )
 
 
@@ -144,8 +144,8 @@ def make_reverse_module(
     if not start or not is_model(start[0]):
         named = f"--init {start[0]}" if start else "no --init"
         raise ConfigError(
-            f"stage reverse, {named}: it is trained behind a frozen model; name a bundled one or a model file, "
-            "which `python -m hvqcgic.export` makes of a checkpoint"
+            f"stage reverse, {named}: it needs a frozen model; name a bundled one or a model file, which "
+            "`python -m hvqcgic.export` makes from a checkpoint"
         )
     frozen = read_model(start[0])
     return ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, perceptual)

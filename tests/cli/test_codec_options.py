@@ -29,5 +29,5 @@ def test_a_tile_too_small_is_one_line(call: Call, picture: Path, tmp_path: Path,
     save_picture(picture.parent / "y.png", seed=2)
     result = call("compress", picture.parent, "-o", tmp_path / "out", "--model", tiny_model_path, "--tile", "48")
     assert result.code == 2
-    assert result.complaint.startswith("hvqcgic: tile 48 leaves nothing inside what the networks of random see")
+    assert result.complaint.startswith("hvqcgic: tile 48 is smaller than the margin that the networks of random read")
     assert not (tmp_path / "out").exists()

@@ -212,7 +212,7 @@ def test_models_says_which_have_a_reverse_path(call: Call, tmp_path: Path, monke
     write("other-reverse", "e5" * 8, model="b2" * 8)
     result = call("models", "--json")
     assert result.code == 1
-    assert f"other-reverse.safetensors: stands behind the model of fingerprint {'b2' * 8}" in result.complaint
+    assert f"other-reverse.safetensors: belongs to the model of fingerprint {'b2' * 8}" in result.complaint
     found = {entry["name"]: entry["reverse"] for entry in json.loads(result.out)["models"]}
     near = {"path": str(tmp_path / "near-reverse.safetensors"), "fingerprint": "d4" * 8}
     assert found == {"far": None, "near": near, "other": None}

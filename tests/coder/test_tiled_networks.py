@@ -126,7 +126,7 @@ def test_a_tile_that_is_no_size(tile: object) -> None:
 
 
 def test_a_tile_too_small_says_what_would_do() -> None:
-    with pytest.raises(ConfigError, match="tile 64 leaves nothing inside what the networks of random see") as caught:
+    with pytest.raises(ConfigError, match="tile 64 is smaller than the margin that the networks of random") as caught:
         TiledNetworks(networks("small"), CPU, 64)
     least = re.search(r"give at least (\d+), or auto", str(caught.value))
     assert least

@@ -141,7 +141,7 @@ def test_a_weight_beyond_float16_is_refused() -> None:
 
 
 def test_a_reverse_path_is_no_model(path: Path) -> None:
-    with pytest.raises(ModelError, match="a reverse path, no model; name the model that it stands behind"):
+    with pytest.raises(ModelError, match="a reverse path, no model; name the model that it belongs to"):
         read_model(path)
 
 

@@ -136,7 +136,7 @@ def test_no_steps_back_are_the_plain_decoder_and_the_frozen_model_is_not_trained
 def test_what_it_cannot_stand_behind_is_refused(
     model_file: Path, picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(ConfigError, match="no --init: it is trained behind a frozen model"):
+    with pytest.raises(ConfigError, match="no --init: it needs a frozen model"):
         make_reverse_module([], ReverseConfig(**SMALL), settings(), None)
     prior = random_model(small_config(decoder_prior=True)).model
     with pytest.raises(ConfigError, match="without decoder_prior"):

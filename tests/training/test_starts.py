@@ -37,7 +37,7 @@ def test_a_start_that_others_replace_is_refused_in_place_of_being_passed_over(tm
     for path in (backbone, other):
         write_checkpoint(path, module("joint", settings(adversarial_weight=0.5)), "backbone")
     for paths in ([backbone, whole], [backbone, other]):
-        with pytest.raises(ConfigError, match=r"--init .*backbone.ckpt: what is named after it replaces all") as caught:
+        with pytest.raises(ConfigError, match=r"--init .*backbone.ckpt: later files replace all of its") as caught:
             load_weights(module("joint", settings()), paths)
         assert "\n" not in str(caught.value)
     load_weights(module("joint", settings()), [backbone], stage_before=[whole])

@@ -1,12 +1,11 @@
 """Every coding mode on the same indices of many pictures, decoded in another process: bytes, parts, PSNR and LPIPS.
 
-    python experiments/coding_modes.py PICTURES... --models tiny tiny-frozen --out FOLDER [--checkpoint runs/joint.ckpt]
+    python experiments/coding_modes.py PICTURES... --models tiny tiny-frozen --out FOLDER
 
 For each model and each ratio triple, the mean over pictures of: bits per pixel of the file in each mode, the share of
 each part in the adaptive file, PSNR and LPIPS (alex) of what the file decodes to. Each adaptive file is decoded by
-`hvqcgic decompress` in a process of its own and must give the encoder's reconstruction to the last bit. With
---checkpoint, real bytes are held against the float model's cross-entropy of the first model. Rows of every picture go
-to FOLDER/rows.json.
+`hvqcgic decompress` in a process of its own and must give the encoder's reconstruction to the last bit. Rows of every
+picture go to FOLDER/rows.json.
 """
 
 from __future__ import annotations
@@ -35,7 +34,6 @@ from hvqcgic.files import all_pictures
 from hvqcgic.models import Ratios
 from hvqcgic.perceptual import Perceptual, load_lpips
 from hvqcgic.pictures import read_picture
-from hvqcgic.training import load_module, measure
 
 PARTS = ("map", "z", "coarse", "medium", "fine", "container")
 Row = dict[str, Any]
@@ -46,9 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="+", help="pictures or folders")
     parser.add_argument("--models", nargs="+", default=["tiny", "tiny-frozen"])
-    parser.add_argument(
-        "--checkpoint", type=Path, help="the first model's checkpoint, for the float model's cross-entropy"
-    )
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--without-lpips", action="store_true")
     options = parser.parse_args(arguments)
@@ -56,21 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     lpips = None if options.without_lpips else load_lpips("alex")
     rows: list[Row] = []
-    for place, name in enumerate(options.models):
-        checkpoint = options.checkpoint if place == 0 else None
+    for name in options.models:
         for ratios in RATIOS:
-            rows += measure_point(name, ratios, pictures, lpips=lpips, checkpoint=checkpoint)
+            rows += measure_point(name, ratios, pictures, lpips)
     (options.out / "rows.json").write_text(json.dumps(rows, indent=1))
     for name in options.models:
         Console(width=170).print(summary(name, [row for row in rows if row["model"] == name]))
 
 
-def measure_point(
-    name: str, ratios: Ratios, pictures: tuple[Path, ...], *, lpips: Perceptual | None, checkpoint: Path | None
-) -> list[Row]:
+def measure_point(name: str, ratios: Ratios, pictures: tuple[Path, ...], lpips: Perceptual | None) -> list[Row]:
     """One row a picture at one operating point."""
     codec = hvqcgic.load(name)
-    module = load_module(checkpoint) if checkpoint is not None else None
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         coded, opened = Path(folder) / "coded", Path(folder) / "opened"
@@ -79,10 +70,6 @@ def measure_point(
         for path in track(pictures, f"{name} {ratios}", transient=True, disable=not sys.stderr.isatty()):
             row, expected[path.stem], data = encode(codec, path, ratios)
             (coded / f"{path.stem}.hvq").write_bytes(data)
-            if module is not None:
-                found = measure(module.model, module.priors, as_tensor(read_picture(path)), ratios, perceptual=None)
-                assert found.rate is not None
-                row["float_bits"] = float(found.rate.index_bits + found.rate.z_bits)
             rows.append(row)
         decode = [sys.executable, "-m", "hvqcgic", "decompress", str(coded), "-o", str(opened) + "/", "--model", name]
         subprocess.run(decode, check=True, stdout=subprocess.DEVNULL)
@@ -135,7 +122,6 @@ def summary(name: str, rows: list[Row]) -> Table:
         "PSNR",
         "LPIPS",
         "exact",
-        "real/float %",
     ):
         table.add_column(heading)
     for ratios in RATIOS:
@@ -152,19 +138,8 @@ def summary(name: str, rows: list[Row]) -> Table:
             f"{np.mean([row['psnr_db'] for row in chosen]):.2f}",
             f"{np.mean([row.get('lpips', np.nan) for row in chosen]):.4f}",
             f"{sum(row['exact'] for row in chosen)}/{len(chosen)}",
-            float_gap(chosen),
         )
     return table
-
-
-def float_gap(rows: list[Row]) -> str:
-    """Largest excess of real bits (less map and 28 bytes) over the float model's cross-entropy, in per cent."""
-    if "float_bits" not in rows[0]:
-        return "-"
-    without_map = [8 * row["bytes"]["adaptive"] - row["parts"]["map"] for row in rows]
-    gaps = [100 * ((real - 8 * 28) / row["float_bits"] - 1) for real, row in zip(without_map, rows, strict=True)]
-    estimated = [100 * (sum(row["parts"][p] for p in PARTS[1:5]) / row["float_bits"] - 1) for row in rows]
-    return f"worst {max(gaps):+.2f}, integers {np.mean(estimated):+.3f}"
 
 
 if __name__ == "__main__":

@@ -139,9 +139,7 @@ class Evaluated:
     means: tuple[PointMean, ...]
 
 
-def evaluate(
-    options: argparse.Namespace, codecs: Sequence[str], *, metrics: Sequence[str] = (), report: bool = False
-) -> Evaluated:
+def evaluate(options: argparse.Namespace, codecs: Sequence[str], *, metrics: Sequence[str] = ()) -> Evaluated:
     """Runs `hvqcgic.evaluate` on the experiment's pictures into OUT/evaluation; it goes on where it stopped.
 
     Raises:
@@ -151,7 +149,7 @@ def evaluate(
 
     folder = options.out / "evaluation"
     arguments = [*map(str, options.pictures), "--codecs", *codecs, "--out", str(folder), "--jobs", str(options.jobs)]
-    arguments += ["--report", str(report).lower()]
+    arguments += ["--report", "false"]
     if metrics:
         arguments += ["--metrics", *metrics]
     # What an experiment prints is its own table; the evaluation's lies in its folder.

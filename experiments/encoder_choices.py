@@ -1,6 +1,6 @@
 """What an encoder's choices are worth for one model: ratio paths, eta, granularity, refined features.
 
-    python experiments/encoder_choices.py PICTURES... --out FOLDER [--model tiny] [--choices +corner +eta=0.1 +rd ...]
+    python experiments/encoder_choices.py PICTURES... --out FOLDER [--model tiny] [--choices +eta=0.1 +rd ...]
 
 Every choice is coded at the same places of its ratio path; the table gives its BD-rate against the model as it is: per
 cent of bytes at equal quality, below 0 fewer. The choices were made on validation pictures, never on Kodak.

@@ -31,7 +31,6 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "lambda-0.3-by-cells": ("--lambda", "0.3", "--training.lmbda_slope", "0.6"),
     "tau-0.3": ("--training.tau", "0.3"),
     "quadratic": QUADRATIC,
-    "quadratic-straight-through": (*QUADRATIC, "--training.rate_gradient", "straight_through"),
     "rdo-choice-0.1": ("--training.rdo_choice", "0.1"),
     "decoder-reads-prior": ("--model.backbone.decoder_prior", "true"),
     "crops-256": ("--pictures.crop_px", "256", "--pictures.batch_size", "2"),

@@ -1,22 +1,22 @@
-"""The errors of hvqcgic: each message is one line that names the thing, the value found and the way out.
+"""The errors of hvqcgic: each message is one line that names the cause, the value found and a remedy.
 
 HvqcgicError
-├── BitstreamError (ValueError)     a `.hvq` stream cannot be read
-│   ├── BadMagic                    it is not a `.hvq` stream at all
-│   ├── UnsupportedVersion          its format version is not known to this reader
+├── BitstreamError (ValueError)     a `.hvq` file cannot be read
+│   ├── BadMagic                    it is no `.hvq` file
+│   ├── UnsupportedVersion          this reader does not know its format version
 │   ├── Truncated                   it ends too early
-│   ├── Checksum                    its bytes have changed since they were written
+│   ├── Checksum                    its bytes have changed since it was written
 │   └── ModelMismatch               it was made with another model
 ├── ModelError (ValueError)         a model is unknown, damaged, or cannot be frozen exactly
-├── PictureError (ValueError)       a picture cannot be read, or is of a kind or size that is not taken
+├── PictureError (ValueError)       a picture cannot be read, or its kind or size is not supported
 ├── ConfigError (ValueError)        a setting, or a combination of settings, is not allowed
-│   └── MissingPackage              a package that an extra of hvqcgic brings is not installed
-├── Unreachable (ValueError)        one picture cannot have what was asked for: a rate, a region
+│   └── MissingPackage              a package is not installed; an extra of hvqcgic installs it
+├── Unreachable (ValueError)        one picture cannot meet a request: a rate, a quality, a region
 ├── OutputError                     a result cannot be written
-│   └── OutputExists                there is a file already, and replacing it was not asked for
+│   └── OutputExists                the file exists already, and replacing it was not requested
 └── WorkerDied                      a worker process ended before its file was done
 
-PictureWarning (UserWarning)        a picture was taken, but not all of it
+PictureWarning (UserWarning)        a part of a picture was not used
 """
 
 
@@ -25,27 +25,27 @@ class HvqcgicError(Exception):
 
 
 class BitstreamError(HvqcgicError, ValueError):
-    """A `.hvq` stream cannot be read."""
+    """A `.hvq` file cannot be read."""
 
 
 class BadMagic(BitstreamError):
-    """The data do not start as a `.hvq` stream does."""
+    """The data do not start as a `.hvq` file."""
 
 
 class UnsupportedVersion(BitstreamError):
-    """The stream has a format version that this reader does not know."""
+    """The file has a format version that this reader does not know."""
 
 
 class Truncated(BitstreamError):
-    """The stream ends before everything that it announces."""
+    """The file ends before its announced contents."""
 
 
 class Checksum(BitstreamError):
-    """The stream's CRC-32 does not fit its bytes."""
+    """The file's CRC-32 does not fit its bytes."""
 
 
 class ModelMismatch(BitstreamError):
-    """The stream was made with another model than the one that reads it."""
+    """The file was made with another model than the one that reads it."""
 
 
 class ModelError(HvqcgicError, ValueError):
@@ -53,7 +53,7 @@ class ModelError(HvqcgicError, ValueError):
 
 
 class PictureError(HvqcgicError, ValueError):
-    """A picture cannot be read, or its kind or size is not taken."""
+    """A picture cannot be read, or its kind or size is not supported."""
 
 
 class ConfigError(HvqcgicError, ValueError):
@@ -61,11 +61,11 @@ class ConfigError(HvqcgicError, ValueError):
 
 
 class MissingPackage(ConfigError):
-    """A package is not installed that hvqcgic does without in most of its commands; an extra brings it."""
+    """A package that some commands need is not installed; an extra of hvqcgic installs it."""
 
 
 class Unreachable(HvqcgicError, ValueError):
-    """A picture cannot have what was asked for: a rate or quality is out of reach, a region lies outside."""
+    """A picture cannot meet a request: a rate or quality is out of range, or a region is outside the picture."""
 
 
 class OutputError(HvqcgicError):
@@ -73,7 +73,7 @@ class OutputError(HvqcgicError):
 
 
 class OutputExists(OutputError):
-    """A result would replace a file, which was not asked for."""
+    """A result would replace a file, and replacing was not requested."""
 
 
 class WorkerDied(HvqcgicError):
@@ -81,4 +81,4 @@ class WorkerDied(HvqcgicError):
 
 
 class PictureWarning(UserWarning):
-    """A picture was taken, but something of it was left out or guessed."""
+    """A part of a picture was not used or was guessed."""

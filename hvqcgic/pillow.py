@@ -6,9 +6,8 @@
 >>> picture = Image.open("photo.hvq")                                   # doctest: +SKIP
 >>> picture.size, picture.info["model"], picture.info["ratios"]         # doctest: +SKIP
 
-Opening reads the file and checks it, which needs no model; pixels are decoded when they are first asked for. A model is
-loaded once a process. What is wrong with a file is an `OSError`, what is wrong with a picture or an option a
-`ValueError`, as everywhere in Pillow.
+Opening reads and checks the file, which needs no model; pixels are decoded when they are first used. A model is loaded
+once per process. As usual in Pillow, a bad file is an `OSError`, and a bad picture or option is a `ValueError`.
 """
 
 from __future__ import annotations
@@ -33,16 +32,16 @@ MIME_TYPE = "image/x-hvq"
 DEFAULT_MODEL = "tiny"
 
 _codecs: dict[bytes, Codec] = {}
-"""By fingerprint."""
+"""Loaded codecs by fingerprint."""
 _loading = Lock()
 
 
 def use_model(name_or_path: str | Path, *, device: str = "auto") -> None:
-    """Load a model now, so that files made with it can be opened; those of bundled models can be without.
+    """Load a model, so that its files can be opened; bundled models are loaded without this call.
 
     Args:
-        name_or_path: as of `hvqcgic.load`.
-        device: likewise; it counts for all further files of the model.
+        name_or_path: as in `hvqcgic.load`.
+        device: as in `hvqcgic.load`, for all further files of the model.
 
     Raises:
         ModelError: there is no such model, or its file is damaged.
@@ -58,8 +57,8 @@ def use_model(name_or_path: str | Path, *, device: str = "auto") -> None:
 class HvqImageFile(ImageFile.ImageFile):
     """An opened `.hvq` file.
 
-    Its `info` has "model" (None of one that is neither bundled nor in use), "fingerprint", "coding", "ratios" (fine,
-    medium, coarse), "cells" (how many of each), "bpp" and "version".
+    Its `info` has "model" (None for a model that is neither bundled nor loaded), "fingerprint", "coding", "ratios"
+    (fine, medium, coarse), "cells" (number of each granularity), "bpp" and "version".
     """
 
     format = FORMAT
@@ -83,7 +82,7 @@ class HvqImageFile(ImageFile.ImageFile):
             "bpp": 8 * len(data) / (header.width * header.height),
             "version": header.version,
         }
-        # Pillow before 11 has plain tuples here, and later versions take them.
+        # Pillow before 11 uses plain tuples here, and later versions accept them.
         self.tile = [("hvq", (0, 0, *self._size), 0, (self._label,))]  # pyright: ignore
 
     @property
@@ -94,12 +93,12 @@ class HvqImageFile(ImageFile.ImageFile):
 
 
 class _Decoder(ImageFile.PyDecoder):
-    """Decodes a whole file, which Pillow hands over."""
+    """Decoder of a whole file; Pillow passes the bytes."""
 
     _pulls_fd = True
 
     def decode(self, buffer: Any) -> tuple[int, int]:
-        """Set the pixels; there is nothing to come back for."""
+        """Set the pixels in one call."""
         assert self.fd is not None
         data = self.fd.read()
         try:
@@ -116,10 +115,10 @@ def _name_of(fingerprint: bytes) -> str | None:
 
 
 def _find_codec(fingerprint: bytes) -> Codec:
-    """The codec of a known or bundled model.
+    """Return the codec of a known or bundled model.
 
     Raises:
-        BitstreamError: there is none of this fingerprint.
+        BitstreamError: no such model has this fingerprint.
         ModelError: the model's file is damaged.
     """
     name = bundled_name(fingerprint)
@@ -141,7 +140,7 @@ def _load_once(fingerprint: bytes, name_or_path: str | Path) -> Codec:
 
 
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    """Write a picture: `model`, and the arguments of `Codec.compress`; as in Pillow, other options do not count."""
+    """Write a picture; options are `model` and the arguments of `Codec.compress`; others are ignored, as in Pillow."""
     from hvqcgic.rate_control import Choices
 
     options: dict[str, Any] = image.encoderinfo

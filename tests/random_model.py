@@ -77,7 +77,7 @@ def random_model(config: ModelConfig | None = None, *, seed: int = 0) -> RandomM
             analysis.network[-1].weight.mul_(60)  # pyright: ignore
         for step in model.passes:
             model.context_of(step)[-1].convolution.weight.mul_(4)  # pyright: ignore
-        model.decoder.to_picture.weight.mul_(6)
+        model.decoder.get_parameter("to_picture.weight").mul_(6)
     return RandomModel(model, priors)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hvqcgic.bitstream.container import BITSTREAM_VERSION, MODES, unpack
+from hvqcgic.bitstream import BITSTREAM_VERSION, MODES, unpack
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.codec.codec import Codec, load
 from hvqcgic.coder.coder import Encoded

@@ -2,9 +2,9 @@
 
 import ast
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = sorted([*(ROOT / "hvqcgic").rglob("*.py"), *(ROOT / "tools").glob("*.py")])
@@ -16,6 +16,7 @@ LIBRARY_SIGNATURES = re.compile(r"on_\w+|_show_warning")  # Lightning's hooks, w
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
+@cache
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
@@ -63,32 +64,37 @@ def is_overload(node: Function | ast.ClassDef) -> bool:
     return bool(names & {"overload", "setter", "override"})
 
 
-def relative(path: Path) -> str:
-    return str(path.relative_to(ROOT))
+def wrong(look: Callable[[Path], object]) -> str:
+    """A line for each file of which `look` gives something."""
+    found = ((path.relative_to(ROOT), look(path)) for path in FILES)
+    return "\n".join(f"{path}: {what}" for path, what in found if what)
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_files_are_short(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_FILE_LINES
+def test_files_are_short() -> None:
+    def lines(path: Path) -> int:
+        count = len(path.read_text(encoding="utf-8").splitlines())
+        return count if count > MAX_FILE_LINES else 0
+
+    assert not (found := wrong(lines)), f"more than {MAX_FILE_LINES} lines:\n{found}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_functions_are_short(path: Path) -> None:
-    long = {f.name: length(f) for f in functions(parse(path)) if length(f) > MAX_FUNCTION_LINES}
-    assert not long, f"{relative(path)}: longer than {MAX_FUNCTION_LINES} lines: {long}"
+def test_functions_are_short() -> None:
+    def long(path: Path) -> dict[str, int]:
+        return {f.name: length(f) for f in functions(parse(path)) if length(f) > MAX_FUNCTION_LINES}
+
+    assert not (found := wrong(long)), f"longer than {MAX_FUNCTION_LINES} lines:\n{found}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_functions_take_few_positional_arguments(path: Path) -> None:
-    own = [f for f in functions(parse(path)) if not LIBRARY_SIGNATURES.fullmatch(f.name)]
-    many = {f.name: n_positional(f) for f in own if n_positional(f) > MAX_POSITIONAL}
-    assert not many, f"{relative(path)}: more than {MAX_POSITIONAL} positional arguments: {many}"
+def test_functions_take_few_positional_arguments() -> None:
+    def many(path: Path) -> dict[str, int]:
+        own = [f for f in functions(parse(path)) if not LIBRARY_SIGNATURES.fullmatch(f.name)]
+        return {f.name: n_positional(f) for f in own if n_positional(f) > MAX_POSITIONAL}
+
+    assert not (found := wrong(many)), f"more than {MAX_POSITIONAL} positional arguments:\n{found}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=relative)
-def test_public_names_have_docstrings(path: Path) -> None:
-    missing = undocumented(parse(path))
-    assert not missing, f"{relative(path)}: no docstring: {missing}"
+def test_public_names_have_docstrings() -> None:
+    assert not (found := wrong(lambda path: undocumented(parse(path)))), f"no docstring:\n{found}"
 
 
 def test_the_checks_see_what_they_look_for() -> None:

@@ -31,7 +31,6 @@ from rich.table import Table
 
 from hvqcgic.bitstream import GRANULARITIES, parse_schedule
 from hvqcgic.entropy import (
-    FORMS,
     EntropyModel,
     ExactNetwork,
     IndexPrior,
@@ -41,9 +40,9 @@ from hvqcgic.entropy import (
     RangeEncoder,
     fit_map_coder,
     freeze,
-    parameter_count,
 )
-from hvqcgic.models import EntropyConfig, context_network, describe, hyper_synthesis
+from hvqcgic.index_priors import FORMS, form_named
+from hvqcgic.models import EntropyConfig, context_network, describe, hyper_synthesis, parameter_count
 from tools.stage_times import Seconds, Stage, timed_stages
 
 CODE_WIDTH = 4
@@ -87,7 +86,7 @@ class Result:
 
 def random_networks(config: EntropyConfig, rng: np.random.Generator) -> tuple[dict[str, Any], dict[str, Any]]:
     """Context and synthesis networks of the widths of `tiny`, as `freeze` takes them; predictions worth some bits."""
-    outputs = parameter_count(config.form, CODE_WIDTH, config.rank)
+    outputs = parameter_count(config, CODE_WIDTH)
     context = {}
     # Weights start from the global generator, which is given back as it was.
     with torch.random.fork_rng(devices=[]):
@@ -97,7 +96,7 @@ def random_networks(config: EntropyConfig, rng: np.random.Generator) -> tuple[di
             network = context_network(config, step, code_width=CODE_WIDTH, hints=hints, outputs=outputs)
             last: Any = network[-1]
             last.convolution.weight.data.mul_(6)
-            if config.form != "learned":
+            if form_named(config.form).scale_bits:
                 last.convolution.bias.data[CODE_WIDTH : 2 * CODE_WIDTH].sub_(1)
             context[step.name] = describe(network)
         channels = zip(GRANULARITIES, config.z_channels, strict=True)
@@ -194,7 +193,7 @@ def main() -> None:
     """Measures all cases; prints a table, or one JSON object a case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--codes", type=int, nargs="+", default=[1024, 4096, 16384])
-    parser.add_argument("--forms", nargs="+", choices=FORMS, default=FORMS)
+    parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     parser.add_argument("--threads", type=int, default=1, help="stages overlap with more than one; default 1")
     parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu is steadier where other work runs")
     parser.add_argument("--repeats", type=int, default=3)

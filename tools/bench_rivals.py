@@ -13,9 +13,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hvqcgic.codec import Codec
 from hvqcgic.evaluation import Avif, Jpeg, PillowCodec, WebP
+from hvqcgic.models import ControlGicConfig, HvqModel, ModelConfig
 from hvqcgic.perceptual import import_torchvision
-from tools.bench_control_gic import random_codec
+from hvqcgic.training import HyperLatentPriors, freeze_model
 
 Pixels = NDArray[np.uint8]
 
@@ -71,6 +73,22 @@ def control_gic(pixels: Pixels, part: tuple[int, int], *, width: int = PUBLISHED
     top, left = (max(0, (side - wanted) // 2) for side, wanted in zip(pixels.shape, part, strict=False))
     middle = np.ascontiguousarray(pixels[top : top + part[0], left : left + part[1]])
     return Rival("control-gic", codec.compress, codec.decompress, middle, slow=True)
+
+
+def random_codec(codes: int, width: int) -> Codec:
+    """The published network with random weights, codes like its features, and the default entropy model."""
+    torch.manual_seed(0)
+    config = ModelConfig("random", codebook_size=codes, control_gic=ControlGicConfig(width))
+    model = HvqModel(config).eval().requires_grad_(False)
+    with torch.inference_mode():
+        y = torch.cat(
+            [rows.permute(0, 2, 3, 1).flatten(0, 2) for rows in model.encoder(torch.rand(1, 3, 64, 64)).values()]
+        )
+    model.quantiser.codebook.copy_(torch.randn(codes, 4) * y.std(0) + y.mean(0))
+    model.quantiser.usage.copy_(torch.rand(3, codes).pow(3).mul(1000).floor())
+    model.quantiser.initialised.fill_(True)
+    model.prior.start(model.quantiser.usage, model.quantiser.codebook)
+    return Codec(freeze_model(model, HyperLatentPriors(model.z_channels)), torch.device("cpu"))
 
 
 def _network(name: str, pixels: Pixels) -> Rival:

@@ -1,13 +1,11 @@
-"""Gives a checkpoint more codes or fewer: a model to train on, where one of another codebook size was trained.
+"""Gives a checkpoint fewer codes: a model to train on, where one of more codes was trained.
 
-    python tools/resize_codebook.py RUN/joint.ckpt --codes 512 [--data PICTURES] -o RESIZED.ckpt
+    python tools/resize_codebook.py RUN/joint.ckpt --codes 512 -o RESIZED.ckpt
     python -m hvqcgic.train --stage joint --init RESIZED.ckpt --data PICTURES --out RUN2 --model.codebook_size 512
 
-To more codes, a multiple of those there are, each is split by k-means on the features of training crops nearest to it.
-To fewer, codes are merged by k-means, each as heavy as it is often used. Either way the index prior knows a new code by
-the old ones it comes from: probabilities add up, features are their mean. Moving averages of weights become the
-weights. Prints bits and squared distance of a cell before and after, at ratios drawn as in training, on crops that the
-codes were not made of. Exit codes: 0 done; 2 a checkpoint, pictures or an output that cannot be used.
+Codes are merged by k-means, each as heavy as it is often used. The index prior knows a new code by the old ones that it
+comes from: probabilities add up, features are their mean. Moving averages of weights become the weights. Exit codes: 0
+done; 2 a checkpoint or an output that cannot be used.
 """
 
 from __future__ import annotations
@@ -17,78 +15,19 @@ import dataclasses
 import io
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.cli import progress_bar
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, write_atomically
+from hvqcgic.index_priors import form_named
 from hvqcgic.models import VectorQuantiser, nearest_codes
-from hvqcgic.training import HvqModule, PictureDataModule, estimate_rate, load_module
+from hvqcgic.training import HvqModule, load_module
 
-MEASURED_BATCHES = 4
 COPIES = 20
 """Of a code of mean use, where k-means weighs codes."""
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Means over cells: bits of an index, and squared distance from the features to their code."""
-
-    bits: float
-    distance: float
-
-
-def crops(data: str | None, count: int, *, seed: int) -> list[Tensor]:
-    """Batches of eight training crops of 128 px, (8, 3, 128, 128) each, in [0, 1].
-
-    Raises:
-        ConfigError: pictures that cannot be used.
-    """
-    pictures = PictureDataModule(data, seed=seed, val_pictures=1)
-    pictures.setup()
-    assert pictures.stream is not None
-    return [pictures.stream.batch(number) for number in range(count)]
-
-
-@torch.no_grad()
-def cell_features(module: HvqModule, batches: Sequence[Tensor], generator: torch.Generator) -> Tensor:
-    """Features of the cells of crops at ratios drawn as in training, (N, d)."""
-    model, found = module.model, []
-    with progress_bar("features", len(batches)) as advance:
-        for batch in batches:
-            found.append(model.quantise(model.encoder(batch), module.masks(batch, generator)).y)
-            advance("")
-    return torch.cat(found)
-
-
-def split(codebook: Tensor, y: Tensor, times: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """New codes, those of one old code after those of another: k-means on the features nearest to it.
-
-    Args:
-        codebook: (K, d).
-        y: features, (N, d).
-        times: new codes for each old one.
-        generator: source of starts, and of a narrow spread around each code, which alone splits it where it is rare.
-    Returns:
-        new codes, (K * times, d); which share of each old code goes to each new one, (K, K * times).
-    """
-    indices = nearest_codes(y, codebook)
-    spread = (y - codebook[indices]).square().mean().sqrt()
-    around_one = VectorQuantiser(times, codebook.shape[1])
-    parts = []
-    for k, code in enumerate(codebook):
-        around = code + spread * torch.randn(times, len(code), generator=generator)
-        around_one.start(torch.cat([y[indices == k], around]), generator)
-        parts.append(around_one.codebook.clone())
-    new = torch.cat(parts)
-    count = torch.bincount(nearest_codes(y, new), minlength=len(new)).view(-1, times) + 0.5
-    flow, codes = torch.zeros(len(codebook), len(new)), torch.arange(len(new))
-    flow[codes // times, codes] = (count / count.sum(1, keepdim=True)).flatten()
-    return new, flow
 
 
 def merge(codebook: Tensor, weights: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -114,19 +53,8 @@ def merge(codebook: Tensor, weights: Tensor, size: int, generator: torch.Generat
     return flow.t() @ (codebook * weights[:, None]) / (weights @ flow)[:, None], flow
 
 
-def new_codes(
-    module: HvqModule, size: int, batches: Sequence[Tensor], generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Split by the features of batches of crops, or merged, as `size` asks: codes, and shares of the old ones."""
-    quantiser = module.model.quantiser
-    old = len(quantiser.codebook)
-    if size < old:
-        return merge(quantiser.codebook, quantiser.cluster_size, size, generator)
-    return split(quantiser.codebook, cell_features(module, batches, generator), size // old, generator)
-
-
 def resized(module: HvqModule, codebook: Tensor, flow: Tensor) -> HvqModule:
-    """The module with other codes, (K', d), that have these shares of each old one, (K, K')."""
+    """The module with other codes, (K', d), each of the old ones that `flow`, (K, K'), has a 1 for."""
     old, state, name = module.model.config, module.state_dict(), "model.quantiser."
     weights = state[name + "cluster_size"]
     size = weights @ flow
@@ -135,26 +63,12 @@ def resized(module: HvqModule, codebook: Tensor, flow: Tensor) -> HvqModule:
     state[name + "usage"] = state[name + "usage"] @ flow
     prior = state["model.prior.log_prior"]
     state["model.prior.log_prior"] = torch.log2(torch.exp2(prior.double()) @ flow.double()).to(prior.dtype)
-    if old.entropy.form == "learned":
+    if form_named(old.entropy.form).learns_codes:
         features = state["model.prior.features"] * weights[:, None]
         state["model.prior.features"] = flow.t() @ features / size[:, None]
     made = HvqModule(dataclasses.replace(old, codebook_size=len(codebook)), module.options, module.stage, None)
     made.load_state_dict(state)
     return made.eval()
-
-
-@torch.no_grad()
-def cost(module: HvqModule, batches: Sequence[Tensor], *, seed: int) -> Cost:
-    """What the cells of crops cost, at ratios that the seed draws."""
-    model, generator = module.model, torch.Generator().manual_seed(seed)
-    bits = distance = cells = 0.0
-    for batch in batches:
-        masks, features = module.masks(batch, generator), model.encoder(batch)
-        codes = model.quantise(features, masks)
-        bits += float(estimate_rate(model, module.priors, features, masks, codes).index_bits)
-        distance += float((codes.y - codes.quantised.y_hat).square().sum())
-        cells += len(codes.y)
-    return Cost(bits / cells, distance / cells)
 
 
 def write(module: HvqModule, path: Path, *, force: bool) -> None:
@@ -170,43 +84,35 @@ def write(module: HvqModule, path: Path, *, force: bool) -> None:
 
 
 def check_resize(module: HvqModule, path: Path, codes: int) -> None:
-    """Raises ConfigError where a checkpoint's codebook cannot get that many codes."""
+    """Raises ConfigError where a checkpoint's codebook cannot be merged into that many codes."""
     old = module.model.config.codebook_size
     if not bool(module.model.quantiser.initialised):
         raise ConfigError(f"{path}: its codebook was never started; train stage backbone first")
-    if codes < 2 or codes == old or (codes > old and codes % old):
-        raise ConfigError(f"--codes is {codes}, and {path} has {old}; use 2 to {old - 1}, or a multiple of {old}")
+    if not 2 <= codes < old:
+        raise ConfigError(f"--codes is {codes}, and {path} has {old}; use 2 to {old - 1}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: see above."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, help="of a training")
-    parser.add_argument("--codes", type=int, required=True, help="how many: fewer than before, or a multiple of that")
-    parser.add_argument("--data", help="training pictures, as of hvqcgic.train; none for scikit-image's photographs")
-    parser.add_argument("--batches", type=int, default=100, help="of eight crops that split codes (%(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of crops, ratios and k-means (%(default)s)")
+    parser.add_argument("--codes", type=int, required=True, help="how many: fewer than before")
+    parser.add_argument("--seed", type=int, default=0, help="of k-means (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the new checkpoint")
     parser.add_argument("--force", action="store_true", help="replace the output where it is there")
     options = parser.parse_args(arguments)
     try:
-        if options.batches < 1:
-            raise ConfigError(f"--batches is {options.batches}; use at least 1")
         check_output(options.checkpoint, options.output, force=options.force)
         module = load_module(options.checkpoint)
         check_resize(module, options.checkpoint, options.codes)
-        splits = options.codes > module.model.config.codebook_size
-        batches = crops(options.data, MEASURED_BATCHES + (options.batches if splits else 0), seed=options.seed)
-        measured, batches = batches[:MEASURED_BATCHES], batches[MEASURED_BATCHES:]
-        generator = torch.Generator().manual_seed(options.seed)
-        made = resized(module, *new_codes(module, options.codes, batches, generator))
+        quantiser, generator = module.model.quantiser, torch.Generator().manual_seed(options.seed)
+        merged = merge(quantiser.codebook, quantiser.cluster_size, options.codes, generator)
+        made = resized(module, *merged)
         write(made, options.output, force=options.force)
     except HvqcgicError as error:
         print(f"resize_codebook: {one_line([error])}", file=sys.stderr)
         return 2
-    for each in (module, made):
-        found = cost(each, measured, seed=options.seed)
-        print(f"{each.model.config.codebook_size} codes: {found.bits:.3f} bits, distance {found.distance:.5f} a cell")
+    print(f"{options.output}: {options.codes} codes in place of {len(quantiser.codebook)}")
     return 0
 
 

@@ -82,14 +82,12 @@ class Conversion:
         tool: module of the tool.
         start: checkpoint within OUT that it is made of.
         options: NAME=VALUE, of the tool.
-        reads_pictures: whether the tool takes the training pictures.
     """
 
     name: str
     tool: str
     start: str
     options: tuple[str, ...] = ()
-    reads_pictures: bool = False
 
 
 RECIPE: tuple[Training | Conversion, ...] = (
@@ -107,7 +105,7 @@ RECIPE: tuple[Training | Conversion, ...] = (
             "training.codebook_start=300",
         ),
     ),
-    Conversion("merged.ckpt", "tools.resize_codebook", "w0/backbone.ckpt", (f"codes={CODES}",), True),
+    Conversion("merged.ckpt", "tools.resize_codebook", "w0/backbone.ckpt", (f"codes={CODES}",)),
     Training("w1", "backbone", 6000, ("merged.ckpt",), _EVEN + _HIGH_RATE + _BATCHES_OF_4),
     Training("w2", "backbone", 1600, ("w1/backbone.ckpt",), _EVEN + _TO_REST),
     Training("w4", "backbone", 6000, ("w2/backbone.ckpt",), _EVEN + _HIGH_RATE + _BATCHES_OF_4),
@@ -196,8 +194,7 @@ def convert(conversion: Conversion, options: argparse.Namespace, run: Runner) ->
     if target.exists():
         return 0
     command = [str(options.out / conversion.start), *(f"--{option}" for option in conversion.options)]
-    command += ["-o", str(target)]
-    return run(conversion.tool, command + (["--data", options.data] if conversion.reads_pictures else []))
+    return run(conversion.tool, [*command, "-o", str(target)])
 
 
 if __name__ == "__main__":

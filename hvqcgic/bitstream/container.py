@@ -1,106 +1,56 @@
-"""The `.hvq` container, format version 1.
+"""The `.hvq` container, format versions 1 and 2.
 
     magic        3 bytes   b"HVQ"
-    version      1 byte    1
+    version      1 byte    1, or 2 of a file with tagged sections
     fingerprint  8 bytes   of the model that made the stream
     flags        1 byte    bits 0-2 the coding mode, bit 3 "one section more", the rest 0
     width        varint    in pixels, as is the height
     height       varint
     n_coarse     varint    how many 16 x 16 cells are coarse
     n_medium     varint    how many 8 x 8 cells of the others are medium
-    sections               for each but the last a varint with its length; then the sections, one after the other
+    sections               for each but the last a varint with its length (version 2: for each); then the sections
+    tagged       version 2: four letters, a varint with the length, bytes, for each tagged section (`tagged.py`)
     CRC-32       4 bytes   little endian, over everything before it
 
 The modes with one range-coded stream have one section. The others have two, raw map and indices, and a third for the
-hyper-latents (bit 3) where the model's decoder needs them in every mode.
+hyper-latents (bit 3) where the model's decoder needs them in every mode. A file without tagged sections has version 1.
 """
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from hvqcgic.bitstream.schedule import CELL_PX
+from hvqcgic.bitstream.header import (
+    BITSTREAM_VERSION,
+    CRC_BYTES,
+    MAX_PIXELS,
+    MAX_SIDE,
+    MIN_BYTES,
+    SECTION_COUNTS,
+    TAGGED_VERSION,
+    Header,
+    check_start,
+    decode_header,
+    encode_header,
+)
+from hvqcgic.bitstream.tagged import pack_tagged, unpack_tagged
 from hvqcgic.bitstream.varint import decode_varint, encode_varint
-from hvqcgic.errors import BadMagic, BitstreamError, Checksum, Truncated, UnsupportedVersion
-
-MAGIC = b"HVQ"
-BITSTREAM_VERSION = 1
-FINGERPRINT_BYTES = 8
-CRC_BYTES = 4
-FIXED_BYTES = len(MAGIC) + 1 + FINGERPRINT_BYTES + 1
-MIN_BYTES = FIXED_BYTES + 4 + CRC_BYTES
-
-MODES = ("adaptive", "static-arithmetic", "static-huffman", "fixed-length", "zip")
-"""Coding modes; the place of each is its number in the flags byte."""
-SECTION_COUNTS = {
-    "adaptive": (1,),
-    "static-arithmetic": (1,),
-    "static-huffman": (2, 3),
-    "fixed-length": (2, 3),
-    "zip": (2, 3),
-}
-MODE_BITS = 0b0111
-EXTRA_SECTION_BIT = 0b1000
-
-MAX_SIDE = 2**16
-MAX_PIXELS = 2**29
-
-
-@dataclass(frozen=True)
-class Header:
-    """What a stream says about itself.
-
-    Attributes:
-        fingerprint: 8 bytes that name the model.
-        mode: one of MODES.
-        width: in pixels, of the true picture, at least 1.
-        height: likewise.
-        n_coarse: coarse cells, 0 … grid_cells.
-        n_medium: medium cells, 0 … 4 · (grid_cells − n_coarse); what is left is fine.
-        version: format version.
-    """
-
-    fingerprint: bytes
-    mode: str
-    width: int
-    height: int
-    n_coarse: int
-    n_medium: int
-    version: int = BITSTREAM_VERSION
-
-    @property
-    def grid_height(self) -> int:
-        """Rows of 16 x 16 cells that cover the picture."""
-        return -(-self.height // CELL_PX["coarse"])
-
-    @property
-    def grid_width(self) -> int:
-        """Columns of 16 x 16 cells that cover the picture."""
-        return -(-self.width // CELL_PX["coarse"])
-
-    @property
-    def grid_cells(self) -> int:
-        """How many 16 x 16 cells cover the picture."""
-        return self.grid_height * self.grid_width
-
-    @property
-    def n_fine(self) -> int:
-        """How many 4 x 4 cells are left."""
-        return 4 * (4 * (self.grid_cells - self.n_coarse) - self.n_medium)
-
-    @property
-    def ratios(self) -> tuple[float, float, float]:
-        """Shares of the area in fine, medium and coarse cells."""
-        cells = self.grid_cells
-        return self.n_fine / (16 * cells), self.n_medium / (4 * cells), self.n_coarse / cells
+from hvqcgic.errors import BitstreamError, Checksum, Truncated
 
 
 @dataclass(frozen=True)
 class Container:
-    """A stream taken apart: its header and the bytes of its sections."""
+    """A stream taken apart.
+
+    Attributes:
+        header: of the stream.
+        sections: the bytes of the sections of its coding mode.
+        tagged: the tagged sections that this reader knows, by name.
+    """
 
     header: Header
     sections: tuple[bytes, ...]
+    tagged: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -120,32 +70,26 @@ class Start:
     checked: bool
 
 
-def pack(header: Header, sections: Sequence[bytes]) -> bytes:
+def pack(header: Header, sections: Sequence[bytes], tagged: Mapping[str, bytes] | None = None) -> bytes:
     """Join header and sections to one stream.
 
     Args:
-        header: what the stream says about itself.
+        header: what the stream says about itself; its version is that of what is written.
         sections: one for the modes `adaptive` and `static-arithmetic`, two or three for the others.
+        tagged: bytes by name in `hvqcgic.bitstream.SECTIONS`; with any the format version is 2, else 1.
 
     Raises:
-        BitstreamError: the header contradicts itself or has another format version, or the number of sections does
-            not fit the mode.
+        BitstreamError: the header contradicts itself, the number of sections does not fit the mode, or a tagged
+            section is unknown.
     """
-    if header.version != BITSTREAM_VERSION:
-        raise UnsupportedVersion(f"format version {header.version} cannot be written, only {BITSTREAM_VERSION}")
-    if len(header.fingerprint) != FINGERPRINT_BYTES:
-        raise BitstreamError(f"the fingerprint has {len(header.fingerprint)} bytes, not {FINGERPRINT_BYTES}")
-    if header.mode not in MODES:
-        raise BitstreamError(f"coding mode {header.mode!r} is unknown: one of {', '.join(MODES)}")
-    counts = SECTION_COUNTS[header.mode]
+    if header.version == BITSTREAM_VERSION and tagged:
+        header = replace(header, version=TAGGED_VERSION)
+    counts = SECTION_COUNTS.get(header.mode, (len(sections),))
     if len(sections) not in counts:
         raise BitstreamError(f"mode {header.mode} has {counts[0]} … {counts[-1]} sections, not {len(sections)}")
-    _check_counts(header)
-    flags = MODES.index(header.mode) | (EXTRA_SECTION_BIT if len(sections) > counts[0] else 0)
-    numbers = (header.width, header.height, header.n_coarse, header.n_medium, *map(len, sections[:-1]))
-    body = b"".join(
-        (MAGIC, bytes((header.version,)), header.fingerprint, bytes((flags,)), *map(encode_varint, numbers), *sections)
-    )
+    start = encode_header(header, more_sections=len(sections) > counts[0])
+    sized = sections if header.version == TAGGED_VERSION else sections[:-1]
+    body = b"".join((start, *(encode_varint(len(section)) for section in sized), *sections, pack_tagged(tagged or {})))
     return body + zlib.crc32(body).to_bytes(CRC_BYTES, "little")
 
 
@@ -159,7 +103,7 @@ def unpack(data: bytes, *, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXEL
 
     Raises:
         BadMagic: the data are no `.hvq` stream.
-        UnsupportedVersion: their format version is not 1.
+        UnsupportedVersion: their format version, or a section that cannot be skipped, is unknown.
         Truncated: they are too short to be a stream.
         Checksum: they are damaged or cut short.
         BitstreamError: a claim of the header is impossible or above the limits.
@@ -174,10 +118,9 @@ def unpack(data: bytes, *, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXEL
             f"checksum {computed:08x} differs from the stored {stored:08x}: the stream is damaged or was cut short; "
             "get a fresh copy"
         )
-    header, n_sections, position = _decode_header(body)
-    _check_size(header, max_side=max_side, max_pixels=max_pixels)
-    _check_counts(header)
-    return Container(header, _split_sections(body, position, n_sections))
+    header, n_sections, position = decode_header(body, max_side=max_side, max_pixels=max_pixels)
+    sections, position = _split_sections(body, position, n_sections, sized=header.version == TAGGED_VERSION)
+    return Container(header, sections, unpack_tagged(body, position))
 
 
 def unpack_start(data: bytes, *, partial: bool, max_side: int = MAX_SIDE, max_pixels: int = MAX_PIXELS) -> Start:
@@ -200,100 +143,38 @@ def unpack_start(data: bytes, *, partial: bool, max_side: int = MAX_SIDE, max_pi
         unpack(data, max_side=max_side, max_pixels=max_pixels)
     # Of a stream cut short, the last bytes may be the first ones of its checksum.
     body = data[:-CRC_BYTES]
-    header, _, position = _decode_header(body)
-    _check_size(header, max_side=max_side, max_pixels=max_pixels)
-    _check_counts(header)
+    header, _, position = decode_header(body, max_side=max_side, max_pixels=max_pixels)
     if header.mode != "adaptive":
         raise BitstreamError(f"a stream coded {header.mode} has no passes to be read one by one; read it whole")
-    return Start(header, body[position:], position, whole)
+    if header.version != TAGGED_VERSION:
+        return Start(header, body[position:], position, whole)
+    length, position = decode_varint(body, position, what="length of section 1")
+    return Start(header, data[position : position + length], position, whole and position + length <= len(body))
 
 
-def check_start(data: bytes) -> None:
-    """Check magic and version, for which the first four bytes are enough.
+def _split_sections(body: bytes, position: int, n_sections: int, *, sized: bool) -> tuple[tuple[bytes, ...], int]:
+    """Cut the sections of the mode out of the body; return them and the position behind them.
 
-    Raises:
-        BadMagic: the data do not start with the magic.
-        UnsupportedVersion: the format version is not 1.
-        Truncated: there are fewer than four bytes, all as they should be.
-    """
-    start = bytes(data[: len(MAGIC)])
-    if not data:
-        raise Truncated("the file is empty: 0 bytes")
-    if not MAGIC.startswith(start):
-        raise BadMagic(f"not a .hvq stream: starts with {start!r}, expected {MAGIC!r}")
-    if len(data) <= len(MAGIC):
-        raise Truncated(f"the stream has {len(data)} bytes, at least {MIN_BYTES} are needed: it was cut short")
-    version = data[len(MAGIC)]
-    if version != BITSTREAM_VERSION:
-        cure = "install a newer hvqcgic" if version > BITSTREAM_VERSION else "the stream is damaged"
-        raise UnsupportedVersion(f"format version {version} is unknown, this hvqcgic reads {BITSTREAM_VERSION}: {cure}")
-
-
-def _decode_header(body: bytes) -> tuple[Header, int, int]:
-    """Read the header; return it, the number of sections and the position behind it."""
-    flags = body[FIXED_BYTES - 1]
-    number = flags & MODE_BITS
-    if number >= len(MODES) or flags & ~(MODE_BITS | EXTRA_SECTION_BIT):
-        raise BitstreamError(f"flags {flags:#04x} name no coding mode of format version {BITSTREAM_VERSION}")
-    mode = MODES[number]
-    n_sections = SECTION_COUNTS[mode][0] + (1 if flags & EXTRA_SECTION_BIT else 0)
-    if n_sections not in SECTION_COUNTS[mode]:
-        raise BitstreamError(f"flags {flags:#04x} ask for {n_sections} sections, mode {mode} has one")
-    position = FIXED_BYTES
-    width, position = decode_varint(body, position, what="width")
-    height, position = decode_varint(body, position, what="height")
-    n_coarse, position = decode_varint(body, position, what="count of coarse cells")
-    n_medium, position = decode_varint(body, position, what="count of medium cells")
-    fingerprint = bytes(body[FIXED_BYTES - 1 - FINGERPRINT_BYTES : FIXED_BYTES - 1])
-    return Header(fingerprint, mode, width, height, n_coarse, n_medium), n_sections, position
-
-
-def _check_size(header: Header, *, max_side: int, max_pixels: int) -> None:
-    """Refuse pictures above the limits.
-
-    Raises:
-        BitstreamError: a side or the number of pixels is above its limit.
-    """
-    size = f"the header declares {header.width} x {header.height} pixels"
-    if max(header.width, header.height) > max_side:
-        raise BitstreamError(f"{size}: more than {max_side} a side is not read")
-    if header.width * header.height > max_pixels:
-        raise BitstreamError(f"{size}: more than {max_pixels} in all are not read")
-
-
-def _check_counts(header: Header) -> None:
-    """Check that the picture is not empty and that the cells fit its grid.
-
-    Raises:
-        BitstreamError: they do not.
-    """
-    if header.width < 1 or header.height < 1:
-        raise BitstreamError(f"the header declares {header.width} x {header.height} pixels: an empty picture")
-    if not 0 <= header.n_coarse <= header.grid_cells:
-        raise BitstreamError(
-            f"the header declares {header.n_coarse} coarse cells, a picture of {header.width} x {header.height} "
-            f"pixels has 0 … {header.grid_cells}"
-        )
-    most = 4 * (header.grid_cells - header.n_coarse)
-    if not 0 <= header.n_medium <= most:
-        raise BitstreamError(f"the header declares {header.n_medium} medium cells, the coarse ones leave 0 … {most}")
-
-
-def _split_sections(body: bytes, position: int, n_sections: int) -> tuple[bytes, ...]:
-    """Cut the rest of the body into its sections.
+    Args:
+        body: the stream, without its checksum.
+        position: behind the header.
+        n_sections: how many.
+        sized: whether the last one has its length, too; else it reaches to the end.
 
     Raises:
         Truncated: a section is longer than what is left.
     """
     lengths = []
-    for number in range(1, n_sections):
+    for number in range(1, n_sections + sized):
         length, position = decode_varint(body, position, what=f"length of section {number}")
         lengths.append(length)
     left = len(body) - position
     if sum(lengths) > left:
         raise Truncated(f"the sections claim {sum(lengths)} bytes, {left} are left: the stream was cut short")
+    if not sized:
+        lengths.append(left - sum(lengths))
     sections = []
     for length in lengths:
         sections.append(bytes(body[position : position + length]))
         position += length
-    return (*sections, bytes(body[position:]))
+    return tuple(sections), position

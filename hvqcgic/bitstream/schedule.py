@@ -1,4 +1,4 @@
-"""Granularities, and the order in which their cells are coded: what the networks and the entropy coder agree on.
+"""Granularities, and the order in which their cells are coded, shared by the networks and the entropy coder.
 
 A schedule is a list of pass names. Each granularity is coded in one pass, in two colours of a checkerboard, or in four
 phases:
@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from hvqcgic.errors import ConfigError
 
 GRANULARITIES: tuple[str, ...] = ("coarse", "medium", "fine")
-"""In the order in which they are coded, and in which arrays over granularities hold them."""
+"""Granularities in coding order, which is also their order in arrays."""
 
 CELL_PX = {"coarse": 16, "medium": 8, "fine": 4}
 """Side of a granularity's cells, in pixels."""
 
 PHASE_OFFSETS = ((0, 0), (1, 1), (0, 1), (1, 0))
-"""(row % 2, column % 2) of the four phases, in the order they are coded."""
+"""(row % 2, column % 2) of the four phases, in coding order."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Pass:
     Attributes:
         name: as in the schedule, such as "fine/2".
         granularity: of its cells.
-        phase: which of the phases, from 0.
-        phases: 1, 2 or 4.
+        phase: number of the phase, from 0.
+        phases: number of phases of the granularity: 1, 2 or 4.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Pass:
 
 
 def parse_schedule(names: Sequence[str]) -> tuple[Pass, ...]:
-    """The passes of a schedule such as ["coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3"].
+    """Parse a schedule such as ["coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3"] into passes.
 
     Raises:
         ConfigError: the names are not coarse, medium, fine in this order, each once or in 2 or 4 numbered phases.

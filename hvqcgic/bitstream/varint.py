@@ -3,7 +3,7 @@
 from hvqcgic.errors import BitstreamError, Truncated
 
 MAX_VARINT_BYTES = 9
-"""Nine bytes hold every number below 2^63; no number in a stream is larger."""
+"""Largest length; nine bytes hold every number below 2^63, and no number in a file is larger."""
 
 
 def encode_varint(value: int) -> bytes:
@@ -26,19 +26,19 @@ def encode_varint(value: int) -> bytes:
 
 
 def decode_varint(data: bytes, position: int, *, what: str) -> tuple[int, int]:
-    """Decode the number that starts at a position.
+    """Decode the number that starts at an offset.
 
     Args:
-        data: the bytes that hold it; nothing behind their end is read.
-        position: index of its first byte.
-        what: what the number says, for the error message.
+        data: bytes of the file.
+        position: offset of the number's first byte.
+        what: name of the number, for the error message.
 
     Returns:
-        the number and the position behind it.
+        the number and the offset of the next byte.
 
     Raises:
         Truncated: the data end within the number.
-        BitstreamError: the number is longer than it need be (one value has one encoding) or than nine bytes.
+        BitstreamError: the number has more bytes than it needs (one value has one encoding) or more than nine.
     """
     value = 0
     for count, byte in enumerate(data[position : position + MAX_VARINT_BYTES]):

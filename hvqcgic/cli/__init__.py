@@ -1,6 +1,6 @@
-"""The console command `hvqcgic`, and what all programs share: terminal, exit codes, how they end.
+"""The console command `hvqcgic`, and code that all programs share: terminal output, exit codes, program endings.
 
-In: the words of a command line. Out: files, words on the terminal, an exit code.
+Input: the words of a command line. Output: files, text on the terminal, an exit code.
 May import: everything that a codec needs; never `training`, `evaluation`, `sweep` or `scale`.
 """
 

@@ -1,4 +1,4 @@
-"""One file of a batch: what was done with it, or what went wrong."""
+"""The outcome of one file in a batch: a result or an error."""
 
 import warnings
 from collections.abc import Callable
@@ -11,13 +11,13 @@ from hvqcgic.errors import ConfigError, HvqcgicError, ModelError, OutputError, O
 
 @dataclass(frozen=True)
 class Done:
-    """What a command did with one file.
+    """Result of a command for one file.
 
     Attributes:
-        text: for a person.
-        facts: for machines: values of JSON only.
-        skipped: whether there was nothing left to do.
-        remarks: one line each, for a person, beside the result.
+        text: one line for a person.
+        facts: the same for programs, values of JSON only.
+        skipped: whether the result existed already.
+        remarks: further lines for a person.
     """
 
     text: str
@@ -28,13 +28,13 @@ class Done:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file; it can be sent from one process to another.
+    """Outcome of one file. An outcome can be sent between processes.
 
     Attributes:
-        done: None where it failed.
-        error: why it failed.
-        final: whether no other file can be done either.
-        remarks: warnings on the way, and those of `done`.
+        done: the result; None if the file failed.
+        error: the cause of the failure.
+        final: whether the error makes every other file fail, too.
+        remarks: warnings during the work, and the remarks of `done`.
     """
 
     done: Done | None = None
@@ -47,10 +47,10 @@ Work = Callable[[Path], Done]
 
 
 def attempt(work: Work, path: Path) -> Outcome:
-    """Do the work on one file; warnings are kept for whoever reports.
+    """Do the work on one file and collect its warnings.
 
     Args:
-        work: raises what `run_batch` says; any other error, which nobody has foreseen, goes through.
+        work: raises the errors that `run_batch` lists; other errors pass through.
         path: the file.
     """
     with warnings.catch_warnings(record=True) as caught:
@@ -73,13 +73,13 @@ def _is_final(error: Exception) -> bool:
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    # PyTorch has no exception type of its own for the CPU's memory.
+    # PyTorch has no exception type for exhausted CPU memory.
     text = str(error).lower()
     return isinstance(error, MemoryError) or "out of memory" in text or "allocate memory" in text
 
 
 def message_of(path: Path, error: Exception) -> str:
-    """One line that names a file and what went wrong with it."""
+    """Return one line with the file's name and the error."""
     if not isinstance(error, HvqcgicError):
         return f"{path}: not enough memory for a picture of this size; try --tile 640, or scale it down"
     named = isinstance(error, OutputError) or str(path) in str(error)

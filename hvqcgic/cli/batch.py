@@ -1,4 +1,4 @@
-"""Doing the same to several files: a bad one is named, the others are done, and the report keeps their order."""
+"""Processing of several files: a failed file is named, the others are processed, the report keeps their order."""
 
 from collections.abc import Generator
 from contextlib import closing
@@ -15,7 +15,7 @@ from hvqcgic.files import Inputs
 
 
 def file_facts(path: Path, output: Path, *, width: int, height: int, n_bytes: int) -> dict[str, Any]:
-    """What machines are told of every picture and its stream; n_bytes is the stream's size."""
+    """JSON facts about a picture and its `.hvq` file of n_bytes bytes."""
     return {
         "name": path.name,
         "output": str(output),
@@ -27,19 +27,19 @@ def file_facts(path: Path, output: Path, *, width: int, height: int, n_bytes: in
 
 
 class Report:
-    """Tells what became of each file, at once and in order: lines for people, or JSON lines for machines."""
+    """Report each file at once and in order, as lines for people or as JSON lines for programs."""
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
 
     def done(self, path: Path, done: Done) -> str:
-        """Tell of a file that was done or skipped; return a few words on how it goes, for the progress bar."""
+        """Report a file that was done or skipped; return a short status for the progress bar."""
         status = "skipped" if done.skipped else "done"
         self._tell(done.text, {"input": str(path), "status": status, **done.facts})
         return ""
 
     def failed(self, path: Path, message: str) -> None:
-        """Tell of a file that could not be done; a person has been told on stderr."""
+        """Report a failed file to programs; people see the failure on stderr."""
         self._tell("", {"input": str(path), "status": "failed", "error": message})
 
     def _tell(self, text: str, facts: dict[str, Any]) -> None:
@@ -51,14 +51,14 @@ class Report:
 
 @dataclass
 class _Tally:
-    """How it goes so far.
+    """Counts of files so far.
 
     Attributes:
-        total: how many files there are.
-        finished: done or skipped, reported or not yet.
-        reported: done, skipped or failed.
-        failed: of those reported.
-        crashed: of the failed ones, those whose worker died.
+        total: all files.
+        finished: files done or skipped, reported or not.
+        reported: files reported as done, skipped or failed.
+        failed: files reported as failed.
+        crashed: failed files whose worker died.
     """
 
     total: int
@@ -68,11 +68,11 @@ class _Tally:
     crashed: int = 0
 
     def count(self, outcome: Outcome) -> None:
-        """Take note of what has come back."""
+        """Count one outcome."""
         self.finished += outcome.done is not None
 
     def exit_code(self, n_problems: int) -> int:
-        """The exit code of a batch that came to its end."""
+        """Return the exit code of a batch that ran to its end."""
         if not self.failed + n_problems:
             return DONE
         if self.crashed:
@@ -81,23 +81,23 @@ class _Tally:
 
 
 def run_batch(inputs: Inputs, work: Work, *, label: str, report: Report, jobs: int = 1, resumable: bool = False) -> int:
-    """Work on each input.
+    """Process each input.
 
     Args:
-        inputs: what to work on.
-        work: does one input; with several jobs it is pickled, and each worker process has its own.
-        label: what is being done, for the progress bar.
-        report: told of each file, in the order of the inputs.
-        jobs: how many worker processes; the work is done in this one if 1.
-        resumable: whether the command has --skip-existing, so that it is named when the batch is interrupted.
+        inputs: the files.
+        work: processes one file; with several jobs, each worker process has a pickled copy.
+        label: name of the work, for the progress bar.
+        report: receives the result of each file, in the order of the inputs.
+        jobs: number of worker processes; 1 does the work in this process.
+        resumable: whether the command has --skip-existing, which is then named after an interruption.
 
     Returns:
         the exit code.
 
     Raises:
-        ModelError: the model cannot be used, so no file can be done.
-        ConfigError: a setting, the device for example, cannot be used.
-        OutputError: the disk is full, for example, so that further files cannot be written either.
+        ModelError: the model cannot be used, so no file can be processed.
+        ConfigError: a setting cannot be used, for example the device.
+        OutputError: no further file can be written, for example on a full disk.
         WorkerDied: worker processes cannot be started.
     """
     for problem in inputs.problems:
@@ -126,10 +126,10 @@ def _outcomes(inputs: Inputs, work: Work, *, jobs: int, tally: _Tally) -> Genera
 
 
 def _tell(path: Path, outcome: Outcome, report: Report, tally: _Tally) -> str:
-    """Report one outcome; return a few words for the progress bar.
+    """Report one outcome; return a short status for the progress bar.
 
     Raises:
-        Exception: the outcome's error, where it is final.
+        Exception: the outcome's error, if it is final.
     """
     for remark in outcome.remarks:
         complain(remark)

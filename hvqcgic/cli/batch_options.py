@@ -1,14 +1,14 @@
-"""The options of commands that turn files into files: what is written over, what is left out, how many at once."""
+"""Options of commands that make files from files: overwriting, skipping, number of worker processes."""
 
 import argparse
 import os
 from pathlib import Path
 
 MIN_FILES_A_WORKER = 4
-"""A worker takes about as long to start as four pictures of 768 x 512 px take."""
+"""Files that take as long as the start of one worker, for pictures of 768 x 512 px."""
 
 WORKER_BYTES = 1_500_000_000
-"""What a worker may take for a picture of 24 megapixels."""
+"""Peak memory of a worker for a picture of 24 megapixels."""
 
 
 def add_batch_options(parser: argparse.ArgumentParser) -> None:
@@ -18,14 +18,14 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
         type=_jobs,
         default=0,
         metavar="auto|N",
-        help="worker processes that share the files; --threads then counts for each of them (default: auto, as many as "
-        "there are cores, where there are enough files and memory)",
+        help="worker processes that share the files; --threads then applies to each worker (default: auto, one worker "
+        "per core if there are enough files and memory)",
     )
     parser.add_argument(
         "--skip-existing",
         action="store_true",
-        help="go on with a run that was broken off: leave out files whose result is there, whole and as asked for, and "
-        "replace results that are damaged",
+        help="continue an interrupted run: skip files whose result exists, is complete and fits this command, and "
+        "replace damaged results",
     )
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line for each file")
@@ -40,7 +40,7 @@ def _jobs(text: str) -> int:
 
 
 def share_out_jobs(arguments: argparse.Namespace, n_files: int) -> int:
-    """How many worker processes to use, at least 1; the threads of each are set in the arguments."""
+    """Set the threads of each worker in the arguments; return the number of worker processes, at least 1."""
     asked = arguments.jobs or min(n_cores(), n_files // MIN_FILES_A_WORKER, _memory_bytes() // WORKER_BYTES)
     jobs = max(1, min(asked, n_files))
     if jobs > 1 and not arguments.threads:
@@ -49,14 +49,14 @@ def share_out_jobs(arguments: argparse.Namespace, n_files: int) -> int:
 
 
 def n_cores() -> int:
-    """Processor cores that this process may use."""
+    """Number of processor cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def _memory_bytes() -> int:
-    """Of the machine; as much as anyone could want where that is not told."""
+    """Memory of the machine; a very large number if the system does not report it."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, OSError, ValueError):
@@ -64,7 +64,7 @@ def _memory_bytes() -> int:
 
 
 def clean_folders(plan: dict[Path, Path]) -> None:
-    """Remove what killed runs left in the folders that results go to."""
+    """Remove the temporary files of killed runs from the output folders."""
     from hvqcgic.files import remove_left_overs
 
     for folder in {result.parent for result in plan.values()}:

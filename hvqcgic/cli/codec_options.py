@@ -1,4 +1,4 @@
-"""The options that say which codec to use, shared by the commands that code pictures."""
+"""Options that select the codec, shared by the commands that code pictures."""
 
 import argparse
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | N
         "--device",
         default="auto",
         metavar="DEVICE",
-        help="where the picture networks run: auto (a GPU where there is one), cpu, cuda, cuda:1 ... (default: auto)",
+        help="device of the picture networks: auto (a GPU if there is one), cpu, cuda, cuda:1 ... (default: auto)",
     )
     parser.add_argument(
         "--threads", type=positive, metavar="N", help="CPU threads to use (default: as many as PyTorch chooses)"
@@ -34,8 +34,8 @@ def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | N
         type=_tile,
         default="auto",
         metavar="auto|N",
-        help="side of the largest part of a picture that the networks run over at once, in pixels; less takes less "
-        "memory and more time, and gives the same (default: auto, which cuts pictures above 5 megapixels)",
+        help="side in pixels of the largest part of a picture that the networks process at once; a smaller part needs "
+        "less memory and more time, with the same result (default: auto, which cuts pictures above 5 megapixels)",
     )
 
 
@@ -51,13 +51,13 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
         "--ratios",
         type=_ratios,
         metavar="F,M,C",
-        help="shares of the picture's area in fine (4 x 4 px), medium (8 x 8) and coarse (16 x 16) cells, sum 1; "
-        "more fine cells make a better picture and a larger file (default: the model's, 0.5,0.4,0.1 for tiny)",
+        help="shares of the picture's area in fine (4 x 4 px), medium (8 x 8 px) and coarse (16 x 16 px) cells, sum "
+        "1; more fine cells give a better picture and a larger file (default: the model's, 0.5,0.4,0.1 for tiny)",
     )
 
 
 def positive(text: str) -> int:
-    """A whole number above 0, as an option's value."""
+    """Parse a whole number above 0, as an option's value."""
     number = int(text) if text.isascii() and text.isdigit() else 0
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
@@ -82,7 +82,7 @@ def _ratios(text: str) -> Ratios:
 
 
 def check_options(arguments: argparse.Namespace) -> None:
-    """Check what can be wrong for every picture alike, once and before the first.
+    """Check the options that apply to every picture, before the first picture.
 
     Raises:
         ModelError: there is no such model.
@@ -103,11 +103,11 @@ def check_options(arguments: argparse.Namespace) -> None:
 
 
 def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
-    """Load a model for the device, threads and tiles that were asked for.
+    """Load a model for the device, threads and tiles in the arguments.
 
     Raises:
         ModelError: the model's file is damaged.
-        ConfigError: there is no such device, or tiles are too small.
+        ConfigError: there is no such device, or the tiles are too small.
     """
     import torch
 
@@ -120,26 +120,26 @@ def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
 
 @dataclass
 class EncoderJob:
-    """One call of a command that encodes pictures: its settings, and the codec; each worker process gets a copy."""
+    """Settings and codec of one call of a command that encodes pictures; each worker process gets a copy."""
 
     arguments: argparse.Namespace
 
     @cached_property
     def codec(self) -> "Codec":
-        """The codec, loaded for the first picture that can be read."""
+        """The codec, loaded when the first readable picture is found."""
         return load_codec(self.arguments, self.arguments.model)
 
     def asked(self) -> dict[str, Any]:
-        """The rate, size, quality or ratios that were asked for, for machines."""
+        """The requested bit rate, size, quality or ratios, for programs."""
         targets = {name: value for name in _TARGETS if (value := getattr(self.arguments, name, None)) is not None}
         return targets or {"ratios": list(self.arguments.ratios or self.codec.config.default_ratios)}
 
 
 def find_pictures(arguments: argparse.Namespace) -> "Inputs":
-    """The pictures that were named, once the options that hold for all of them are known to be good.
+    """Check the options that apply to every picture, then return the named pictures.
 
     Raises:
-        HvqcgicError: there are none, or as `check_options`.
+        HvqcgicError: there are no pictures, or `check_options` refuses the options.
     """
     from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
     from hvqcgic.pictures import allow_large_pictures

@@ -1,4 +1,4 @@
-"""`hvqcgic compare`: what every coding mode costs for the same indices of the same pictures."""
+"""`hvqcgic compare`: the file size of every coding mode for the same indices."""
 
 import argparse
 from pathlib import Path
@@ -13,7 +13,7 @@ SUMMARY = "compare the coding modes on the same indices"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's arguments."""
     add_encoder_options(parser)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
 
@@ -34,14 +34,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _Report(Report):
-    """Gathers the results: for machines there is one document."""
+    """Collect the results; programs get one JSON document."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__(as_json=as_json)
         self.results: list[dict[str, Any]] = []
 
     def done(self, path: Path, done: Done) -> str:
-        """Return the mean saving so far."""
+        """Store a result; return the mean saving so far."""
         self.results.append(done.facts)
         if not self.as_json:
             super().done(path, done)
@@ -49,11 +49,11 @@ class _Report(Report):
         return f"adaptive saves {saved:.1f} % of static arithmetic"
 
     def failed(self, path: Path, message: str) -> None:
-        """Leave it out."""
+        """Omit a failed file."""
 
 
 class _Job(EncoderJob):
-    """One call of the command."""
+    """Settings of one call of the command."""
 
     def compare(self, path: Path) -> Done:
         """Code one picture in every mode."""
@@ -74,12 +74,12 @@ class _Job(EncoderJob):
 
 
 def saving_percent(sizes: dict[str, float], coding: str) -> float:
-    """How much smaller `adaptive` is than another mode, in per cent of that mode's size."""
+    """Saving of `adaptive` against another mode, in per cent of that mode's size."""
     return 100 * (1 - sizes["adaptive"] / sizes[coding])
 
 
 def format_picture(result: dict[str, Any]) -> str:
-    """A table of one picture's sizes, and the estimate against the real file."""
+    """Format one picture's sizes as a table, with the estimated bits beside the bits of the file."""
     n_px = result["width"] * result["height"]
     real_bits = 8 * result["bytes"]["adaptive"]
     estimated_bits = result["estimated_bits"]
@@ -93,7 +93,7 @@ def format_picture(result: dict[str, Any]) -> str:
 
 
 def format_mean(results: list[dict[str, Any]]) -> str:
-    """A table of the mean sizes of several pictures; bpp are means of the pictures' bpp."""
+    """Format the mean sizes of several pictures as a table; bpp is the mean of the pictures' bpp."""
     bpp = {
         coding: sum(8 * result["bytes"][coding] / (result["width"] * result["height"]) for result in results)
         / len(results)

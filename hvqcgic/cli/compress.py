@@ -27,17 +27,17 @@ SUMMARY = "compress pictures to .hvq files"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's arguments."""
     add_encoder_options(parser)
     parser.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="DIR_OR_FILE",
-        help="a folder (made if need be), where each picture becomes NAME.hvq; or, for one picture, a .hvq file",
+        help="a folder (created if missing) for one NAME.hvq per picture; or, for one picture, a .hvq file",
     )
     parser.add_argument(
-        "--coding", choices=MODES, default="adaptive", help="how the indices are coded (default: adaptive)"
+        "--coding", choices=MODES, default="adaptive", help="coding mode of the indices (default: adaptive)"
     )
     add_batch_options(parser)
     add_rate_options(parser)
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_budget_alone(arguments: argparse.Namespace) -> None:
-    """Refuse what a budget makes impossible: its pictures depend on each other.
+    """Refuse options that cannot be used with --budget, because the pictures of a budget depend on each other.
 
     Raises:
         ConfigError: --budget comes with several --jobs, or with --skip-existing.
@@ -69,37 +69,37 @@ def _check_budget_alone(arguments: argparse.Namespace) -> None:
         return
     if arguments.jobs > 1:
         raise ConfigError(
-            "--jobs does not go with --budget: each picture takes over what those before it left; drop it"
+            "--jobs cannot be used with --budget, because each picture takes over unused bytes of earlier ones; drop it"
         )
     if arguments.skip_existing:
-        raise ConfigError("--skip-existing does not go with --budget, which counts the bytes of all files; drop it")
+        raise ConfigError("--skip-existing cannot be used with --budget, which counts the bytes of all files; drop it")
 
 
 class _Report(Report):
-    """As any, and how many bits pictures take."""
+    """A `Report` that also shows the mean bit rate of the pictures."""
 
     def __init__(self, *, as_json: bool) -> None:
         super().__init__(as_json=as_json)
         self._rates: list[float] = []
 
     def done(self, path: Path, done: Done) -> str:
-        """Return the mean rate so far."""
+        """Report a result; return the mean bit rate so far."""
         super().done(path, done)
         self._rates.append(done.facts["bpp"])
         return f"mean {sum(self._rates) / len(self._rates):.3f} bpp"
 
 
 class _LookReport(Report):
-    """Of a first look at pictures, of which only what goes wrong is told."""
+    """Report of the first look at pictures for a budget: only failures are reported."""
 
     def done(self, path: Path, done: Done) -> str:
-        """Tell nothing."""
+        """Report nothing."""
         return ""
 
 
 @dataclass
 class _Job(EncoderJob):
-    """One call of the command, and where each picture's file goes."""
+    """Settings of one call of the command, and the output path of each picture."""
 
     plan: dict[Path, Path] = field(default_factory=dict)
     shares: dict[Path, int] = field(default_factory=dict)
@@ -107,12 +107,12 @@ class _Job(EncoderJob):
 
     @cached_property
     def point(self) -> "OperatingPoint":
-        """What is asked of each picture."""
+        """The operating point requested for each picture."""
         return operating_point(self.arguments)
 
     @cached_property
     def wanted(self) -> Wanted:
-        """What of that can be read off a file."""
+        """The part of the request that a finished file can be checked against."""
         from hvqcgic.model_files import find_model, read_summary
 
         arguments = self.arguments
@@ -124,7 +124,7 @@ class _Job(EncoderJob):
         return Wanted(summary.fingerprint, arguments.coding, ratios, bpp, arguments.max_bytes)
 
     def compress_to_budget(self, inputs: "Inputs", report: Report) -> int:
-        """Share the budget out and compress each picture to its share, one after the other; return the exit code."""
+        """Allocate the budget and compress the pictures one after the other; return the exit code."""
         from hvqcgic.rate_control import measure_curve, share_out
 
         arguments = self.arguments
@@ -143,7 +143,7 @@ class _Job(EncoderJob):
         return max(code, run_batch(good, self.compress, label="compress", report=report)) if good.paths else code
 
     def compress(self, path: Path) -> Done:
-        """Compress one picture, or find it done."""
+        """Compress one picture, or skip an existing result."""
         from hvqcgic.files import check_output, write_atomically
         from hvqcgic.pictures import allow_large_pictures, read_picture
 
@@ -156,10 +156,10 @@ class _Job(EncoderJob):
         point = self._point_of(path)
         with warnings.catch_warnings():
             if self.shares:
-                warnings.simplefilter("ignore", UserWarning)  # the first look has told what reading loses
-            # Before the model is loaded: a bad picture is named sooner.
+                warnings.simplefilter("ignore", UserWarning)  # the first look has shown the warnings of reading
+            # The picture is read before the model is loaded, so that an unreadable picture is reported sooner.
             picture = read_picture(path)
-        # Of several pictures the bar counts pictures.
+        # With several pictures, the progress bar counts pictures, not steps.
         with step_bar("refine") if point.refine and len(self.plan) == 1 else nullcontext() as progress:
             found = self.codec.compress_at(picture, point, coding=arguments.coding, progress=progress)
         write_atomically(output, found.written.data, force=replaces)
@@ -199,7 +199,7 @@ class _Job(EncoderJob):
         return float("inf") if limit is None else limit
 
     def _point_of(self, path: Path) -> "OperatingPoint":
-        """What is asked of one picture: its share of a budget takes over what earlier ones left of theirs."""
+        """Operating point of one picture; its share of a budget includes unused bytes of earlier pictures."""
         if path not in self.shares:
             return self.point
         return replace(self.point, max_bytes=int(min(self.shares[path] + self.left_over, self._most)))

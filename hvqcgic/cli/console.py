@@ -1,4 +1,4 @@
-"""The console command `hvqcgic`: parses, calls a command, and turns what goes wrong into one line and an exit code.
+"""The console command `hvqcgic`: parse the arguments, call a command, print errors as one line, return an exit code.
 
 Exit codes: 0 done; 1 some of several files failed; 2 bad input or usage, or a worker process died; 130 interrupted;
 143 terminated.
@@ -30,7 +30,7 @@ MAY_SEEM_NEGATIVE = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that says what is wrong in one line, without the usage above it."""
+    """An argument parser whose errors are one line, without the usage text."""
 
     def error(self, message: str) -> NoReturn:
         complain(f"{message} (see {self.prog} --help)")
@@ -38,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands."""
+    """Build the parser of all commands."""
     parser = _Parser(
         prog="hvqcgic",
         description="Generative image codec: photographs to small files that decode exactly on any machine.",
@@ -59,25 +59,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Args:
-        argv: the arguments, without the program's name; those of the process by default.
+        argv: the arguments without the program's name; by default those of the process.
 
     Returns:
         the exit code.
 
     Raises:
-        SystemExit: help or version was asked for (code 0), or the arguments do not parse (code 2).
+        SystemExit: with code 0 for --help and --version, with code 2 for arguments that do not parse.
     """
     arguments = build_parser().parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
-    # A file name need not be text in the terminal's encoding.
+    # A file name may contain characters that the terminal's encoding does not have.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     return run_to_end(lambda: arguments.run(arguments), _broken_off)
 
 
 def join_negative_values(argv: Sequence[str]) -> list[str]:
-    """Join options to a value that starts with a minus, which argparse would take for an option.
+    """Join an option and a value that starts with a minus, because argparse would take the value for an option.
 
-    Such a value is wrong, but what is said about it should be that it is negative.
+    Negative values are wrong here. After the join, the error message says that the value is negative.
     """
     joined: list[str] = []
     for argument in argv:
@@ -89,6 +89,6 @@ def join_negative_values(argv: Sequence[str]) -> list[str]:
 
 
 def _broken_off(error: KeyboardInterrupt) -> str:
-    """What to say of a command that was ended: what it has noted of its state goes with the error."""
+    """Message for an interrupted command, with the note on the command's progress that the error carries."""
     how = "terminated" if isinstance(error, Terminated) else "interrupted"
     return "; ".join([how, "every file that was written is complete", *getattr(error, "__notes__", ())])

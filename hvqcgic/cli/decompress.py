@@ -20,15 +20,15 @@ SUMMARY = "decompress .hvq files to pictures"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's arguments."""
     parser.add_argument("inputs", nargs="+", metavar="IN", help=".hvq files, or folders of them")
     parser.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="DIR_OR_FILE",
-        help="a folder (made if need be), where each stream becomes NAME.png; or, for one stream, a file that ends "
-        "in .png, .bmp, .ppm, .tif or .tiff",
+        help="a folder (created if missing) for one NAME.png per .hvq file; or, for one .hvq file, a path that ends in "
+        ".png, .bmp, .ppm, .tif or .tiff",
     )
     add_codec_options(
         parser,
@@ -39,20 +39,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--preview",
         type=positive,
         metavar="PASSES",
-        help="read only so many passes of each stream, from 1 (coarse cells) on, and complete the picture by what the "
-        "model expects of the other cells",
+        help="read only the first N passes of each file, from 1 (coarse cells), and fill the other cells with codes "
+        "that the model expects",
     )
     parser.add_argument(
         "--partial",
         action="store_true",
-        help="take streams that were cut short, such as a download that has not ended, and show what there is of them",
+        help="accept incomplete files, such as a download in progress, and decode the available part",
     )
     add_reverse_options(parser)
     add_batch_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Decompress each stream; return the exit code."""
+    """Decompress each file; return the exit code."""
     from hvqcgic.files import LOSSLESS_SUFFIXES, STREAM_SUFFIX, find_inputs, plan_outputs
 
     inputs = find_inputs(arguments.inputs, (STREAM_SUFFIX,), "streams")
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check_together(arguments: argparse.Namespace) -> None:
-    """Refuse options (`ConfigError`) that do not go together."""
+    """Raise `ConfigError` for options that cannot be combined."""
     previews = arguments.preview or arguments.partial
     if arguments.skip_existing and previews:
         raise ConfigError("--skip-existing cannot tell a preview from the whole picture; leave one of them out")
@@ -85,14 +85,14 @@ def _check_together(arguments: argparse.Namespace) -> None:
 
 @dataclass
 class _Job:
-    """One call of the command: its settings, and the codecs loaded so far by model."""
+    """Settings of one call of the command, and the codecs loaded so far, by model."""
 
     arguments: argparse.Namespace
     plan: dict[Path, Path]
     codecs: dict[str, "Codec"] = field(default_factory=dict)
 
     def decompress(self, path: Path) -> Done:
-        """Decompress one stream, or find it done."""
+        """Decompress one file, or skip an existing result."""
         from hvqcgic.files import check_output, read_stream, write_atomically
         from hvqcgic.pictures import encode_picture
 
@@ -122,7 +122,7 @@ class _Job:
         )
 
     def _codec_for(self, data: bytes) -> "Codec":
-        """The codec that was asked for, or that of the bundled model which made a stream."""
+        """Return the requested codec, or the codec of the bundled model whose fingerprint the file has."""
         from hvqcgic.bitstream import unpack, unpack_start
 
         model = self.arguments.model
@@ -147,10 +147,10 @@ class _Job:
 
 
 def bundled_model_for(fingerprint: bytes) -> str:
-    """The name of the bundled model that has a fingerprint.
+    """Return the name of the bundled model with this fingerprint.
 
     Raises:
-        ModelMismatch: none has; the message names those that there are.
+        ModelMismatch: no bundled model has it; the message lists the bundled models.
     """
     from hvqcgic.model_files import bundled_models, read_summary
 

@@ -1,4 +1,4 @@
-"""How a program ends: what goes wrong, or a signal, becomes one line and an exit code."""
+"""End of a program: errors and signals become one line and an exit code."""
 
 import signal
 from collections.abc import Callable
@@ -11,18 +11,18 @@ from hvqcgic.errors import HvqcgicError, MissingPackage
 
 
 class Terminated(KeyboardInterrupt):
-    """The process was asked to end; not an Exception, so that nothing on the way takes it for a bad file."""
+    """A request to terminate the process. It is no Exception, so that no handler takes it for an error of one file."""
 
 
 def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]) -> int:
-    """Does the work of a program and tells in one line what ends it early.
+    """Run a program and print one line if an error or a signal ends it.
 
     Args:
-        work: gives the exit code.
-        told: what to say of an interruption, or of a `Terminated`.
+        work: returns the exit code.
+        told: returns the message for an interruption or a `Terminated`.
     Returns:
-        that of `work`; else 1 where nobody reads the results any more, 2 for bad input or usage, 130 interrupted, 143
-        terminated.
+        the exit code of `work`; or 1 if the reader of stdout is gone, 2 for bad input or usage, 130 for an interrupt,
+        143 for a termination.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     signal.signal(signal.SIGTERM, _terminate)
@@ -33,7 +33,7 @@ def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]
         complain(error)
         return USAGE
     except BrokenPipeError:
-        # Whoever read the results has had enough of them: `hvqcgic models | head -1`.
+        # The reader of stdout has closed it, as in `hvqcgic models | head -1`.
         return SOME_FAILED
     except KeyboardInterrupt as error:
         complain(told(error))
@@ -44,16 +44,16 @@ def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]
 
 
 def run_with_extra(program: str, extra: str, main: Callable[[], int]) -> int:
-    """Runs a program that not every install has all packages of; of one that is missing a line names the extra.
+    """Run a program; if a package of its extra is not installed, print one line that names the extra.
 
     Args:
-        program: its name, as typed after `python -m`.
-        extra: the one that brings everything that the program needs.
-        main: imports what it needs, and gives the exit code.
+        program: name of the program, as typed after `python -m`.
+        extra: the extra that installs all packages of the program.
+        main: imports the packages, runs the program and returns the exit code.
     Returns:
-        that of `main`, or 2 where a package is missing.
+        the exit code of `main`, or 2 if a package is missing.
     Raises:
-        ModuleNotFoundError: no extra brings what is missing.
+        ModuleNotFoundError: no extra installs the missing package.
     """
     try:
         return main()
@@ -70,7 +70,7 @@ def run_with_extra(program: str, extra: str, main: Callable[[], int]) -> int:
 
 
 def interruption_code(error: KeyboardInterrupt) -> int:
-    """The exit code of a program that was interrupted, or terminated."""
+    """Return the exit code of an interrupted or terminated program."""
     return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
 
 

@@ -1,7 +1,7 @@
-"""`--skip-existing`: which results of an earlier run are whole and as asked for.
+"""`--skip-existing`: find results of an earlier run that are complete and fit the request.
 
-A result that is damaged is made anew. One that is whole but something else, of another model for example, might be
-wanted: it is only replaced with `--force`.
+A damaged result is made again. A complete result of another kind, for example of another model, might be needed and is
+replaced only with `--force`.
 """
 
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from hvqcgic.files import read_stream, reason
 
 OTHER_RATE = 0.1
 OTHER_RATE_BYTES = 64
-"""How far a file is from a wanted rate that was not made for it. Rates are met far better, but for odd pictures."""
+"""Tolerance between a file and a requested bit rate. Targets are met more closely, except for unusual pictures."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What can be read off a stream, as it is asked for; None for what is left open.
+    """The properties of a request that a file stores; None for a property that is not requested.
 
     Attributes:
         fingerprint: of the model.
@@ -35,12 +35,12 @@ class Wanted:
     max_bytes: int | None = None
 
     def differs(self, header: Header, n_bytes: int) -> str:
-        """In what a stream differs, in words; "" if in nothing."""
+        """Describe the first property in which a file differs from the request; "" if there is none."""
         if header.fingerprint != self.fingerprint:
             return f"was made with another model, of fingerprint {header.fingerprint.hex()}"
         if header.mode != self.coding:
             return f"is coded {header.mode}"
-        # Counts of cells are rounded, and what coarse cells leave limits the medium ones.
+        # Counts of cells are rounded, and the coarse cells limit the number of medium cells.
         if self.ratios and any(
             abs(found - asked) * header.grid_cells > 1 for found, asked in zip(header.ratios, self.ratios, strict=True)
         ):
@@ -57,19 +57,19 @@ class Wanted:
 
 @dataclass(frozen=True)
 class ExistingStream:
-    """A stream that need not be made again."""
+    """A `.hvq` file that can be kept."""
 
     header: Header
     n_bytes: int
 
 
 def existing_stream(picture: Path, result: Path, wanted: Wanted, *, force: bool) -> ExistingStream | None:
-    """The stream that an earlier run made of a picture; None where it has to be made, over what is there if need be.
+    """Return the file that an earlier run made from a picture; None if it must be made or replaced.
 
-    It is whole by its CRC-32, as wanted, of the picture's size, and not older than the picture.
+    The file has a correct CRC-32, fits the request, has the picture's size, and is not older than the picture.
 
     Raises:
-        OutputExists: there is a file that is whole but something else, and `force` is not set.
+        OutputExists: a complete file of another kind exists, and `force` is not set.
         BitstreamError: the file cannot be read.
     """
     if not result.exists():
@@ -85,20 +85,20 @@ def existing_stream(picture: Path, result: Path, wanted: Wanted, *, force: bool)
     if size is None:
         return None
     why = wanted.differs(header, len(data)) or _is_older(result, picture)
-    # An upright picture may be stored lying.
+    # The stored size of an upright picture may be rotated.
     if not why and sorted(size) != sorted((header.width, header.height)):
         why = f"is of a picture of {header.width} x {header.height} pixels"
     return _refuse(result, why, force=force) if why else ExistingStream(header, len(data))
 
 
 def existing_picture(stream: Path, result: Path, *, force: bool) -> ExistingStream | None:
-    """The stream whose picture is there already; None where it has to be decoded, over what is there if need be.
+    """Return the `.hvq` file if its decoded picture exists; None if it must be decoded, or the picture replaced.
 
-    The picture can be read to its end, has the stream's size, and is not older than the stream.
+    The picture can be read to its end, has the size that the `.hvq` file states, and is not older than the `.hvq` file.
 
     Raises:
-        OutputExists: there is a file that is whole but something else, and `force` is not set.
-        BitstreamError: the stream is damaged.
+        OutputExists: a complete file of another kind exists, and `force` is not set.
+        BitstreamError: the `.hvq` file is damaged.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -113,7 +113,7 @@ def existing_picture(stream: Path, result: Path, *, force: bool) -> ExistingStre
     except UnidentifiedImageError:
         return _refuse(result, "is no picture", force=force) if result.stat().st_size else None
     except Exception:
-        # A damaged file may make Pillow's readers raise almost anything.
+        # Pillow's readers may raise almost any exception for a damaged file.
         return None
     why = _is_older(result, stream)
     if (size, mode) != ((header.width, header.height), "RGB"):
@@ -122,7 +122,7 @@ def existing_picture(stream: Path, result: Path, *, force: bool) -> ExistingStre
 
 
 def _size_of(picture: Path) -> tuple[int, int] | None:
-    """Width and height as stored; None of what is no picture, which is found out when it is read."""
+    """Width and height as stored; None for a file that is no picture, which fails later when it is read."""
     from PIL import Image
 
     try:

@@ -1,11 +1,11 @@
-"""What the commands and programs of this package end with."""
+"""Exit codes of the commands and programs of this package."""
 
 import signal
 
 DONE, SOME_FAILED, USAGE = 0, 1, 2
-"""A call about one file that fails is a usage error; a failure among several is not."""
+"""A failure of a call with one file is a usage error (2); a failure of some of several files is not (1)."""
 
 CRASHED = 2
-"""Where a worker process died: something other than the files is wrong."""
+"""A worker process died, for a reason outside the files."""
 
 INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM

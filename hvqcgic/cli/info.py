@@ -1,4 +1,4 @@
-"""`hvqcgic info`: what a `.hvq` file says about itself, read without a model."""
+"""`hvqcgic info`: the facts in a `.hvq` file, read without a model."""
 
 import argparse
 from pathlib import Path
@@ -8,7 +8,7 @@ SUMMARY = "show what a .hvq file says about itself"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's arguments."""
     parser.add_argument("file", metavar="FILE", help="a .hvq file")
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
@@ -26,10 +26,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Everything that a stream says about itself.
+    """Read all facts that a `.hvq` file states.
 
     Raises:
-        BitstreamError: it cannot be read; the message names the path.
+        BitstreamError: the file cannot be read; the message names the path.
     """
     from hvqcgic.bitstream import unpack
     from hvqcgic.errors import BitstreamError
@@ -56,11 +56,12 @@ def describe(path: Path) -> dict[str, Any]:
         "cells": cells,
         "ratios": list(header.ratios),
         "sections": [len(section) for section in container.sections],
+        "tagged": {name: len(section) for name, section in container.tagged.items()},
     }
 
 
 def format_facts(facts: dict[str, Any]) -> str:
-    """The facts of `describe`, to be read by a person."""
+    """Format the facts of `describe` for a person."""
     cells = ", ".join(f"{name} {count}" for name, count in facts["cells"].items())
     ratios = ", ".join(f"{name} {share:.3f}" for name, share in zip(facts["cells"], facts["ratios"], strict=True))
     lines = {
@@ -71,5 +72,7 @@ def format_facts(facts: dict[str, Any]) -> str:
         "sections": ", ".join(f"{size} bytes" for size in facts["sections"]),
         "format version": facts["version"],
     }
+    if facts["tagged"]:
+        lines["beside"] = ", ".join(f"{name} {size} bytes" for name, size in facts["tagged"].items())
     title = f"{facts['name']}: {facts['width']} x {facts['height']} pixels, {facts['bytes']} bytes"
     return "\n".join([f"{title}, {facts['bpp']:.4f} bpp", *(f"  {name:<16}{value}" for name, value in lines.items())])

@@ -1,4 +1,4 @@
-"""`hvqcgic models`: the models that come with the package."""
+"""`hvqcgic models`: list the bundled models."""
 
 import argparse
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SUMMARY = "list the bundled models"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what the command takes."""
+    """Add the command's arguments."""
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
@@ -41,14 +41,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 @dataclass(frozen=True)
 class Listed:
-    """A model and its reverse path, None where it has none that can be used."""
+    """A model and its reverse path; None if the model has no usable reverse path."""
 
     summary: "ModelSummary"
     reverse: "ModelSummary | None"
 
 
 def _reverse_of(summary: "ModelSummary") -> "ModelSummary | None":
-    """The reverse path of a model; `ModelError` where its file is damaged or of another model."""
+    """Find the reverse path of a model; raise `ModelError` if its file is damaged or belongs to another model."""
     from hvqcgic.model_files import REVERSE_OF, check_reverse, read_reverse_summary, reverse_file_of
 
     path = reverse_file_of(summary.path)
@@ -60,7 +60,7 @@ def _reverse_of(summary: "ModelSummary") -> "ModelSummary | None":
 
 
 def as_dict(model: Listed) -> dict[str, Any]:
-    """One model, for machines."""
+    """Return the facts of one model for programs."""
     summary, reverse = model.summary, model.reverse
     return {
         "name": summary.name,
@@ -74,7 +74,7 @@ def as_dict(model: Listed) -> dict[str, Any]:
 
 
 def format_model(model: Listed) -> str:
-    """One model, to be read by a person: a title, then its card and whether it has a reverse path."""
+    """Format one model for a person: a title, its card, and whether it has a reverse path."""
     summary, reverse = model.summary, model.reverse
     size = f"{summary.size_bytes / 1e6:.1f} MB"
     codebook = f"codebook of {summary.config.get('codebook_size', '?')}"
@@ -87,7 +87,7 @@ def format_model(model: Listed) -> str:
 
 
 def _entries(value: Any) -> list[str]:
-    """The lines of one field of a card."""
+    """Split one field of a card into lines."""
     if isinstance(value, dict):
         return [f"{key} {item}" for key, item in value.items()]
     return [", ".join(map(str, value)) if isinstance(value, list) else str(value)]

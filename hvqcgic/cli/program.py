@@ -1,4 +1,4 @@
-"""What programs with a parser of their own (`evaluate`, `sweep`, `scale`) do alike: options, and how they end."""
+"""Common parts of programs with their own parser (`evaluate`, `sweep`, `scale`): options, errors, exit codes."""
 
 from __future__ import annotations
 
@@ -7,25 +7,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
+from jsonargparse import (
+    ActionConfigFile,  # pyright: ignore[reportPrivateImportUsage] - a documented name
+    ArgumentError,
+    ArgumentParser,
+    Namespace,
+)
 
 from hvqcgic.cli.ending import run_to_end
 from hvqcgic.cli.exit_codes import USAGE
 from hvqcgic.cli.terminal import complain
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-"""Configurations that come with the package; `--config NAME` reads NAME.yaml of them."""
+"""Folder of the package's configurations; `--config NAME` reads NAME.yaml from it."""
 
 
 def find_config(name_or_path: str) -> str:
-    """The YAML file that `--config` names: a file by its path, or a configuration of the package by its name.
+    """Find the YAML file for `--config`: a path, or the name of a configuration of the package.
 
     Args:
         name_or_path: such as "tiny", "ablations/coarse_only" or "mine.yaml".
     Returns:
-        path of a file, or the argument itself where it is no name (options as YAML text, a path that does not exist).
+        path of a file, or the argument itself if it is no name (options as YAML text, a path that does not exist).
     Raises:
-        TypeError: there is no such file, and no configuration of this name; jsonargparse makes it an `ArgumentError`.
+        TypeError: there is no such file or configuration; jsonargparse makes it an `ArgumentError`.
     """
     if Path(name_or_path).is_file() or Path(name_or_path).suffix or any(sign in name_or_path for sign in ":{\n"):
         return name_or_path
@@ -38,19 +43,19 @@ def find_config(name_or_path: str) -> str:
 
 
 class _NamedConfig(ActionConfigFile):
-    """`--config` that also takes the name of a configuration of the package."""
+    """A `--config` action that also accepts the name of a configuration of the package."""
 
     def __call__(self, parser: Any, cfg: Any, values: str, option_string: str | None = None) -> None:
         super().__call__(parser, cfg, find_config(values), option_string)
 
 
 def new_parser(name: str, description: str, *, example: str = "") -> ArgumentParser:
-    """A parser whose options can also stand in a YAML file; what is wrong with them is an `ArgumentError`.
+    """Create a parser whose options can also stand in a YAML file and whose errors are `ArgumentError`.
 
     Args:
         name: of the program, as typed after `python -m`.
-        description: what it does.
-        example: name of a configuration of the package to look at, where there is one.
+        description: of the program.
+        example: name of a configuration of the package that the help text refers to; "" for none.
     """
     parser = ArgumentParser(prog=f"python -m {name}", description=description, exit_on_error=False)
     see = f", or the name of one of the package, such as {example}" if example else ""
@@ -59,15 +64,15 @@ def new_parser(name: str, description: str, *, example: str = "") -> ArgumentPar
 
 
 def run_program(name: str, parse: Callable[[], Namespace], run: Callable[[Namespace], int], *, kept: str) -> int:
-    """Parses the options and runs what they ask for; what ends it early is one line.
+    """Parse the options and run the program; print one line if an error or a signal ends it.
 
     Args:
         name: of the program, as typed after `python -m`.
-        parse: gives the options.
-        run: gives the exit code.
-        kept: what an interruption leaves, "rows that are done" for example.
+        parse: returns the options.
+        run: returns the exit code.
+        kept: results that an interruption leaves, for example "rows that are done".
     Returns:
-        that of `run`, or of what ended it, see `run_to_end`.
+        the exit code, see `run_to_end`.
     """
 
     def work() -> int:

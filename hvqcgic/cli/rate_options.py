@@ -1,4 +1,4 @@
-"""The options that say how large files shall be, how good, and where."""
+"""Options for the bit rate, the quality and the regions of interest."""
 
 import argparse
 import re
@@ -13,7 +13,7 @@ _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 
 
 def add_rate_options(parser: argparse.ArgumentParser) -> None:
-    """Add targets, budgets, and what else an encoder may choose."""
+    """Add targets, budgets and the encoder's choices."""
     _add_targets(parser)
     _add_choices(parser)
 
@@ -23,19 +23,19 @@ def _add_targets(parser: argparse.ArgumentParser) -> None:
     rate.add_argument("--bpp", type=float, metavar="B", help="bits per pixel of each file, within 1 %% or 16 bytes")
     rate.add_argument("--max-bytes", type=_bytes, metavar="N", help="most bytes of each file, such as 12000 or 12kB")
     rate.add_argument(
-        "--target", metavar="NAME=VALUE", help="the smallest file of a quality: lpips=0.08 (needs LPIPS) or psnr=27"
+        "--target", metavar="NAME=VALUE", help="smallest file with a quality: lpips=0.08 (needs LPIPS) or psnr=27"
     )
     rate.add_argument(
-        "--budget", type=_bytes, metavar="N", help="bytes of all files together, such as 2MB, shared out at equal slope"
+        "--budget", type=_bytes, metavar="N", help="bytes of all files together, such as 2MB, allocated at equal slope"
     )
     rate.add_argument("--per-image-max", type=_bytes, metavar="N", help="with --budget: most bytes of each file")
     rate.add_argument(
         "--budget-by",
         choices=("mse", "lpips"),
         default="mse",
-        help="with --budget: the distortion that is to be least in all (default: mse; lpips needs LPIPS)",
+        help="with --budget: the distortion to minimise over all files (default: mse; lpips needs LPIPS)",
     )
-    rate.add_argument("--clamp", action="store_true", help="take the nearest rate or quality where it is out of reach")
+    rate.add_argument("--clamp", action="store_true", help="use the nearest possible rate or quality if out of range")
 
 
 def _add_choices(parser: argparse.ArgumentParser) -> None:
@@ -44,22 +44,22 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         "--eta",
         type=_eta,
         metavar="E",
-        help="weight of an index's bits against its distance, 0 for the nearest codes; auto tries three values for "
-        "each picture (default: 0.1 with --bpp, --max-bytes and --budget, else 0)",
+        help="weight of an index's bits against its squared distance, 0 for the nearest codes; auto tries three values "
+        "for each picture (default: 0.1 with --bpp, --max-bytes and --budget, else 0)",
     )
     choice.add_argument(
         "--refine",
         type=_steps,
         default=0,
         metavar="STEPS",
-        help="steps of gradient descent that look for better indices for each picture: closer to it at the same "
-        "size, for seconds a step (needs LPIPS; default: 0; 10 gives most of it)",
+        help="steps of gradient descent on each picture's features before quantisation: a closer picture at the same "
+        "size; takes seconds a step (needs LPIPS; default: 0; 10 gives most of the gain)",
     )
     choice.add_argument(
         "--granularity",
         choices=("entropy", "rd"),
         default="entropy",
-        help="cells become fine by information density, or by the fall of distortion per bit (default: entropy)",
+        help="rule for fine cells: information density, or decrease of distortion per bit (default: entropy)",
     )
     choice.add_argument(
         "--roi",
@@ -67,12 +67,12 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="MASK_OR_REGION",
         help="finer cells for a region at the same rate: x,y,w,h=weight in pixels, or a grey picture of the same size, "
-        "white where it counts; may be repeated",
+        "white for the highest weight; may be repeated",
     )
 
 
 def operating_point(arguments: argparse.Namespace) -> "OperatingPoint":
-    """What the options ask of each picture; a budget is no part of it.
+    """Build the operating point that the options request for each picture, without a budget.
 
     Raises:
         ConfigError: a value is not allowed, or there are two targets.

@@ -1,4 +1,4 @@
-"""The options that say how the reverse path is followed."""
+"""Options of the reverse path."""
 
 import argparse
 import math
@@ -12,33 +12,33 @@ def add_reverse_options(parser: argparse.ArgumentParser) -> None:
         type=_from_zero,
         default=0,
         metavar="N",
-        help="follow the reverse path of the model for so many steps, for more natural texture from the same stream: "
-        "one is all that the bundled path needs, more draw anew by --seed and change little; needs "
-        "NAME-reverse.safetensors beside the model (default: 0, the decoder alone)",
+        help="use the model's reverse path with this number of steps, for more natural texture from the same file; the "
+        "bundled path needs one step, further steps depend on --seed and change little; needs "
+        "NAME-reverse.safetensors beside the model (default: 0, the plain decoder)",
     )
     parser.add_argument(
         "--randomness",
         type=_at_least_zero,
         default=1.0,
         metavar="S",
-        help="noise between the steps, from 2 steps on: 0 for none, 1 as much as in training (default: 1)",
+        help="noise between the steps, from 2 steps on: 0 for none, 1 for the noise of training (default: 1)",
     )
     parser.add_argument(
         "--seed",
         type=_from_zero,
         default=0,
         metavar="N",
-        help="of that noise: the same stream, steps, randomness and seed give the same picture (default: 0)",
+        help="seed of the noise: the same file, steps, randomness and seed give the same picture (default: 0)",
     )
 
 
 def sampling_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The values of the options by name, where there are steps at all; else nothing."""
+    """Return the values of the options by name; an empty dictionary for 0 steps."""
     return {name: getattr(arguments, name) for name in ("steps", "randomness", "seed") if arguments.steps}
 
 
 def in_words(sampling: dict[str, Any]) -> str:
-    """What to say, behind the rest of a line, of values that `sampling_of` gave."""
+    """Format the values of `sampling_of` for the end of a message."""
     if not sampling:
         return ""
     steps = f"{sampling['steps']} step{'s' if sampling['steps'] > 1 else ''}"

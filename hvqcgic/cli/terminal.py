@@ -1,4 +1,4 @@
-"""Talking to the person or program at the other end: results on stdout, everything else on stderr."""
+"""Output to the terminal or to other programs: results on stdout, everything else on stderr."""
 
 import json
 import os
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def say(text: str) -> None:
-    """Write a result to stdout, at once.
+    """Write a result to stdout at once.
 
     Raises:
-        OutputError: stdout cannot take it, because the disk that it goes to is full for example.
-        BrokenPipeError: nobody reads it any more.
+        OutputError: stdout cannot be written, for example because its disk is full.
+        BrokenPipeError: the reader has closed stdout.
     """
     try:
         sys.stdout.write(text + "\n")
@@ -33,7 +33,7 @@ def say(text: str) -> None:
 
 
 def _drop_stdout() -> None:
-    """Let what stdout could not take go nowhere, or Python would try again, and complain, at its end."""
+    """Redirect stdout to nowhere after a failed write; otherwise Python would write and fail again at exit."""
     descriptor = sys.stdout.fileno()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
@@ -41,17 +41,17 @@ def _drop_stdout() -> None:
 
 
 def say_json(value: dict[str, Any]) -> None:
-    """Write a result for machines to stdout."""
+    """Write a result for programs to stdout."""
     say(json.dumps(value, indent=2, allow_nan=False))
 
 
 def say_json_line(value: dict[str, Any]) -> None:
-    """Write one of several results for machines to stdout, on a line of its own."""
+    """Write one of several results for programs to stdout, on its own line."""
     say(json.dumps(value, allow_nan=False))
 
 
 def say_table(table: "Table", *, width: int = 250) -> None:
-    """Write a table to stdout, as wide as the terminal, or up to `width` columns where there is none."""
+    """Write a table to stdout, as wide as the terminal, or up to `width` columns without a terminal."""
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else width)
@@ -61,14 +61,14 @@ def say_table(table: "Table", *, width: int = 250) -> None:
 
 
 def complain(message: object) -> None:
-    """Write one line to stderr, whatever line breaks the message holds."""
+    """Write a message to stderr as one line, without its line breaks."""
     sys.stderr.write(f"hvqcgic: {' '.join(str(message).split())}\n")
     sys.stderr.flush()
 
 
 @contextmanager
 def plain_warnings() -> Iterator[None]:
-    """Show each warning as one line without code, also where the same one came up before."""
+    """Show each warning as one line without source code, including repeated warnings."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", UserWarning)
         warnings.showwarning = _show_warning
@@ -88,14 +88,14 @@ def _show_warning(
 
 @contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
-    """Show a bar with the time left on stderr, where that is a terminal and there is more than one thing to do.
+    """Show a progress bar with the time left on stderr, if stderr is a terminal and there are several items.
 
     Args:
-        label: what is being done.
-        total: how many things there are.
+        label: name of the work.
+        total: number of items.
 
     Yields:
-        a function to call after each thing, with a few words on how it goes so far.
+        a function to call after each item, with a short status.
     """
     if total < 2 or not sys.stderr.isatty():
         yield lambda note: None
@@ -107,10 +107,10 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
 
 @contextmanager
 def step_bar(label: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar for the steps of one thing on stderr, where that is a terminal; it is gone in the end.
+    """Show a progress bar for the steps of one item on stderr, if stderr is a terminal; the bar is removed at the end.
 
     Yields:
-        a function to call with how many steps are done, and how many there are.
+        a function to call with the number of finished steps and the number of all steps.
     """
     if not sys.stderr.isatty():
         yield lambda done, total: None
@@ -125,6 +125,6 @@ def _make_progress(*, transient: bool = False) -> "Progress":
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    # Text for stdout may go through the bar's console only where both end on the same screen.
+    # Text for stdout may go through the bar's console only if stdout and stderr are the same terminal.
     redirect = sys.stdout.isatty()
     return Progress(*columns, console=Console(stderr=True), redirect_stdout=redirect, transient=transient)

@@ -1,7 +1,7 @@
-"""Worker processes for a batch: each has one file at a time, so that one that dies is known by its file.
+"""Worker processes for a batch: each has one file at a time, so that the file of a dead worker is known.
 
-`concurrent.futures` would fail all files in flight when a process dies. Processes are spawned, not forked: PyTorch's
-threads do not survive a fork.
+`concurrent.futures` would fail all files in progress when a process dies. Processes are spawned, not forked, because
+PyTorch's threads do not survive a fork.
 """
 
 import multiprocessing
@@ -23,19 +23,19 @@ from hvqcgic.cli.terminal import plain_warnings
 from hvqcgic.errors import WorkerDied
 
 GRACE_S = 3.0
-"""How long a process that was told to end may take; then it is killed."""
+"""Seconds that a process has to end after a request; then it is killed."""
 
 _READY = "ready"
 
 
 class _Worker:
-    """One worker process, seen from the other end.
+    """One worker process, seen from the parent process.
 
     Attributes:
-        connection: paths go out, outcomes come in.
+        connection: sends paths and receives outcomes.
         process: the process.
-        ready: whether it has come up.
-        place: of the file it works on, in the order of the inputs; None while it has none.
+        ready: whether the process has started.
+        place: position of its current file in the inputs; None while it has no file.
     """
 
     def __init__(self, context: Any, work: Work) -> None:
@@ -43,7 +43,7 @@ class _Worker:
         self.process = context.Process(target=_serve, args=(far, work), name="hvqcgic worker", daemon=True)
         self.ready = False
         self.place: int | None = None
-        # Ctrl-C in a terminal goes to all processes in it; what a worker is to do then, this one decides.
+        # Ctrl-C in a terminal reaches all its processes; workers ignore it, and this process decides how they end.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             self.process.start()
@@ -52,13 +52,13 @@ class _Worker:
         far.close()
 
     def end(self) -> None:
-        """Let an idle worker go, stop one that works."""
+        """Release an idle worker, or stop a busy one."""
         self.connection.close()
         if self.place is not None:
             self.process.terminate()
 
     def bury(self, grace_s: float = GRACE_S) -> str:
-        """Wait until it is gone, and kill it if that takes too long; return how it ended, in words."""
+        """Wait until the process has ended, and kill it after the grace time; return how it ended, in words."""
         self.process.join(grace_s)
         if self.process.is_alive():
             self.process.kill()
@@ -77,13 +77,13 @@ class Crew:
     """Several workers that share the files of a batch."""
 
     def __init__(self, work: Work, paths: Sequence[Path], *, size: int, count: Callable[[Outcome], None]) -> None:
-        """A crew, not yet at work.
+        """Create a crew that has not started.
 
         Args:
-            work: does one file; each worker gets a pickled copy, and keeps it for all of its files.
+            work: processes one file; each worker gets a pickled copy and keeps it for all of its files.
             paths: the files.
-            size: how many workers.
-            count: told of each outcome when it comes back, in any order.
+            size: number of workers.
+            count: called with each outcome when it arrives, in any order.
         """
         self._context = multiprocessing.get_context("spawn")
         self._work, self._paths, self._size, self._count = work, paths, size, count
@@ -92,9 +92,9 @@ class Crew:
         self._workers: list[_Worker] = []
 
     def outcomes(self) -> Iterator[Outcome]:
-        """What became of each file, in the order of the files; all workers are gone when this ends, however it does.
+        """Yield the outcome of each file, in the order of the files; all workers have ended when the generator ends.
 
-        With a final outcome it ends: no further file is begun.
+        After a final outcome, no further file is started and the generator ends.
 
         Raises:
             WorkerDied: workers cannot be started.
@@ -112,7 +112,7 @@ class Crew:
             self._dismiss()
 
     def _listen(self) -> None:
-        """Wait for a worker, and give it the next file."""
+        """Wait for a worker's message, and give the worker its next file."""
         by_connection: dict[Any, _Worker] = {worker.connection: worker for worker in self._workers}
         for connection in wait(list(by_connection)):
             worker = by_connection[connection]
@@ -133,7 +133,7 @@ class Crew:
             try:
                 worker.connection.send(self._paths[worker.place])
             except OSError:
-                # It has died, which the next look at its connection shows, too.
+                # The worker has died; the next read from its connection shows it, too.
                 return
 
     def _note(self, place: int, outcome: Outcome) -> None:
@@ -143,7 +143,7 @@ class Crew:
             self._todo.clear()
 
     def _replace(self, worker: _Worker) -> None:
-        """A worker has died: its file has failed, the rest needs another one."""
+        """Mark the file of a dead worker as failed, and start another worker for the remaining files."""
         self._workers.remove(worker)
         worker.connection.close()
         end = worker.bury()
@@ -166,9 +166,9 @@ class Crew:
 
 
 def _serve(connection: Connection, work: Work) -> None:
-    """What a worker process does: files come in, outcomes go out, until nobody is left at the other end."""
+    """Main loop of a worker process: receive files and send outcomes until the parent closes the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # An exception, so that a file that is being written is removed.
+    # Raise an exception on SIGTERM, so that a partly written file is removed.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with plain_warnings(), suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -178,7 +178,7 @@ def _serve(connection: Connection, work: Work) -> None:
 
 
 def _end_with_parent() -> NoReturn:
-    """End at once when the parent is killed: its files are whole or not there, and nobody waits for the next one."""
+    """End at once if the parent is killed. Files are complete or absent, and nobody waits for the next outcome."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -186,7 +186,7 @@ def _end_with_parent() -> NoReturn:
 
 
 def _attempt_any(work: Work, path: Path) -> Outcome:
-    """As `attempt`; an error that nobody has foreseen is sent with its traceback, which would be lost on the way."""
+    """Call `attempt`; send an unexpected error with its traceback, which pickling would lose."""
     try:
         return attempt(work, path)
     except Exception:

@@ -1,6 +1,6 @@
-"""Codec: picture to bytes to picture, with rate control; what users of the package call.
+"""Codec: picture to bytes to picture, with rate control, for users of the package.
 
-In: a picture and what is asked of its file, or a file. Out: the bytes of a `.hvq` file, or a picture.
+Input: a picture and its operating point, or a file. Output: the bytes of a `.hvq` file, or a picture.
 May import: `rate_control`, `coder` and what they import.
 """
 

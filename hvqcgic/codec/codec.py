@@ -1,4 +1,4 @@
-"""Codec: picture -> bytes -> picture, what users of the package call."""
+"""Codec: picture -> bytes -> picture, for users of the package."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from hvqcgic.rate_control import Choices, OperatingPoint, Progress, Reached, che
 
 @dataclass(frozen=True)
 class Compressed:
-    """A picture in its file, and how its operating point was reached."""
+    """A picture in its file, and the search result for its operating point."""
 
     reached: Reached
     written: Written
 
 
 class Codec(ReverseCoder):
-    """One model, ready to compress and decompress. Made by `hvqcgic.load`."""
+    """One model, ready to compress and decompress; created by `hvqcgic.load`."""
 
     def compress(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> bytes:
-        """A picture as the bytes of a `.hvq` file.
+        """Compress a picture to the bytes of a `.hvq` file.
 
         Args:
             image: a path, a Pillow image, or an array (H, W, 3) of uint8 in sRGB.
             coding: one of `hvqcgic.bitstream.container.MODES`.
             choices: the operating point, by the fields of `OperatingPoint`: one of ratios=(0.5, 0.4, 0.1), bpp=0.25,
-                max_bytes=12000 or target="lpips=0.08"; eta, refine, granularity, roi, clamp. The model's default
-                ratios if nothing is chosen.
+                max_bytes=12000 or target="lpips=0.08"; and eta, refine, granularity, roi, clamp. Without choices, the
+                model's default ratios are used.
 
         Raises:
             PictureError: the picture cannot be read.
@@ -53,7 +53,7 @@ class Codec(ReverseCoder):
         coding: str = "adaptive",
         progress: Progress | None = None,
     ) -> Compressed:
-        """A picture in a file in memory; errors as of `compress`; `progress` is told of the steps of refinement."""
+        """Compress a picture at an operating point; errors as in `compress`; `progress` gets refinement steps."""
         check_coding(coding)
         picture = self.analyse(image)
         limit = point.max_bytes
@@ -62,12 +62,12 @@ class Codec(ReverseCoder):
             written = self.write(reached.encoded, coding=coding)
             if limit is None or len(written.data) <= limit:
                 return Compressed(reached, written)
-            # The search went by an estimate: ask for less by what that was short of.
+            # The search used an estimate of the size; search again for a limit reduced by the error of the estimate.
             assert point.max_bytes is not None
             point = replace(point, max_bytes=point.max_bytes - (len(written.data) - limit))
 
     def encode(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> Encoded:
-        """The integers that stand for a picture; arguments and errors as of `compress`."""
+        """Compute the integers of a picture's file; arguments and errors as in `compress`."""
         check_coding(coding)
         return reach(self, self.analyse(image), check_choices(lambda: self.config, **choices), coding=coding).encoded
 
@@ -82,20 +82,19 @@ class Codec(ReverseCoder):
         partial: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> Image.Image:
-        """The picture in the bytes of a `.hvq` file.
+        """Decompress the bytes of a `.hvq` file to a picture.
 
         Args:
             data: the file.
-            steps: of the reverse path, which adds realism; 0 for the decoder alone. See `reverse`, as for randomness
-                and seed.
-            randomness: factor of the noise between steps.
-            seed: of the noise.
-            max_passes: read the first passes only and complete the picture from them; see `preview`.
-            partial: take a file that was cut short, likewise.
-            max_pixels: largest picture to accept, width times height.
+            steps: steps of the reverse path, for more natural texture; 0 for the plain decoder, see `reverse`.
+            randomness: factor of the noise between steps, see `reverse`.
+            seed: of the noise, see `reverse`.
+            max_passes: read only this number of passes and complete the picture, see `preview`; None for all.
+            partial: accept an incomplete file, see `preview`.
+            max_pixels: largest accepted picture, width times height.
 
         Raises:
-            BitstreamError, ConfigError, ModelError: as of `reverse` and `preview`.
+            BitstreamError, ConfigError, ModelError: as in `reverse` and `preview`.
         """
         if max_passes is None and not partial:
             return self.reverse(data, steps=steps, randomness=randomness, seed=seed, max_pixels=max_pixels)
@@ -105,13 +104,13 @@ class Codec(ReverseCoder):
 
 
 def load(name_or_path: str | Path = "tiny", device: str = "auto", *, tile: TileSize = "auto") -> Codec:
-    """A codec of a bundled model, by its name, or of a model file, by its path.
+    """Load the codec of a bundled model by its name, or of a model file by its path.
 
     Args:
         name_or_path: such as "tiny" or "runs/mine.safetensors".
-        device: "auto" (a GPU where there is one), "cpu", "cuda", "cuda:1", "mps" ...
-        tile: side of the largest part of a picture that its networks run over at once, in pixels: less takes less
-            memory and more time, and gives the same; "auto" cuts pictures of more than five megapixels.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", "mps" ...
+        tile: side in pixels of the largest part of a picture that the networks process at once; a smaller part needs
+            less memory and more time, with the same result; "auto" cuts pictures of more than five megapixels.
 
     Raises:
         ModelError: there is no such model, or its file is damaged.

@@ -1,7 +1,9 @@
-"""One model at work, step by step: picture to integers to bytes at a given granularity map, and back.
+"""Coding with one model, step by step: picture to integers to bytes at a given granularity map, and back.
 
-In: a picture and a granularity map, or the bytes of a file. Out: an `Encoded` picture, its file, a decoded picture.
-May import: `model_files`, `models`, `entropy`, `pictures`, `bitstream`, `errors`; no search for a rate happens here.
+Input: a picture and a granularity map, or the bytes of a file. Output: an `Encoded` picture, its file, a decoded
+    picture.
+May import: `model_files`, `models`, `entropy`, `pictures`, `bitstream`, `errors`; no search for a bit rate happens
+here.
 """
 
 from typing import TYPE_CHECKING

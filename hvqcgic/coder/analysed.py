@@ -1,4 +1,4 @@
-"""A picture with all that no operating point changes: its pixels, their density, and its features."""
+"""A picture with its pixels, information density and features, which do not depend on the operating point."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hvqcgic.models import PatchEntropies, nearest_codes
 
 
 class Analysed:
-    """A picture with all that no operating point changes, computed once.
+    """A picture with all values that do not depend on the operating point, computed once.
 
     Attributes:
         pixels: (H, W, 3) uint8.
-        density: of its patches, on the CPU.
+        density: information density of its patches, on the CPU.
         features: of the encoder, (1, d, h_g, w_g) each, on the networks' device.
     """
 
     def __init__(
         self, pixels: NDArray[np.uint8], density: PatchEntropies, features: dict[str, Tensor], codebook: Tensor
     ) -> None:
-        """Args: see the attributes; codebook: (K, d), whose nearest codes `nearest` finds."""
+        """Args: see the attributes; codebook: (K, d), in which `nearest` searches."""
         self.pixels, self.density, self.features = pixels, density, features
         self._codebook = codebook
         self._nearest = {
@@ -30,17 +30,17 @@ class Analysed:
         }
 
     def with_features(self, features: dict[str, Tensor]) -> Analysed:
-        """The same picture with other features, of the shapes that it has."""
+        """Return the same picture with other features of the same shapes."""
         return Analysed(self.pixels, self.density, features, self._codebook)
 
     @property
     def width(self) -> int:
-        """In pixels."""
+        """Width in pixels."""
         return self.pixels.shape[1]
 
     @property
     def height(self) -> int:
-        """In pixels."""
+        """Height in pixels."""
         return self.pixels.shape[0]
 
     @property
@@ -53,7 +53,7 @@ class Analysed:
         return self.features[granularity][0].permute(1, 2, 0)[mask]
 
     def nearest(self, granularity: str, mask: Tensor) -> Tensor:
-        """Nearest codes (N,) of the cells in a mask (h_g, w_g); each is looked for once."""
+        """Nearest codes (N,) of the cells in a mask (h_g, w_g); each cell is searched once."""
         known = self._nearest[granularity]
         new = mask & (known < 0)
         known[new] = nearest_codes(self.rows(granularity, new), self._codebook).int()

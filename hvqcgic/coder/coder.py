@@ -1,4 +1,4 @@
-"""The steps between picture and bytes, one by one: what a codec, its rate control and experiments put together.
+"""The steps between picture and bytes, which a codec, its rate control and experiments combine.
 
 picture -> analysis -> granularity map -> indices, hyper-latents -> range-coded sections -> container
 container -> sections -> indices -> codes -> picture
@@ -44,24 +44,24 @@ from hvqcgic.models import (
 from hvqcgic.pictures import PictureSource, read_picture
 
 SMALLEST_SCALE = 1e-6
-"""Least mean squared distance from features to codes that `eta` is a multiple of."""
+"""Least value of the mean squared distance from features to codes that is the unit of `eta`."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A picture as the integers that a file holds; every coding mode writes the same ones.
+    """A picture as the integers of a file, equal for every coding mode.
 
     Attributes:
-        width: of the picture in pixels, as is the height.
-        height: see width.
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
         masks: the granularity map.
         indices: per granularity, int64, (N_g,), cells in raster order.
-        z: hyper-latents of the granularities that have them, int64, (C_z, ceil(h_g/4), ceil(w_g/4)); None in what was
-            read from a file, which needs them no more.
-        parameters: the index prior's parameters, (P, N_g) each, in what was read from a file whose picture decoder
-            reads them; else None.
-        moments: what the index prior expected of each cell's code, in what was read to tell it; else None.
-        coded: what the adaptive mode makes of it, of a trial in that mode: it need not be made again.
+        z: hyper-latents by granularity, int64, (C_z, ceil(h_g/4), ceil(w_g/4)); None for a picture read from a file,
+            which does not need them any more.
+        parameters: the index prior's parameters, (P, N_g) each, for a picture read from a file whose picture decoder
+            uses them; else None.
+        moments: mean and deviation of each cell's code under the index prior, if requested on reading; else None.
+        coded: adaptive stream of a trial in adaptive mode, which need not be coded again; else None.
     """
 
     width: int
@@ -76,11 +76,11 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Trial:
-    """A picture at an operating point, and what its file would take.
+    """A picture at an operating point, and the estimated size of its file.
 
     Attributes:
         encoded: the picture.
-        parts: bits of "map", "z", "coarse", "medium", "fine" and "container", estimated as `Written` has them.
+        parts: bits of "map", "z", "coarse", "medium", "fine" and "container", estimated as in `Written`.
     """
 
     encoded: Encoded
@@ -98,9 +98,9 @@ class Written:
 
     Attributes:
         data: the bytes of a `.hvq` file.
-        estimated_bits: cross-entropy of what the sections hold, under the tables they were coded with.
+        estimated_bits: cross-entropy of the sections' symbols under the tables that coded them.
         parts: bits of "map", "z", "coarse", "medium", "fine" and "container"; the last holds headers, checksum and
-            padding, so that all sum to the file's size.
+            padding, so that all parts sum to the file's size.
     """
 
     data: bytes
@@ -109,18 +109,19 @@ class Written:
 
 
 class PictureCoder:
-    """The networks and the entropy model of one model, and the steps that they take."""
+    """The networks and the entropy model of one model, with the steps of encoding and decoding."""
 
     def __init__(self, model: FrozenModel, device: torch.device, tile: TileSize = "auto") -> None:
-        """A coder of one model.
+        """Create a coder of one model.
 
         Args:
             model: frozen.
-            device: where the picture networks run (what shapes the stream runs on the CPU).
-            tile: side of the largest part of a picture that they run over at once, in pixels; "auto" cuts large ones.
+            device: device of the picture networks; the entropy model always runs on the CPU.
+            tile: side in pixels of the largest part of a picture that the picture networks process at once; "auto" cuts
+                large pictures.
 
         Raises:
-            ConfigError: the tile is no size, or too small for what the networks see around it.
+            ConfigError: the tile is no valid size, or too small for the margin that the networks read.
         """
         self.config: ModelConfig = model.config
         self.name, self.card, self.fingerprint = model.config.name, model.card, model.fingerprint
@@ -131,7 +132,7 @@ class PictureCoder:
 
     @torch.inference_mode()
     def analyse(self, image: PictureSource) -> Analysed:
-        """What no operating point changes.
+        """Compute the values of a picture that do not depend on the operating point.
 
         Raises:
             PictureError: the picture cannot be read.
@@ -141,12 +142,13 @@ class PictureCoder:
         return Analysed(pixels, density, self._tiled.features(pixels), self.networks.quantiser.codebook)
 
     def order_cells(self, picture: Analysed, ratios: Ratios, weights: NDArray[np.float32] | None = None) -> Masks:
-        """The granularity map by information density.
+        """Choose the granularity map by information density.
 
         Args:
             picture: analysed.
             ratios: (fine, medium, coarse) shares of the area, sum 1.
-            weights: (H, W), at least 0: the density of a cell counts times their mean over it; 1 everywhere if None.
+            weights: (H, W), at least 0; the density of a cell is multiplied by their mean over the cell; None for 1
+                everywhere.
 
         Raises:
             ValueError: the ratios are not shares that sum to 1.
@@ -159,7 +161,7 @@ class PictureCoder:
 
     @torch.inference_mode()
     def quantise(self, picture: Analysed, masks: Masks) -> Encoded:
-        """The picture with the nearest code for every cell of a map."""
+        """Encode the picture with the nearest code for every cell of a map."""
         found = {g: torch.from_numpy(masks[g]).to(self.device) for g in GRANULARITIES}
         on_device = GranularityMap(*(found[g][None, None] for g in GRANULARITIES))
         z = {
@@ -170,14 +172,14 @@ class PictureCoder:
         return Encoded(picture.width, picture.height, masks, indices, z)
 
     def try_out(self, picture: Analysed, masks: Masks, *, eta: float = 0.0, coding: str = "adaptive") -> Trial:
-        """The picture at an operating point with the size that its file would have.
+        """Encode the picture at an operating point and estimate the size of its file.
 
         Args:
             picture: analysed.
             masks: its granularity map.
-            eta: what a bit is worth when an index is chosen, in mean squared distances from the features to their
-                nearest codes; 0 for the nearest codes.
-            coding: mode whose bits count.
+            eta: weight of a bit in the choice of an index, in units of the mean squared distance from the features to
+                their nearest codes; 0 chooses the nearest codes.
+            coding: mode whose bits are counted.
         """
         check_coding(coding)
         encoded = self.quantise(picture, masks)
@@ -209,7 +211,7 @@ class PictureCoder:
         return WeighedChoice(y, codebook, eta * scale)
 
     def write(self, encoded: Encoded, *, coding: str = "adaptive") -> Written:
-        """The file of an encoded picture in one coding mode.
+        """Write the file of an encoded picture in one coding mode.
 
         Raises:
             ConfigError: the coding mode is unknown.
@@ -224,20 +226,20 @@ class PictureCoder:
         return Written(data, found.estimated_bits, {**found.parts, "container": container})
 
     def cell_bits(self, encoded: Encoded, *, coding: str = "adaptive") -> dict[str, NDArray[np.float64]]:
-        """Bits that each index takes in a coding mode, (N_g,) per granularity; arguments and errors as of `write`."""
+        """Bits of each index in a coding mode, (N_g,) per granularity; arguments and errors as in `write`."""
         check_coding(coding)
         return price(self._entropy, encoded.masks, _hyper_latents(encoded), encoded.indices, mode=coding).bits
 
     def read(self, data: bytes, *, max_pixels: int = MAX_PIXELS, moments: bool = False) -> Encoded:
-        """The integers that a file holds.
+        """Read the integers of a file.
 
         Args:
             data: the whole file.
-            max_pixels: largest picture to accept, width times height; time and memory grow with what a header declares.
-            moments: whether to tell what the index prior expected, of a file coded adaptively.
+            max_pixels: largest accepted picture, width times height; time and memory grow with the size in the header.
+            moments: whether to compute the moments of the codes under the index prior, for an adaptively coded file.
 
         Raises:
-            BitstreamError: the bytes are no whole stream, or that of another model (`ModelMismatch`).
+            BitstreamError: the bytes are no complete file, or a file of another model (`ModelMismatch`).
         """
         container = unpack(data, max_pixels=max_pixels)
         header = container.header
@@ -249,7 +251,7 @@ class PictureCoder:
         return Encoded(*size, found.masks, found.indices, None, parameters=found.parameters, moments=found.moments)
 
     def check_fingerprint(self, header: Header) -> None:
-        """Refuses a stream of another model (`ModelMismatch`)."""
+        """Raise `ModelMismatch` for a file of another model."""
         if header.fingerprint != self.fingerprint:
             raise ModelMismatch(
                 f"the stream was made with a model of fingerprint {header.fingerprint.hex()}, "
@@ -257,13 +259,13 @@ class PictureCoder:
             )
 
     def decoder_parameters(self, encoded: Encoded) -> dict[str, NDArray[np.float32]] | None:
-        """The index prior's parameters, (P, N_g) each, where the picture decoder reads them; else None."""
+        """The index prior's parameters, (P, N_g) each, if the picture decoder reads them; else None."""
         if encoded.parameters is None and self.config.backbone.decoder_prior:
             return self._entropy.parameters(encoded.masks, encoded.indices, _hyper_latents(encoded))
         return encoded.parameters
 
     def reconstruct(self, encoded: Encoded) -> Image.Image:
-        """The picture that an encoded one decodes to."""
+        """Decode the picture of an encoded one."""
         parameters = self.decoder_parameters(encoded)
         masks = {g: encoded.masks[g] for g in GRANULARITIES}
         sizes = {"height": encoded.height, "width": encoded.width}
@@ -275,7 +277,7 @@ class PictureCoder:
 
 
 def check_coding(coding: str) -> None:
-    """Refuses an unknown coding mode (`ConfigError`)."""
+    """Raise `ConfigError` for an unknown coding mode."""
     if coding not in MODES:
         raise ConfigError(f"coding {coding!r} is unknown; use one of {', '.join(MODES)}")
 

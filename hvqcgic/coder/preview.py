@@ -1,4 +1,4 @@
-"""A picture from the first passes of its file: before the rest is read, or before it has come."""
+"""A picture from the first passes of its file, for previews and incomplete downloads."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ class Preview:
 
     Attributes:
         picture: at its full size.
-        passes: names of the passes that were read, in order; all of the model's where nothing is missing.
-        bytes_read: of the file, about: what header, map, hyper-latents and the indices read take.
-        share_read: of the cells, 0 to 1; the others are completed by the entropy model.
-        checked: whether the file's checksum was there and right. That of a file cut short is not: damage in what there
-            is of it goes unseen.
+        passes: names of the passes that were read, in order; all passes of the model if nothing is missing.
+        bytes_read: approximate bytes of header, map, hyper-latents and the indices that were read.
+        share_read: share of the cells that were read, 0 to 1; the entropy model completes the others.
+        checked: whether the file's checksum was present and right. An incomplete file has no checksum, so damage in it
+            is not detected.
     """
 
     picture: Image.Image
@@ -34,7 +34,7 @@ class Preview:
 
 
 class PreviewCoder(PictureCoder):
-    """A coder that also reads the beginning of a file."""
+    """A coder that also reads the first part of a file."""
 
     @torch.inference_mode()
     def preview(
@@ -46,19 +46,21 @@ class PreviewCoder(PictureCoder):
         fill: Completion = "mean",
         max_pixels: int = MAX_PIXELS,
     ) -> Preview:
-        """A picture from the first passes of a file coded adaptively.
+        """Decode a picture from the first passes of an adaptively coded file.
 
         Args:
-            data: the file, or its beginning if `partial`.
-            max_passes: how many are read, from 1; all if None.
-            partial: take a file that was cut short, as far as it goes: without its checksum, damage is not noticed.
-            fill: what stands in for codes that are not read: their mean by the entropy model, the likeliest, or zeros.
-            max_pixels: largest picture to accept, width times height.
+            data: the file, or its first part if `partial`.
+            max_passes: number of passes to read, from 1; None for all.
+            partial: accept an incomplete file and read its available part; without the checksum, damage is not
+                detected.
+            fill: codes of cells that are not read: "mean" for the mean under the entropy model, "likeliest", or "none"
+                for zeros.
+            max_pixels: largest accepted picture, width times height.
 
         Raises:
-            ConfigError: the model has not so many passes.
-            BitstreamError: the bytes are no stream, not coded adaptively, of another model (`ModelMismatch`), or end
-                before the first pass does (`Truncated`).
+            ConfigError: the model has fewer passes.
+            BitstreamError: the bytes are no `.hvq` file, not coded adaptively, of another model (`ModelMismatch`), or
+                end before the first pass does (`Truncated`).
         """
         passes = self._count_passes(max_passes)
         start = unpack_start(data, partial=partial, max_pixels=max_pixels)

@@ -1,4 +1,4 @@
-"""A picture along the reverse path: more realism from the bytes that a file has."""
+"""Decoding with the reverse path: a more natural picture from the same file."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LARGEST_SEED = 2**63 - 1
 
 
 class ReverseCoder(PreviewCoder):
-    """A coder that also follows the reverse path whose file stands beside its model's."""
+    """A coder that can also use the reverse path whose file is beside its model's file."""
 
     def __init__(self, model: FrozenModel, device: torch.device, tile: TileSize = "auto") -> None:
-        """As of `PictureCoder`; the file of the reverse path is read once it is needed."""
+        """See `PictureCoder`; the file of the reverse path is read when it is first needed."""
         super().__init__(model, device, tile)
         self._source = model.source
         self._tile: TileSize = tile
@@ -32,7 +32,7 @@ class ReverseCoder(PreviewCoder):
         """The frozen reverse path of the model.
 
         Raises:
-            ModelError: there is none, it is damaged, or stands behind another model.
+            ModelError: there is none, it is damaged, or it belongs to another model.
         """
         if self._source is None:
             raise ModelError(f"model {self.name} was just frozen: a reverse path is read from beside a model's file")
@@ -49,21 +49,22 @@ class ReverseCoder(PreviewCoder):
     def reverse(
         self, data: bytes, *, steps: int, randomness: float = 1.0, seed: int = 0, max_pixels: int = MAX_PIXELS
     ) -> Image.Image:
-        """The picture of a file coded adaptively, along the reverse path.
+        """Decode an adaptively coded file with the reverse path.
 
-        The same file, steps, randomness and seed give the same picture, to 1/255 on another machine.
+        The same file, steps, randomness and seed give the same picture; on another machine, values may differ by 1/255.
 
         Args:
             data: the whole file.
-            steps: 1 for the likeliest features, more to draw from others, too; 0 is the decoder without the path.
-            randomness: factor of the noise between steps: 0 without, 1 as in training.
+            steps: number of steps; 1 takes the estimated features, more steps add noise between them; 0 is the plain
+                decoder.
+            randomness: factor of the noise between steps: 0 for none, 1 as in training.
             seed: of the noise, 0 to 2^63 - 1.
-            max_pixels: largest picture to accept, width times height.
+            max_pixels: largest accepted picture, width times height.
 
         Raises:
-            ConfigError: steps, randomness or seed are none that can be taken, or the tiles are too small.
-            ModelError: the model has no reverse path, or its file is damaged or another model's.
-            BitstreamError: the bytes are no whole stream, not coded adaptively, or of another model (`ModelMismatch`).
+            ConfigError: steps, randomness or seed are not allowed, or the tiles are too small.
+            ModelError: the model has no reverse path, or its file is damaged or belongs to another model.
+            BitstreamError: the bytes are no complete file, not coded adaptively, or of another model (`ModelMismatch`).
         """
         sampling = check_sampling(steps, randomness, seed)
         if not steps:
@@ -84,7 +85,7 @@ class ReverseCoder(PreviewCoder):
 
 
 def check_sampling(steps: int, randomness: float, seed: int) -> Sampling:
-    """Steps, randomness and seed, once they are known to be such; `ConfigError` else."""
+    """Check steps, randomness and seed; raise `ConfigError` for values that are not allowed."""
     check_steps(steps, randomness)
     if not 0 <= seed <= LARGEST_SEED:
         raise ConfigError(f"seed {seed} is none; use a whole number from 0 to 2^63 - 1")

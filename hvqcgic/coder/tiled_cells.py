@@ -1,4 +1,4 @@
-"""Numbers of a picture's cells, tile by tile: which of them lie in a window, laid out there as networks see them."""
+"""Values of a picture's cells, tile by tile: the cells in a window, laid out on grids for the networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from hvqcgic.coder.tiling import Batch
 from hvqcgic.models import GranularityMap, scatter_rows
 
 Rows = Mapping[str, NDArray[Any]]
-"""Numbers of the cells of each granularity, in raster order."""
+"""Values of the cells of each granularity, in raster order."""
 
 
 @dataclass(frozen=True)
@@ -25,23 +25,23 @@ class CellWindow:
 
     Attributes:
         masks: on the device of the networks, (B, 1, h_g, w_g) each.
-        chosen: per granularity, (n_g,) int64: places of the windows' cells among all, window by window.
+        chosen: per granularity, (n_g,) int64: positions of the windows' cells among all cells, window by window.
     """
 
     masks: GranularityMap
     chosen: dict[str, NDArray[np.int64]]
 
     def take(self, rows: Rows) -> dict[str, Tensor]:
-        """The windows' cells of rows (N_g, ...), on the device."""
+        """Select the windows' cells from rows (N_g, ...), on the device."""
         return {g: torch.from_numpy(rows[g][self.chosen[g]]).to(self.masks.fine.device) for g in GRANULARITIES}
 
     def lay_out(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Rows (n_g, C) of the windows' cells on their grids, (B, C, h_g, w_g), 0 where no cell is."""
+        """Lay rows (n_g, C) of the windows' cells out on their grids, (B, C, h_g, w_g), with 0 elsewhere."""
         return {g: scatter_rows(rows[g], self.masks[g]) for g in rows}
 
 
 class TiledCells:
-    """The granularity map of a picture by tiles, whose positions are pixels."""
+    """The granularity map of a picture, by tiles whose positions are pixels."""
 
     def __init__(self, masks: Mapping[str, NDArray[np.bool_]], device: torch.device) -> None:
         """Args: masks: (h_g, w_g) each; device: of the networks."""
@@ -51,7 +51,7 @@ class TiledCells:
         self._ranks = {g: torch.from_numpy(values)[None, None] for g, values in ranks.items()}
 
     def window(self, tiles: Batch) -> CellWindow:
-        """The cells in the windows of tiles."""
+        """Return the cells in the windows of tiles."""
         own = {g: tiles.window(self._planes[g], CELL_PX[g]) for g in GRANULARITIES}
         chosen = {g: tiles.window(self._ranks[g], CELL_PX[g])[own[g]].long().numpy() - 1 for g in GRANULARITIES}
         return CellWindow(GranularityMap(*(own[g].to(self._device) for g in GRANULARITIES)), chosen)

@@ -1,4 +1,4 @@
-"""The picture networks of a model over pictures of any size: at once where they are small, else tile by tile."""
+"""The picture networks of a model on pictures of any size: small pictures at once, large ones tile by tile."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from hvqcgic.coder.window_size import UNIT, Sight, TileSize, WindowSize
 from hvqcgic.models import GranularityMap, PictureModel, assemble, every_size, pad_to_cells, parameter_count
 
 HYPER_UNIT = 4
-"""Cells along one side of what a position of a hyper-latent describes."""
+"""Side, in cells, of the area of one hyper-latent position."""
 
 PX_OF_PLANES = CELL_PX["fine"]
-"""Pixels that a position of a plane of features counts as: a tile has as many positions in all of them."""
+"""Side in pixels that is counted for a position of every feature plane, so that tiles are equally large in all."""
 
 
 class TiledNetworks:
@@ -28,11 +28,11 @@ class TiledNetworks:
 
     Args:
         networks: in evaluation mode.
-        device: where they are.
+        device: device of the networks.
         tile: see `TileSize`.
 
     Raises:
-        ConfigError: the tile is no size, or too small for what the networks see around it.
+        ConfigError: the tile is no valid size, or too small for the margin that the networks read.
     """
 
     def __init__(self, networks: PictureModel, device: torch.device, tile: TileSize = "auto") -> None:
@@ -42,7 +42,7 @@ class TiledNetworks:
 
     @torch.inference_mode()
     def features(self, pixels: NDArray[np.uint8]) -> dict[str, Tensor]:
-        """Features of a picture, (H, W, 3), as `Encoder` gives them of the padded one."""
+        """Features of a picture, (H, W, 3), equal to those of `Encoder` for the padded picture."""
         height, width = (-(-side // UNIT) * UNIT for side in pixels.shape[:2])
         values = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         found: dict[str, Tensor] = {}
@@ -57,7 +57,7 @@ class TiledNetworks:
 
     @torch.inference_mode()
     def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
-        """As `PictureModel.hyper_latents`, of one picture."""
+        """Hyper-latents of one picture, as in `PictureModel.hyper_latents`."""
         found: dict[str, Tensor] = {}
         for g in self._networks.z_channels:
             height, width = features[g].shape[-2:]
@@ -71,14 +71,14 @@ class TiledNetworks:
     def reconstruct(
         self, indices: Rows, masks: Mapping[str, NDArray[np.bool_]], parameters: Rows | None, *, height: int, width: int
     ) -> NDArray[np.uint8]:
-        """The picture, (H, W, 3), that indices stand for.
+        """Decode indices to the picture, (H, W, 3).
 
         Args:
             indices: per granularity, (N_g,), or codes themselves, (N_g, d) float32.
             masks: the granularity map, (h_g, w_g) each.
-            parameters: the index prior's, (P, N_g) each, of a decoder that reads them.
+            parameters: the index prior's, (P, N_g) each, for a decoder that reads them.
             height: of the picture before padding.
-            width: see height.
+            width: of the picture before padding.
         """
         pixels = np.empty((height, width, 3), np.uint8)
         target = torch.from_numpy(pixels).permute(2, 0, 1)[None]
@@ -104,7 +104,7 @@ class TiledNetworks:
 
     @cached_property
     def _sights(self) -> dict[str, Sight]:
-        """How far "encoder", "decoder" and each granularity's hyper-analysis see; asked for once pictures are cut."""
+        """Receptive fields of "encoder", "decoder" and each hyper-analysis; measured when a picture is first cut."""
         networks, device = self._networks, self._device
         width = networks.config.code_width
         far = halo(lambda picture: networks.encoder(picture).values(), 3, UNIT, device)
@@ -129,5 +129,5 @@ class TiledNetworks:
 
 
 def as_pixels(decoded: Tensor) -> Tensor:
-    """What a decoder gave, about [0, 1], as uint8 on the CPU."""
+    """Convert a decoder's output, about [0, 1], to uint8 on the CPU."""
     return (decoded.clamp(0, 1) * 255).round().to(torch.uint8).cpu()

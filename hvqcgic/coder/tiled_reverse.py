@@ -1,4 +1,4 @@
-"""The reverse path over pictures of any size: the state is held whole, networks run tile by tile where it is large."""
+"""The reverse path on pictures of any size: memory holds the whole state; networks run tile by tile on large ones."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from hvqcgic.coder.window_size import UNIT, Sight, TileSize, WindowSize
 from hvqcgic.models import Estimate, Known, PictureModel, ReverseModel, every_size, reverse
 
 PX = CELL_PX["fine"]
-"""Pixels along a side of a position of the state."""
+"""Side in pixels of a position of the state."""
 
 
 @dataclass(frozen=True)
 class ReadCells:
-    """What a file says of its cells; see `hvqcgic.models.reverse` for what it is told for.
+    """The values of the cells in a file that the reverse path reads, see `hvqcgic.models.reverse_path`.
 
     Attributes:
         masks: the granularity map, (h_g, w_g) each.
         indices: per granularity, (N_g,).
-        mean: of each cell's code by the index prior, (N_g, d) float32 each.
-        deviation: likewise, its standard deviation.
+        mean: of each cell's code under the index prior, (N_g, d) float32 each.
+        deviation: standard deviation of each cell's code under the index prior, (N_g, d) float32 each.
     """
 
     masks: Mapping[str, NDArray[np.bool_]]
@@ -41,7 +41,7 @@ class ReadCells:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How the path is followed.
+    """Options of the reverse path.
 
     Attributes:
         steps: 1 or more.
@@ -60,16 +60,16 @@ class TiledReverse:
     def __init__(
         self, model: ReverseModel, networks: PictureModel, device: torch.device, tile: TileSize = "auto"
     ) -> None:
-        """A reverse path that is ready to run.
+        """Create a reverse path that is ready to run.
 
         Args:
             model: in evaluation mode.
-            networks: of the model that it stands behind, likewise.
-            device: where both are.
+            networks: of its frozen model, in evaluation mode.
+            device: device of both.
             tile: see `TileSize`.
 
         Raises:
-            ConfigError: the tile is no size, or too small for what the networks see around it.
+            ConfigError: the tile is no valid size, or too small for the margin that the networks read.
         """
         self._model, self._networks, self._device = model, networks, device
         self._windows = WindowSize(tile, device)
@@ -78,15 +78,15 @@ class TiledReverse:
 
     @torch.inference_mode()
     def reconstruct(self, read: ReadCells, sampling: Sampling, *, height: int, width: int) -> NDArray[np.uint8]:
-        """The picture, (H, W, 3), at the end of the path.
+        """Decode the picture, (H, W, 3), along the path.
 
-        Noise is drawn for the whole plane: the same seed gives the same picture whatever the tiles are.
+        Noise is drawn for the whole plane, so that a seed gives the same picture for any tiles.
 
         Args:
             read: the cells of a file.
             sampling: steps, randomness and seed.
             height: of the picture before padding.
-            width: see height.
+            width: of the picture before padding.
         """
         pixels = np.empty((height, width, 3), np.uint8)
         target = torch.from_numpy(pixels).permute(2, 0, 1)[None]
@@ -127,13 +127,13 @@ class TiledReverse:
         )
 
     def _known(self, read: ReadCells, window: CellWindow) -> Known:
-        """What is known in a window."""
+        """Inputs of the network in a window that the decoder knows."""
         codes = {g: self._networks.quantiser.codebook[indices] for g, indices in window.take(read.indices).items()}
         mean, deviation = (window.lay_out(window.take(rows)) for rows in (read.mean, read.deviation))
         return self._model.known(window.lay_out(codes), mean, deviation, window.masks)
 
     def _estimate(self, state: Tensor, time: float, tile: Batch, known: Known) -> Estimate:
-        """Of the state in the windows of tiles."""
+        """Estimate of the network for the state in the windows of tiles."""
         own = tile.window(state, PX).to(self._device)
         return self._model.network(own, torch.full(own.shape[:1], time, device=self._device), known)
 
@@ -147,11 +147,11 @@ class TiledReverse:
 
     @cached_property
     def _sight_of_picture(self) -> Sight:
-        """Of the last step and the decoder behind it."""
+        """Receptive field of the last step and the decoder after it."""
         return self._sight(lambda estimate, known: [self._model.picture(estimate, known, self._networks.decoder)])
 
     def _sight(self, behind: Callable[[Estimate, Known], list[Tensor]]) -> Sight:
-        """How far the network sees, and what runs behind it."""
+        """Receptive field of the network together with a function that runs after it."""
         network, width = self._model.network, self._model.code_width
         now = torch.ones(1, device=self._device)
 

@@ -1,10 +1,10 @@
-"""Networks over tiles: parts of a picture computed one after the other, with as much around each as the network sees.
+"""Networks on tiles: parts of a picture are computed one after the other, each with the margin that the network reads.
 
-    |<------------------ window ------------------>|     what the network is given
-    |<- halo ->|<----------- core ------>|<- halo ->|    what is kept: the same as of the whole picture
+    |<------------------ window ------------------>|     input of the network
+    |<- halo ->|<----------- core ------>|<- halo ->|    the core is kept; it equals that of the whole picture
 
-At a border of the picture there is no halo: the window ends there, and the network pads as it does for the whole. How
-wide a halo must be is asked of the network itself, see `halo`.
+At a border of the picture there is no halo: the window ends there, and the network pads as for the whole picture. The
+width of the halo is measured on the network itself, see `halo`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 PROBE_UNITS = 64
-"""Length of a probe: a network that sees further than half of it is not worth cutting."""
+"""Length of a probe; a network with a halo above half of it is not cut."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,9 @@ class Span:
     """A tile along one axis.
 
     Attributes:
-        start: of the window.
+        start: first position of the window.
         stop: one past the window's end.
-        first: of the core.
+        first: first position of the core.
         last: one past the core's end.
     """
 
@@ -40,13 +40,13 @@ class Span:
 
 @dataclass(frozen=True)
 class Tile:
-    """A tile of a plane; positions count on the grid of the network's input."""
+    """A tile of a plane, in positions on the grid of the network's input."""
 
     rows: Span
     columns: Span
 
     def window(self, plane: Tensor, scale: int = 1) -> Tensor:
-        """The window of a plane, (..., h, w), whose grid is `scale` times coarser than the network's input."""
+        """Cut the window from a plane, (..., h, w), whose grid is `scale` times coarser than the network's input."""
         rows, columns = self.rows, self.columns
         return plane[
             ...,
@@ -55,7 +55,7 @@ class Tile:
         ]
 
     def put(self, found: Tensor, plane: Tensor, scale: int = 1) -> None:
-        """Writes the core of what a network made of the window into a plane, which may end before the last tile's."""
+        """Write the core of a network's output into a plane; the plane may end before the last tile does."""
         rows, columns = self.rows, self.columns
         place = plane[
             ...,
@@ -68,32 +68,32 @@ class Tile:
 
 @dataclass(frozen=True)
 class Batch:
-    """Tiles whose windows have one size, which a network is given at once."""
+    """Tiles with windows of one size, which a network processes together."""
 
     tiles: tuple[Tile, ...]
 
     def window(self, plane: Tensor, scale: int = 1, change: Callable[[Tensor], Tensor] = lambda own: own) -> Tensor:
-        """Windows of a plane, (1, C, h, w), changed as is said, one after the other along its first axis.
+        """Cut the windows from a plane, (1, C, h, w), apply `change`, and stack them along the first axis.
 
-        A change makes windows of one size of those that the plane's end cuts off.
+        `change` pads windows that the end of the plane cuts off, so that all windows have one size.
         """
         windows = [change(tile.window(plane, scale)) for tile in self.tiles]
         return windows[0] if len(windows) == 1 else torch.cat(windows)
 
     def put(self, found: Tensor, plane: Tensor, scale: int = 1) -> None:
-        """Writes the cores of what a network made of the windows into a plane, (1, C, h, w)."""
+        """Write the cores of a network's outputs into a plane, (1, C, h, w)."""
         for number, tile in enumerate(self.tiles):
             tile.put(found[number : number + 1], plane, scale)
 
 
 def tiles(height: int, width: int, *, most: int, halo: int, unit: int) -> list[Tile]:
-    """Tiles whose cores cover a plane once; arguments as of `cut`."""
+    """Return tiles whose cores cover a plane once; arguments as in `cut`."""
     sides = [cut(length, most=most, halo=halo, unit=unit) for length in (height, width)]
     return [Tile(rows, columns) for rows, columns in itertools.product(*sides)]
 
 
 def batches(tiles: Iterable[Tile], positions: int) -> list[Batch]:
-    """Tiles in batches of one size of window and at most so many positions, or of one tile."""
+    """Group tiles by window size into batches of at most this number of positions, or of one tile."""
     same: dict[tuple[int, int], list[Tile]] = {}
     for tile in tiles:
         same.setdefault((tile.rows.stop - tile.rows.start, tile.columns.stop - tile.columns.start), []).append(tile)
@@ -105,11 +105,11 @@ def batches(tiles: Iterable[Tile], positions: int) -> list[Batch]:
 
 
 def cut(length: int, *, most: int, halo: int, unit: int) -> list[Span]:
-    """As few windows as possible along an axis, all about as long.
+    """Cut an axis into as few windows as possible, of about equal length.
 
     Args:
         length: of the axis.
-        most: length of a window; a multiple of the unit, at least 2 halo + unit.
+        most: largest length of a window; a multiple of the unit, at least 2 halo + unit.
         halo: see `halo`.
         unit: windows and cores start at multiples of it.
     """
@@ -127,20 +127,20 @@ def cut(length: int, *, most: int, halo: int, unit: int) -> list[Span]:
 
 @torch.inference_mode()
 def halo(run: Callable[[Tensor], Iterable[Tensor]], channels: int, unit: int, device: torch.device) -> int | None:
-    """How far a network sees beyond what it computes, in positions of its input.
+    """Measure the width of the margin that a network reads around its output, in positions of its input.
 
-    Half of a blank input is made "not a number", which every operation hands on that reads it: how far it comes into
-    the other half is how wide the halo of a tile must be. The answer holds for the network as it runs, whatever it is
-    built of; a norm over the picture or attention sees everything.
+    Half of a blank input is set to "not a number", which spreads through every operation that reads it. Its reach into
+    the other half is the width of the halo of a tile. The result holds for the network as it runs, whatever its layers
+    are. A norm over the picture, or attention, reads everything.
 
     Args:
-        run: the network, of an input (1, channels, h, w), h and w multiples of the unit, to outputs whose grids are
+        run: the network, from an input (1, channels, h, w), h and w multiples of the unit, to outputs whose grids are
             finer or coarser by a whole factor.
         channels: of the input.
-        unit: positions of the input that windows start at multiples of.
+        unit: windows start at multiples of this number of input positions.
         device: of the network.
     Returns:
-        a multiple of the unit; None where the network sees further than half the probe.
+        a multiple of the unit; None if the margin exceeds half the probe.
     """
     length = PROBE_UNITS * unit
     half, far = length // 2, 0.0

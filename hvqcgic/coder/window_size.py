@@ -1,4 +1,4 @@
-"""How large the windows are that a picture is cut into, and where they lie."""
+"""Sizes and positions of the windows that a picture is cut into."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from hvqcgic.coder.tiling import Batch, batches, tiles
 from hvqcgic.errors import ConfigError
 
 TileSize = int | Literal["auto"]
-"""Side of the largest window that networks run over, in pixels; or "auto", see `AUTO_TILE`."""
+"""Side of the largest window that networks process, in pixels; or "auto", see `AUTO_TILE`."""
 
 AUTO_TILE = 2304
-"""Pictures of no more pixels than such a square are not cut; others into windows of this side at most."""
+"""Pictures with more pixels than a square of this side are cut into windows of at most this side."""
 
 UNIT = 16
-"""Windows start at multiples of a coarse cell, in pixels."""
+"""Windows start at multiples of this number of pixels, a coarse cell."""
 
 
 @dataclass(frozen=True)
 class Sight:
-    """How far a network sees: `halo` positions of its input, of `px` pixels each; windows start at `unit` of them.
+    """Receptive field of a network: `halo` positions of its input, of `px` pixels each; windows start at `unit`.
 
-    A halo of None is a network that is not to be cut.
+    A halo of None marks a network that must not be cut.
     """
 
     halo: int | None
@@ -34,26 +34,26 @@ class Sight:
 
     @property
     def smallest_tile(self) -> int:
-        """The smallest window, in pixels, that leaves a core; 0 where nothing is cut."""
+        """The smallest window, in pixels, that leaves a core; 0 if nothing is cut."""
         return 0 if self.halo is None else (2 * self.halo + self.unit) * self.px
 
 
 def px_at_once(device: torch.device) -> int:
-    """How many pixels a device is given at once: a GPU those of the largest window, in several where they are small.
+    """Number of pixels that a device processes at once: on a GPU those of the largest window, in several small windows.
 
-    0 on a processor, one window at a time: there a small tile is asked for to save memory.
+    On a processor the result is 0, that is, one window at a time, because a small tile is meant to save memory there.
     """
     return 0 if device.type == "cpu" else AUTO_TILE**2
 
 
 class WindowSize:
-    """The size that was asked for."""
+    """The requested tile size."""
 
     def __init__(self, tile: TileSize, device: torch.device) -> None:
-        """Takes a size, and the device that windows are for: a GPU is given several small ones at once.
+        """Set the size and the device of the windows; a GPU processes several small windows at once.
 
         Raises:
-            ConfigError: it is none.
+            ConfigError: the size is not valid.
         """
         if tile != "auto" and (isinstance(tile, bool) or not isinstance(tile, int) or tile < UNIT):
             raise ConfigError(f"tile {tile!r} is no size; give a whole number of pixels from {UNIT} on, or auto")
@@ -62,11 +62,11 @@ class WindowSize:
         self._tile = None if tile == "auto" else tile // UNIT * UNIT
 
     def check(self, sights: Callable[[], Iterable[Sight]], name: str) -> None:
-        """Refuses a size (`ConfigError`) that is too small for what networks see; a chosen one is large enough.
+        """Raise `ConfigError` if the requested size is too small for the networks; the automatic size is large enough.
 
         Args:
-            sights: of the networks, asked for where a size was given.
-            name: whose networks they are, for the message.
+            sights: receptive fields of the networks, computed only for a requested size.
+            name: name of the model, for the message.
         """
         if self._tile is None:
             return
@@ -77,13 +77,13 @@ class WindowSize:
             )
 
     def tiles(self, height: int, width: int, sight: Callable[[], Sight], *, px: int = 1) -> list[Batch]:
-        """Tiles of a plane on the grid of a network's input, one by one or, on a GPU, in batches.
+        """Cut a plane into tiles on the grid of a network's input, one by one or, on a GPU, in batches.
 
         Args:
             height: of the plane, in positions.
-            width: likewise.
-            sight: of the network, asked for where the plane is cut.
-            px: pixels along a side of a position.
+            width: of the plane, in positions.
+            sight: receptive field of the network, computed only if the plane is cut.
+            px: side of a position in pixels.
         """
         most = (self._tile or AUTO_TILE) // px
         whole = max(height, width) <= most if self._tile else height * width <= most**2

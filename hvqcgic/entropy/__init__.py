@@ -1,7 +1,7 @@
 """The entropy model in exact integers: frequencies of indices, range coder, granularity map, static codes.
 
-In: granularity map, indices, hyper-latents. Out: the sections of a file, and the same integers again when it is read.
-May import: `bitstream`, `errors`; not `models`: nothing here depends on floating-point networks.
+Input: granularity map, indices, hyper-latents. Output: the sections of a file; the same integers when a file is read.
+May import: `index_priors`, `bitstream`, `errors`; not `models`: nothing here depends on floating-point networks.
 """
 
 from typing import TYPE_CHECKING
@@ -26,11 +26,8 @@ if TYPE_CHECKING:
     from hvqcgic.entropy.index_coding import IndexWalk as IndexWalk
     from hvqcgic.entropy.index_coding import PassCells as PassCells
     from hvqcgic.entropy.index_prior import BIAS_BITS as BIAS_BITS
-    from hvqcgic.entropy.index_prior import FEATURE_BITS as FEATURE_BITS
-    from hvqcgic.entropy.index_prior import FORMS as FORMS
     from hvqcgic.entropy.index_prior import FREQUENCY_BITS as FREQUENCY_BITS
     from hvqcgic.entropy.index_prior import IndexPrior as IndexPrior
-    from hvqcgic.entropy.index_prior import parameter_count as parameter_count
     from hvqcgic.entropy.map_coding import MapCoder as MapCoder
     from hvqcgic.entropy.map_fitting import fit_map_coder as fit_map_coder
     from hvqcgic.entropy.masks import Masks as Masks
@@ -52,7 +49,7 @@ else:
             "huffman": ["code_lengths"],
             "index_choice": ["WeighedChoice", "choose", "price"],
             "index_coding": ["IndexWalk", "PassCells"],
-            "index_prior": ["BIAS_BITS", "FEATURE_BITS", "FORMS", "FREQUENCY_BITS", "IndexPrior", "parameter_count"],
+            "index_prior": ["BIAS_BITS", "FREQUENCY_BITS", "IndexPrior"],
             "map_coding": ["MapCoder"],
             "map_fitting": ["fit_map_coder"],
             "masks": ["Masks"],

@@ -35,9 +35,9 @@ class EncodedPicture:
     """A picture's information as bytes.
 
     Attributes:
-        sections: adaptive and static-arithmetic: one range coded stream. Other modes: raw map, indices, and z range
-            coded where the picture decoder reads the prior.
-        estimated_bits: what the frequencies say the sections should take; the sum of `parts`.
+        sections: adaptive and static-arithmetic: one range-coded stream. Other modes: raw map, indices, and range-coded
+            z if the picture decoder reads the prior.
+        estimated_bits: cross-entropy of the sections under their frequencies; the sum of `parts`.
         parts: bits of "map", "z", "coarse", "medium" and "fine".
     """
 
@@ -48,13 +48,13 @@ class EncodedPicture:
 
 @dataclass(frozen=True)
 class DecodedPicture:
-    """What the sections say.
+    """The decoded content of the sections.
 
     Attributes:
         masks: the granularity map.
         indices: per granularity, (N_g,) int64 in raster order.
-        parameters: per granularity, (P, N_g) float32, the prior's numbers; None unless the picture decoder reads them.
-        moments: per granularity, what the prior expected of the N_g codes; None unless asked for in the adaptive mode.
+        parameters: per granularity, (P, N_g) float32, of the index prior; None unless the picture decoder reads them.
+        moments: per granularity, moments of the N_g codes under the prior; None unless requested in the adaptive mode.
     """
 
     masks: Masks
@@ -83,7 +83,7 @@ class EntropyModel:
     def encode(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]], *, mode: str
     ) -> EncodedPicture:
-        """Codes a picture.
+        """Encode a picture.
 
         Args:
             masks: the granularity map.
@@ -111,7 +111,7 @@ class EntropyModel:
     def side_information(
         self, sink: SymbolSink, masks: Masks, z: Mapping[str, NDArray[np.int64]], *, mode: str
     ) -> dict[str, float]:
-        """Gives a range coded mode's map and hyper-latents, of `sent`, to a sink; returns bits of "map" and "z"."""
+        """Code map and hyper-latents, of `sent`, of a range-coded mode into a sink; return bits of "map" and "z"."""
         parts = {"map": self.map_coder.encode(sink, masks), "z": 0.0}
         if mode == "adaptive" or self.decoder_prior:
             parts["z"] = self._encode_z(sink, masks, z)
@@ -128,16 +128,16 @@ class EntropyModel:
         mode: str,
         codebook: NDArray[np.float32] | None = None,
     ) -> DecodedPicture:
-        """Reads what `encode` wrote.
+        """Decode the output of `encode`.
 
         Args:
             h16: height of the padded picture in 16-pixel cells.
-            w16: its width.
+            w16: width of the padded picture in 16-pixel cells.
             n_coarse: number of coarse cells.
             n_medium: number of medium cells.
-            sections: as `encode` gave them; any bytes are answered in bounded time and memory.
+            sections: as returned by `encode`; time and memory are bounded for arbitrary bytes.
             mode: one of MODES.
-            codebook: (K, d), where the moments of the codes are to be told too; no mode but the adaptive one has them.
+            codebook: (K, d), to compute moments of the codes, in the adaptive mode only; None for no moments.
 
         Raises:
             BitstreamError: sections are damaged.
@@ -182,7 +182,7 @@ class EntropyModel:
     def parameters(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]]
     ) -> dict[str, NDArray[np.float32]]:
-        """The prior's numbers of every cell, (P, N_g) per granularity, as an encoder's picture decoder needs them."""
+        """The index prior's parameters of every cell, (P, N_g) per granularity, for an encoder's picture decoder."""
 
         def resolve(cells: PassCells) -> NDArray[Any]:
             return indices[cells.step.granularity][cells.ranks]
@@ -194,7 +194,7 @@ class EntropyModel:
     def frequencies(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]]
     ) -> list[PassFrequencies]:
-        """What the range coder is told in the adaptive mode, in coding order: all of it, so for small pictures only."""
+        """All frequencies of the range coder in the adaptive mode, in coding order; for small pictures only."""
         told: list[PassFrequencies] = []
 
         def resolve(cells: PassCells) -> NDArray[Any]:
@@ -263,7 +263,7 @@ class EntropyModel:
 
     @property
     def _plain(self) -> dict[str, tuple[Callable[..., CodedIndices], Callable[..., dict[str, NDArray[np.int64]]]]]:
-        """Encoder and decoder of the indices in each mode that is not range coded."""
+        """Encoder and decoder of the indices in each mode without range coding."""
         return {
             "static-huffman": (self.static.encode_huffman, self.static.decode_huffman),
             "fixed-length": (self.static.encode_fixed, self.static.decode_fixed),
@@ -274,11 +274,11 @@ class EntropyModel:
         return sum(prior.encode(encoder, z[g], sent_positions(masks[g])) for g, prior in self.z_priors.items())
 
     def decode_z(self, decoder: RangeDecoder, masks: Masks) -> dict[str, NDArray[np.int64]]:
-        """Reads the hyper-latents, (Cz, hz, wz) per granularity that has one; 0 where they are not sent."""
+        """Decode the hyper-latents, (Cz, hz, wz) per granularity with a hyperprior; 0 where not sent."""
         return {g: prior.decode(decoder, sent_positions(masks[g])) for g, prior in self.z_priors.items()}
 
     def sent(self, masks: Masks, z: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
-        """The hyper-latents as a decoder will know them: 0 where they are not sent."""
+        """The hyper-latents that a decoder gets: 0 where they are not sent."""
         missing = [g for g in self.z_priors if g not in z]
         if missing:
             raise ValueError(f"z lacks the hyper-latent of {missing[0]} cells")
@@ -286,7 +286,7 @@ class EntropyModel:
 
 
 def check_mode(mode: str) -> None:
-    """Refuses an unknown coding mode (`ValueError`)."""
+    """Raise `ValueError` for an unknown coding mode."""
     if mode not in MODES:
         raise ValueError(f"coding mode {mode!r} is unknown; choose {', '.join(MODES)}")
 

@@ -1,4 +1,4 @@
-"""The layers of exact networks: what they compute, how they are frozen, read, and checked for their range."""
+"""Layers of exact networks: computation, freezing, reading, and the check of their range."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Convolution:
 
     @property
     def pointwise(self) -> bool:
-        """Whether each output depends on the input at its own position alone."""
+        """Whether each output depends only on the input at its own position."""
         return self.weight.shape[2:] == (1, 1) and self.stride == 1 and self.pad == (0, 0, 0, 0)
 
     def output_size(self, h: int, w: int) -> tuple[int, int]:
@@ -67,13 +67,13 @@ class Leaky:
     shift: int
 
     def apply(self, x: Tensor) -> Tensor:
-        """Any shape, integers in float64; in place."""
+        """Apply to integers in float64 of any shape, in place."""
         return F.leaky_relu_(x, 2.0**-self.shift).floor_()
 
 
 @dataclass(frozen=True)
 class Enlarge:
-    """Twice the size: by pixel shuffle, or by repeating the nearest value."""
+    """Enlarge to twice the size, by pixel shuffle or by repeating the nearest value."""
 
     shuffle: bool
 
@@ -82,7 +82,7 @@ Layer = Convolution | Leaky | Enlarge
 
 
 def exact_convolution(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
-    """A valid convolution of integers held in float64.
+    """Compute a valid convolution of integers in float64.
 
     Args:
         x: (B, I, H, W) integers, float64.
@@ -91,7 +91,7 @@ def exact_convolution(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> T
         stride: 1 or 2.
 
     Returns:
-        (B, O, H', W') integers, float64. Rounding removes what a transform-based algorithm may add, far below one half.
+        (B, O, H', W') integers, float64. Rounding removes errors of transform-based algorithms, far below one half.
     """
     return F.conv2d(x, weight, bias, stride=stride).round_()
 
@@ -102,28 +102,28 @@ def exact_product(weight: Tensor, x: Tensor, bias: Tensor) -> Tensor:
 
 
 class Product:
-    """A convolution as a matrix product of what it sees.
+    """A convolution as a matrix product with its receptive fields.
 
-    The shift that follows the sums is in the numbers already: weights and bias carry the power of two, which moves no
-    digit, and the bias the half that rounding adds.
+    Shift and rounding are folded into the numbers: weights and bias carry the power of two, which changes no digit, and
+    the bias carries the half of the rounding.
     """
 
     def __init__(self, layer: Convolution, precision: Precision) -> None:
-        """Args: layer: whose weights count; precision: whose shift and clamp follow."""
+        """Args: layer: provides the weights; precision: defines the shift and the clamp."""
         unit = 2.0**-precision.weight_bits
         self.matrix = (layer.weight.permute(0, 2, 3, 1).flatten(1) * unit).contiguous()
         self._bias = layer.bias[:, None] * unit + 0.5
         self._clamp = precision.clamp
 
     def apply(self, x: Tensor) -> Tensor:
-        """What is seen at N positions, (kernel · I, N), row by row of the kernel, to activations (O, N)."""
+        """Compute activations (O, N) from the receptive fields of N positions, (kernel · I, N), in kernel rows."""
         return exact_product(self.matrix, x, self._bias).floor_().clamp_(-self._clamp, self._clamp)
 
 
 def freeze_network(
     name: str, layers: Sequence[tuple[Any, ...]], precision: Precision
 ) -> tuple[list[dict[str, Any]], dict[str, NDArray[Any]]]:
-    """Turns a network's float description into a spec and integer arrays for `ExactNetwork`.
+    """Convert a network's float description to a spec and integer arrays for `ExactNetwork`.
 
     Args:
         name: such as "synthesis.coarse".
@@ -156,7 +156,7 @@ def freeze_network(
 
 
 def read_layers(name: str, spec: Sequence[Mapping[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> list[Layer]:
-    """The layers that `freeze_network` wrote; raises ModelError where they are unknown or do not fit their arrays."""
+    """Read the layers of `freeze_network`; raise ModelError if they are unknown or do not fit their arrays."""
     layers: list[Layer] = []
     convolutions = 0
     for entry in spec:
@@ -184,7 +184,7 @@ def read_layers(name: str, spec: Sequence[Mapping[str, Any]], arrays: Mapping[st
 def output_bounds(
     name: str, layers: Sequence[Layer], precision: Precision, bound: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Largest magnitude of each output channel, (P,), refusing sums that could leave the exact range."""
+    """Return the largest magnitude of each output channel, (P,); refuse sums that could leave the exact range."""
     for layer in layers:
         if isinstance(layer, Convolution):
             if layer.weight.shape[1] != len(bound):

@@ -1,8 +1,7 @@
 """Convolutional networks in integers: the same result on every machine, thread count and library (design, section 4).
 
-Weights, biases and activations are integers held in float64, where sums and products below 2^53 are exact in any order.
-The largest sum that any input could cause is computed when a network is built, and a network that could exceed 2^50 is
-refused.
+Weights, biases and activations are integers in float64, in which sums and products below 2^53 are exact in any order.
+The constructor computes the largest sum that any input could cause, and refuses a network that could exceed 2^50.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ class ExactNetwork:
         self.precision = precision
         self.layers = tuple(exact_layers.read_layers(name, spec, arrays))
         self.output_bound = exact_layers.output_bounds(name, self.layers, precision, input_bound)
-        # Up to the first convolution after the last enlargement, layers run over whole planes.
+        # Layers up to the first convolution after the last enlargement run on whole planes.
         enlarged = max((n + 1 for n, layer in enumerate(self.layers) if isinstance(layer, Enlarge)), default=0)
         later = (n for n, layer in enumerate(self.layers) if n >= enlarged and isinstance(layer, Convolution))
         self._whole = next(later, len(self.layers))
@@ -57,13 +56,13 @@ class ExactNetwork:
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """The network's output over the whole plane: (B, C, H, W) to (B, P, H', W'), integers in float64."""
+        """Compute the output on the whole plane: (B, C, H, W) to (B, P, H', W'), integers in float64."""
         for layer in self.layers:
             x = self._apply(layer, x)
         return x
 
     def forward_rows(self, x: Tensor, first: int, stop: int) -> Tensor:
-        """Rows [first, stop) of the output, computed from the rows that they depend on and no others.
+        """Compute rows [first, stop) of the output from the input rows that they depend on.
 
         Args:
             x: (C, H, W) integers, float64.
@@ -71,14 +70,14 @@ class ExactNetwork:
             stop: one past the last row.
 
         Returns:
-            (P, stop - first, W') integers, float64; equals `forward` there.
+            (P, stop - first, W') integers, float64; equal to those rows of `forward`.
         """
         window = self.window(first, stop, x.shape[1])
         found = self.forward(x[None, :, window.start : window.stop])[0]
         return found[:, first - window.offset : stop - window.offset]
 
     def window(self, first: int, stop: int, height: int) -> RowWindow:
-        """The rows of an input plane of some height that rows [first, stop) of the output depend on."""
+        """Rows of an input plane of a given height that rows [first, stop) of the output depend on."""
         start, end, up, down = first, stop, 1, 1
         for layer in reversed(self.layers):
             if isinstance(layer, Enlarge):
@@ -87,12 +86,12 @@ class ExactNetwork:
                 top, stride = layer.pad[2], layer.stride
                 start, end = start * stride - top, (end - 1) * stride - top + layer.weight.shape[2]
                 down *= stride
-        # Where every stride divides the first row, all layers see their rows at the same places as in the whole plane.
+        # If every stride divides the first row, all layers read their rows at the same offsets as in the whole plane.
         start = max(start, 0) // down * down
         return RowWindow(start, min(end, height), start // down * up)
 
     def forward_at(self, x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """The output at some positions only; layers compute what these positions need and nothing else.
+        """Compute the output at some positions only, with only the inputs that these positions depend on.
 
         Args:
             x: (C, H, W) integers, float64.
@@ -100,7 +99,7 @@ class ExactNetwork:
             columns: (N,) int64, columns of the output plane.
 
         Returns:
-            (N, P) integers, float64; equals `forward` at these positions.
+            (N, P) integers, float64; equal to `forward` at these positions.
         """
         plane = x[None]
         for layer in self.layers[: self._whole]:
@@ -129,14 +128,14 @@ class ExactNetwork:
         return x.repeat_interleave(2, -2).repeat_interleave(2, -1)
 
     def _rescale(self, sums: Tensor) -> Tensor:
-        """Sums back to activations: floor(sum / 2^weight_bits + 1/2), clamped; in place."""
+        """Convert sums to activations: floor(sum / 2^weight_bits + 1/2), clamped; in place."""
         bits, clamp = self.precision.weight_bits, self.precision.clamp
         return sums.add_(2.0 ** (bits - 1)).mul_(2.0**-bits).floor_().clamp_(-clamp, clamp)
 
 
 @dataclass(frozen=True)
 class RowWindow:
-    """Rows [start, stop) of an input plane; `offset` is the output's row that a network of them alone calls row 0."""
+    """Rows [start, stop) of an input plane; `offset` is the output row that a network on these rows calls row 0."""
 
     start: int
     stop: int

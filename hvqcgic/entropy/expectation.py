@@ -1,4 +1,4 @@
-"""What an index prior expects of codes before they are read: their mean and standard deviation."""
+"""Mean and standard deviation of unread codes under the index prior."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class CodeMoments:
 
 
 def code_moments(frequencies: Frequencies, codebook: NDArray[np.float32]) -> CodeMoments:
-    """The moments of codes that are drawn by frequencies.
+    """Compute the moments of codes under given frequencies.
 
     Args:
         frequencies: of all codes, (n, K), each row with a sum above 0.
@@ -34,16 +34,16 @@ def code_moments(frequencies: Frequencies, codebook: NDArray[np.float32]) -> Cod
 
 
 class MomentsByCell:
-    """Gathers the moments of all cells of a picture, chunk by chunk as they are read."""
+    """Collects the moments of all cells of a picture, chunk by chunk during reading."""
 
     def __init__(self, codebook: NDArray[np.float32], counts: Mapping[str, int]) -> None:
         """Args: codebook: (K, d); counts: cells of each granularity."""
         self._codebook = codebook
         shapes = {g: (counts[g], codebook.shape[1]) for g in GRANULARITIES}
         self.moments = {g: CodeMoments(np.zeros(s, np.float32), np.zeros(s, np.float32)) for g, s in shapes.items()}
-        """Per granularity, of the cells in raster order; 0 of those not added yet."""
+        """Moments per granularity, cells in raster order; 0 for cells not added yet."""
 
     def add(self, granularity: str, ranks: NDArray[np.int64], frequencies: Frequencies) -> None:
-        """Takes note of some cells: their places among those of their granularity, (n,), and frequencies, (n, K)."""
+        """Add some cells: their positions among those of their granularity, (n,), and frequencies, (n, K)."""
         found, own = code_moments(frequencies, self._codebook), self.moments[granularity]
         own.mean[ranks], own.deviation[ranks] = found.mean, found.deviation

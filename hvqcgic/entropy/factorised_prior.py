@@ -1,4 +1,4 @@
-"""Coding of a hyper-latent z: integers with one frozen table a channel."""
+"""Coding of a hyper-latent z: integers with one frozen table per channel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
 from hvqcgic.errors import ModelError
 
 FOOTPRINT = 4
-"""Cells along one side of the square that one position of z describes."""
+"""Side, in cells, of the square of one position of z."""
 FREQUENCY_TOTAL = 2**24
 
 
 def freeze_pmf(pmf: NDArray[np.float64]) -> NDArray[Any]:
-    """Frequencies of z, least 1, from probabilities (Cz, 2 z_limit + 1) of -z_limit .. z_limit."""
+    """Convert probabilities (Cz, 2 z_limit + 1) of -z_limit .. z_limit to frequencies of z, at least 1."""
     shares = np.asarray(pmf, np.float64)
     if not (np.all(np.isfinite(shares)) and np.all(shares >= 0) and np.all(shares.sum(1) > 0)):
         raise ModelError("factorised prior: probabilities must be finite, not negative, and not all zero")
@@ -27,7 +27,7 @@ def freeze_pmf(pmf: NDArray[np.float64]) -> NDArray[Any]:
 
 
 def sent_positions(mask: BoolArray) -> BoolArray:
-    """Where z is sent: positions whose 4 × 4 cells hold one of the granularity; (h, w) to (ceil(h/4), ceil(w/4))."""
+    """Positions of z whose 4 × 4 cells hold one of the granularity; (h, w) to (ceil(h/4), ceil(w/4))."""
     return any_in_blocks(mask, FOOTPRINT)
 
 
@@ -51,10 +51,10 @@ class FactorisedPrior:
         self.limit = frequencies.shape[1] // 2
 
     def sent(self, z: NDArray[Any], sent: BoolArray) -> NDArray[np.int64]:
-        """The values of z (Cz, hz, wz) where it is sent (hz, wz), 0 elsewhere.
+        """Return the values of z (Cz, hz, wz) at sent positions (hz, wz), and 0 elsewhere.
 
         Raises:
-            ValueError: z has another shape, or a value that is no integer or beyond ± limit.
+            ValueError: z has another shape, or a value is no integer or beyond ± limit.
         """
         if z.shape != (self.channels, *sent.shape):
             raise ValueError(f"z has shape {z.shape}, expected {(self.channels, *sent.shape)}")
@@ -64,12 +64,12 @@ class FactorisedPrior:
         return values.astype(np.int64)
 
     def encode(self, encoder: SymbolSink, z: NDArray[np.int64], sent: BoolArray) -> float:
-        """Codes z where it is sent; returns bits."""
+        """Encode z at the sent positions; return bits."""
         symbols = z[:, sent] + self.limit
         return sum(encoder.encode_all(row, table) for row, table in zip(symbols, self.frequencies, strict=True))
 
     def decode(self, decoder: RangeDecoder, sent: BoolArray) -> NDArray[np.int64]:
-        """Reads z, (Cz, hz, wz); 0 where it was not sent."""
+        """Decode z, (Cz, hz, wz); 0 where not sent."""
         z = np.zeros((self.channels, *sent.shape), np.int64)
         count = int(np.count_nonzero(sent))
         for channel, table in zip(z, self.frequencies, strict=True):

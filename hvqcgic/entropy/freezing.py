@@ -1,4 +1,4 @@
-"""From trained, floating-point parts to the integer tables of a frozen entropy model."""
+"""Conversion of trained, floating-point parts to the integer tables of a frozen entropy model."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FloatArray = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True)
 class FrozenEntropy:
-    """What a model file stores: a JSON-able spec, and integer arrays by name."""
+    """The entropy model in a model file: a JSON-able spec, and integer arrays by name."""
 
     spec: dict[str, Any]
     arrays: dict[str, NDArray[Any]]
@@ -43,26 +43,25 @@ def freeze(
     precision: Precision | None = None,
     decoder_prior: bool = False,
 ) -> FrozenEntropy:
-    """Freezes an entropy model to integers, and builds it once so that one that could not be exact is refused here.
+    """Freeze an entropy model to integers, and build it once to refuse a model that could be inexact.
 
     Args:
         codebook: (K, d).
         schedule: pass names, see `hvqcgic.bitstream.parse_schedule`.
-        form: of the index prior: "diagonal", "quadratic" or "learned".
-        context: a network for each pass, by its name; layers as `hvqcgic.entropy.exact_layers.freeze_network` takes
-            them.
-        synthesis: a network for each granularity that has a hyperprior.
+        form: of the index prior, by its name in `hvqcgic.index_priors.FORMS`.
+        context: a network for each pass, by its name; layers as in `hvqcgic.entropy.exact_layers.freeze_network`.
+        synthesis: a network for each granularity with a hyperprior.
         z_pmf: for the same granularities, (Cz, 2 z_limit + 1) probabilities of -z_limit .. z_limit.
         usage: (3, K) counts of each code, order coarse, medium, fine.
         map_tables: from `hvqcgic.entropy.map_fitting.fit_map_coder`.
         log_prior: (3, K) bits, added to the logits; None for none.
-        features: (K, R) bits, for the form "learned".
+        features: (K, R) bits, for forms that learn their table of codes.
         precision: integer grids of the networks.
-        decoder_prior: the picture decoder reads the prior's numbers, so that z is sent in every coding mode.
+        decoder_prior: whether the picture decoder reads the prior's parameters; z is then sent in every coding mode.
 
     Raises:
-        ModelError: a network or the prior could leave the exact range (names the layer), the schedule is none, or parts
-            do not fit together.
+        ModelError: a network or the prior could leave the exact range (names the layer), the schedule is invalid, or
+            parts do not fit together.
     """
     precision = precision or Precision()
     prior_spec, arrays = freeze_prior(form, codebook=codebook, log_prior=log_prior, features=features)

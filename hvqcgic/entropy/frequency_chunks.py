@@ -1,10 +1,10 @@
-"""From the bilinear product of an index prior to frequencies, some cells at a time and ahead of their use.
+"""Frequencies from the bilinear product of an index prior, computed for some cells at a time, ahead of their use.
 
-K = 16384 codes and 25 000 cells are 400 million frequencies, so they pass through a few buffers that fit a processor's
-cache. With more than one thread the next cells' frequencies are computed while the range coder takes the last ones'.
+K = 16384 codes and 25 000 cells give 400 million frequencies, so they pass through a few buffers that fit a processor's
+cache. With more than one thread, the next cells' frequencies are computed while the range coder uses the current ones.
 
-Codes too far to matter are not left out before they are computed: of the models trained so far, 81 to 86 % of all codes
-lie within the 24 bits that the table spans, cell by cell, so there is little to leave out.
+Improbable codes are not skipped: in the models trained so far, 81 to 86 % of all codes of a cell lie within the 24 bits
+of the lookup table, so skipping would save little.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 CHUNK_ELEMENTS = 2**19
-"""Costs computed at a time by a thread: what its share of a processor's outer cache holds."""
+"""Number of costs that a thread computes at a time, which fit its share of a processor's outer cache."""
 CHUNK_ROWS = 256
 MOST_THREADS = 4
-"""More would wait for the range coder, which takes a fifth of the work and cannot be shared out."""
+"""More threads would wait for the range coder, which takes a fifth of the work and cannot run in parallel."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class FrequencyChunk:
     Attributes:
         start: first cell.
         stop: one past the last.
-        frequencies: (stop - start, K) integers, float64; the memory is used again for a later chunk.
-        steps: (stop - start, K) int32: whole steps of the lookup table that each code costs more than its cell's
-            cheapest; likewise used again.
+        frequencies: (stop - start, K) integers, float64; a later chunk uses the memory again.
+        steps: (stop - start, K) int32: cost of each code above its cell's cheapest, in whole steps of the lookup table;
+            a later chunk uses the memory again.
     """
 
     start: int
@@ -56,13 +56,13 @@ class PassFrequencies:
 
 @dataclass(frozen=True)
 class BilinearCosts:
-    """What the frequencies of N cells follow from.
+    """Costs of all codes of N cells as a product, and the lookup table for their frequencies.
 
     Attributes:
         terms: B, (N, R) float64.
         table: A, (R, K) float64; the product B A is each code's cost in steps of the lookup table.
-        lookup: (T,) integers, float64: frequency of a code that costs so many whole steps more than its cell's
-            cheapest; what costs more than the last step has the last frequency.
+        lookup: (T,) integers, float64: frequency by a code's cost above its cell's cheapest, in whole steps; costs
+            beyond the last step have the last frequency.
     """
 
     terms: Tensor
@@ -70,7 +70,7 @@ class BilinearCosts:
     lookup: Tensor
 
     def chunks(self) -> Iterator[FrequencyChunk]:
-        """Frequencies of all cells, in order; each chunk is to be used before the next is asked for."""
+        """Yield the frequencies of all cells, in order; each chunk must be used before the next is requested."""
         cells, codes = len(self.terms), self.table.shape[1]
         rows = max(1, min(CHUNK_ROWS, CHUNK_ELEMENTS // codes, cells))
         starts = range(0, cells, rows)
@@ -85,9 +85,9 @@ class BilinearCosts:
             yield chunk
 
     def _ahead(self, starts: range, buffers: list[_Buffers]) -> Iterator[FrequencyChunk]:
-        """Threads fill all buffers but the one whose chunk is in use."""
+        """Fill all buffers by threads, except the buffer of the chunk in use."""
         free, pending = deque(buffers), deque[tuple[_Buffers, Future[FrequencyChunk]]]()
-        # A thread that starts here takes over that torch keeps to one thread.
+        # New threads take over torch's limit of one thread.
         with one_thread(), ThreadPoolExecutor(len(buffers) - 1) as pool:
             for start in starts:
                 if not free:
@@ -111,7 +111,7 @@ class BilinearCosts:
 
 
 class _Buffers:
-    """Memory of one chunk: cost, then frequency, of every code; whole steps of the lookup table."""
+    """Memory of one chunk: cost, later frequency, of every code; whole steps of the lookup table."""
 
     def __init__(self, rows: int, codes: int) -> None:
         self.cost = torch.empty(rows, codes, dtype=torch.float64)
@@ -120,7 +120,7 @@ class _Buffers:
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Keeps torch to the calling thread, for small pieces: waking others for each takes seconds on a busy machine."""
+    """Limit torch to the calling thread for small pieces; waking other threads takes seconds on a busy machine."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

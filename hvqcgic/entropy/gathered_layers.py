@@ -1,9 +1,9 @@
-"""Layers of an exact network at some positions only: what these need is gathered, and nothing else is computed.
+"""Layers of an exact network at some positions only: the inputs of these positions are gathered, and nothing else.
 
-Some positions go through a whole run of layers at a time, from what one convolution sees around each to the next that
-looks around, so that all but the planes in between stays in a processor's cache. Sums are those of matrix products in
-float64, and float32 would not save any: with weights of 14 and activations of 12 fractional bits the largest sums reach
-2^37, so that exact sums in float32, below 2^24, take four products of parts where float64 takes one at half the speed.
+Groups of positions go through a run of layers at a time: a convolution with neighbours, and the pointwise layers up to
+the next such convolution. Only the planes between runs leave a processor's cache. Sums are matrix products in float64.
+float32 would not be faster: with weights of 14 and activations of 12 fractional bits the largest sums reach 2^37, so
+that exact sums in float32, below 2^24, need four products of parts, and float64 needs one at half the speed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hvqcgic.entropy.exact_layers import Convolution, Layer, Leaky, Precision
 from hvqcgic.entropy.frequency_chunks import MOST_THREADS, one_thread
 
 GATHER_ROWS = 128
-"""Positions whose surroundings are gathered at a time: as many as fit a processor's inner caches."""
+"""Number of positions whose neighbourhoods are gathered at a time; they fit a processor's inner caches."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Positions:
     columns: Tensor
 
     def seen_through(self, layer: Convolution, size: tuple[int, int]) -> Positions:
-        """The positions of a convolution's input plane, of the given size, that its output here depends on."""
+        """Positions of a convolution's input plane, of the given size, that the output at these positions reads."""
         left, right, top, bottom = layer.pad
         h, w = size
         seen = torch.zeros(h + top + bottom, w + left + right, dtype=torch.bool)
@@ -53,17 +53,17 @@ class _Rows:
 
     @staticmethod
     def blank(like: Tensor, layer: Convolution, size: tuple[int, int], channels: int) -> _Rows:
-        """Zeros of the size that a convolution sees of a plane of h × w."""
+        """Zeros of the padded size of a convolution's input plane of h × w."""
         left, right, top, bottom = layer.pad
         width = size[1] + left + right
         return _Rows(like.new_zeros((size[0] + top + bottom) * width, channels), width)
 
 
 class GatheredLayers:
-    """Convolutions and what follows each position by position, at some positions of the output.
+    """Convolutions and pointwise layers at some positions of the output.
 
     Args:
-        layers: a convolution, then convolutions and leaky ones.
+        layers: a convolution, then convolutions and leaky layers.
         precision: the integer grids.
     """
 
@@ -72,7 +72,7 @@ class GatheredLayers:
         self._runs = [_Run(layers[a:b], precision) for a, b in zip(starts, [*starts[1:], len(layers)], strict=True)]
 
     def at(self, plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """The output (N, P) of an input plane (C, H, W), at rows and columns (N,) of the output plane."""
+        """Compute the output (N, P) for an input plane (C, H, W), at rows and columns (N,) of the output plane."""
         heads = [run.head for run in self._runs]
         sizes = [(plane.shape[1], plane.shape[2])]
         for head in heads:
@@ -97,7 +97,7 @@ class GatheredLayers:
 
 
 class _Run:
-    """A convolution, and layers after it that work on each position alone."""
+    """A convolution and the pointwise layers after it."""
 
     def __init__(self, layers: Sequence[Layer], precision: Precision) -> None:
         assert isinstance(layers[0], Convolution)
@@ -106,7 +106,7 @@ class _Run:
         self.outputs = next(len(n.matrix) for n in reversed(self._layers) if isinstance(n, exact_layers.Product))
 
     def compute(self, seen: _Rows, target: Positions, found: Tensor, places: Tensor) -> None:
-        """Writes the output at target positions (N,) to rows of `found`, (…, P), at places (N,)."""
+        """Write the output at target positions (N,) to rows of `found`, (…, P), at places (N,)."""
         kernel_h, kernel_w = self.head.weight.shape[2:]
         steps = (torch.arange(kernel_h)[:, None] * seen.width + torch.arange(kernel_w)).flatten()
         corners = (target.rows * seen.width + target.columns) * self.head.stride
@@ -132,7 +132,7 @@ class _Run:
             list(pool.map(work, firsts))
 
     def _through(self, values: Tensor) -> Tensor:
-        """What a convolution sees around n positions, (I · kernel, n), to the output of the last layer, (P, n)."""
+        """Compute the output of the last layer, (P, n), from the receptive fields of n positions, (I · kernel, n)."""
         for layer in self._layers:
             values = layer.apply(values) if isinstance(layer, (exact_layers.Product, Leaky)) else values
         return values

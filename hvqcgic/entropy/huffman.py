@@ -1,4 +1,4 @@
-"""Canonical Huffman codes: from counts to lengths, and indices to bytes without a loop over bits."""
+"""Canonical Huffman codes: code lengths from counts, and coding of indices without a loop over bits."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hvqcgic.errors import BitstreamError
 
 LONGEST = 32
 WINDOW_BITS = 2**20
-"""Bit positions that a decoder looks at together, to bound memory."""
+"""Number of bit positions that a decoder looks up together, to bound memory."""
 
 
 def code_lengths(counts: NDArray[Any]) -> NDArray[np.int64]:
@@ -48,7 +48,7 @@ def _optimal_lengths(weights: list[int]) -> list[int]:
 
 
 class HuffmanCode:
-    """Canonical code of given counts, (K,): words of one length are consecutive, in order of their symbols."""
+    """Canonical code for given counts, (K,): words of one length are consecutive, in the order of their symbols."""
 
     def __init__(self, counts: NDArray[Any]) -> None:
         self.lengths = code_lengths(counts)
@@ -62,7 +62,7 @@ class HuffmanCode:
         self._first_word = starts[self._first_rank]
 
     def encode(self, symbols: NDArray[Any]) -> NDArray[np.uint8]:
-        """The code words of symbols (N,) one after the other, as bits, (total length,) uint8 of 0 and 1."""
+        """Concatenate the code words of symbols (N,), as bits, (total length,) uint8 of 0 and 1."""
         lengths = self.lengths[symbols]
         ends = np.cumsum(lengths)
         total = int(ends[-1]) if len(ends) else 0
@@ -70,12 +70,12 @@ class HuffmanCode:
         return ((np.repeat(self._words[symbols], lengths) >> behind.astype(np.uint64)) & np.uint64(1)).astype(np.uint8)
 
     def decode(self, bits: NDArray[np.uint8], count: int) -> tuple[NDArray[np.int64], int]:
-        """Reads `count` symbols from the start of bits.
+        """Decode `count` symbols from the start of bits.
 
         All positions of a window are looked up at once; only the walk from word to word is sequential.
 
         Returns:
-            symbols, (count,), and how many bits they took.
+            symbols, (count,), and the number of bits read.
 
         Raises:
             BitstreamError: the bits end too early.
@@ -110,7 +110,7 @@ def _windows(bits: NDArray[np.uint8]) -> NDArray[np.uint64]:
 
 
 def _walk(lengths: bytes, count: int) -> tuple[list[int], int]:
-    """From word to word: positions where at most `count` words start, and the position after the last of them."""
+    """Walk from word to word: return positions where at most `count` words start, and the position after the last."""
     places: list[int] = []
     position, end = 0, len(lengths)
     while position < end and len(places) < count:

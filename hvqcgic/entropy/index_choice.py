@@ -1,9 +1,9 @@
-"""What indices cost in a coding mode, and which ones to send: distance and rate together (design, section 3, end).
+"""Cost of indices in a coding mode, and choice of indices by distance and rate (design, section 3, end).
 
     k = argmin |y - e_k|² + eta · bits(k)
 
-with the bits that the mode's own tables give, pass after pass in the adaptive mode, where a choice becomes the context
-of later ones. What is sent changes, the format does not: any index decodes.
+The bits come from the mode's own tables. In the adaptive mode the choice goes pass after pass, and a chosen index is
+the context of later ones. Only the chosen indices change; the format does not, because any index can be decoded.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from hvqcgic.entropy.static_coding import StaticCoder
 Indices = Mapping[str, NDArray[Any]]
 HyperLatents = Mapping[str, NDArray[Any]]
 Pick = Callable[[str, NDArray[np.int64], FrequencyChunk], NDArray[np.int64]]
-"""Granularity, ranks (n,) of some cells among all of it, and their frequencies, to their indices (n,)."""
+"""Function from granularity, ranks (n,) of some cells in it, and their frequencies to their indices (n,)."""
 
 
 @dataclass(frozen=True)
 class PricedIndices:
-    """Indices and what they cost.
+    """Indices and their bits.
 
     Attributes:
         indices: per granularity, (N_g,) int64, in raster order.
-        bits: of each of them, per granularity, (N_g,).
+        bits: of each index, per granularity, (N_g,).
     """
 
     indices: dict[str, NDArray[np.int64]]
@@ -48,15 +48,15 @@ class PricedIndices:
 def price(
     model: EntropyModel, masks: Masks, z: HyperLatents, indices: Indices, *, mode: str, sink: SymbolSink | None = None
 ) -> PricedIndices:
-    """What given indices cost; map, hyper-latents and container are not in it.
+    """Compute the bits of given indices, without map, hyper-latents and container.
 
     Args:
-        model: that codes.
+        model: the entropy model.
         masks: the granularity map.
-        z: as `EntropyModel.encode` takes it.
+        z: as in `EntropyModel.encode`.
         indices: per granularity, (N_g,).
-        mode: a coding mode; of "zip", which codes all indices as one, the mean over them.
-        sink: takes the indices of the adaptive mode as they are priced; a counter of bits if None.
+        mode: a coding mode; "zip", which codes all indices together, gives the mean over them.
+        sink: receives the indices of the adaptive mode during the walk; None to count bits only.
 
     Raises:
         ValueError: the mode is unknown, or z does not fit.
@@ -77,7 +77,7 @@ def choose(
     mode: str,
     sink: SymbolSink | None = None,
 ) -> PricedIndices:
-    """Indices by distance and rate, and what they cost; arguments and errors as of `price`."""
+    """Choose indices by distance and rate, and compute their bits; arguments and errors as in `price`."""
     check_mode(mode)
     if mode == "adaptive":
         return _walk(model, masks, z, choice.pick, sink or BitCounter())
@@ -91,7 +91,7 @@ class WeighedChoice:
     Args:
         features: y, per granularity, (N_g, d) float32, in raster order.
         codebook: (K, d) float32.
-        eta: squared distance that a bit is worth.
+        eta: squared distance that equals one bit.
     """
 
     def __init__(self, features: Mapping[str, Tensor], codebook: Tensor, eta: float) -> None:
@@ -100,14 +100,14 @@ class WeighedChoice:
         self._eta = eta
 
     def pick(self, granularity: str, ranks: NDArray[np.int64], chunk: FrequencyChunk) -> NDArray[np.int64]:
-        """Indices of some cells whose codes cost what a chunk of frequencies says."""
+        """Choose the indices of some cells with the frequencies of a chunk."""
         y = self._features[granularity][torch.from_numpy(ranks)]
         cost = torch.addmm(self._norms, y, self._codes, alpha=-2)
         cost.add_(torch.from_numpy(chunk.steps), alpha=self._eta / STEPS_PER_BIT)
         return cost.argmin(1).numpy()
 
     def with_bits(self, granularity: str, bits: NDArray[np.float64]) -> NDArray[np.int64]:
-        """Indices of all cells of a granularity whose codes cost the same bits (K,) everywhere."""
+        """Choose the indices of all cells of a granularity with the same bits (K,) for every cell."""
         bias = self._norms + self._eta * torch.from_numpy(bits).float()
         rows = self._features[granularity].split(max(1, 2**23 // len(bias)))
         parts = [torch.addmm(bias, y, self._codes, alpha=-2).argmin(1) for y in rows]
@@ -115,7 +115,7 @@ class WeighedChoice:
 
 
 def code_bits(coder: StaticCoder, granularity: str, mode: str) -> NDArray[np.float64]:
-    """Bits of each code, (K,), in a mode without context; of "zip" as if all cost the same."""
+    """Bits of each code, (K,), in a mode without context; equal for all codes in mode "zip"."""
     if mode == "static-huffman":
         return coder.huffman[granularity].lengths.astype(np.float64)
     if mode == "static-arithmetic":

@@ -1,11 +1,11 @@
-"""The passes of the adaptive mode: from what is known the prior's numbers of the next cells, then their indices.
+"""The passes of the adaptive mode: for each pass, the index prior's parameters of its cells, then their indices.
 
-Encoder, decoder and every other use walk the same way: `IndexWalk.run` computes the numbers of a pass's cells and asks
-its caller for their indices, which an encoder has, a decoder reads, and a search chooses.
+Encoder, decoder and every other use share one walk. `IndexWalk.run` computes the parameters of a pass's cells and
+requests their indices from its caller: an encoder has them, a decoder reads them, and a search chooses them.
 
-A large picture's pass goes by bands of rows, in raster order. Each band's network sees the rows that its cells depend
-on, so that the numbers are those of the whole plane, and what is held grows with a band: of the whole picture only
-hints, one index a cell and the masks are kept.
+A pass of a large picture is processed in bands of rows, in raster order. Each band's network gets the rows that its
+cells depend on, so that the parameters equal those of the whole plane. Memory grows with the size of a band; of the
+whole picture only hints, one index per cell and the masks are stored.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hvqcgic.entropy.schedule import positions
 
 MASK_CHANNELS = len(GRANULARITIES)
 BAND_POSITIONS = 2**17
-"""Positions of a grid whose cells are coded together: those of a picture of two megapixels on the fine grid."""
+"""Number of grid positions whose cells are coded together: the fine grid of a picture of two megapixels."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class PassCells:
     Attributes:
         step: the pass.
         rows: (N,) int64, rows of the cells on the grid of the pass's granularity.
-        columns: (N,) int64, their columns.
-        ranks: (N,) int64, their places among all cells of that granularity in raster order.
-        parameters: (N, P) integers, float64: the prior's numbers.
+        columns: (N,) int64, columns of the cells on that grid.
+        ranks: (N,) int64, positions of the cells among all cells of that granularity in raster order.
+        parameters: (N, P) integers, float64: the index prior's parameters.
     """
 
     step: Pass
@@ -49,17 +49,17 @@ class PassCells:
 
 
 Resolve = Callable[[PassCells], NDArray[Any]]
-"""Gives the indices (N,) of some cells of a pass; is asked for all bands of a pass before any of the next."""
+"""Function from some cells of a pass to their indices (N,); called for all bands of a pass before the next pass."""
 
 
 @dataclass(frozen=True)
 class WalkResult:
-    """What a walk over all passes leaves.
+    """Result of a walk over all passes.
 
     Attributes:
         indices: per granularity, (N_g,) int64 in raster order.
-        parameters: per granularity, (P, N_g) float32: the prior's numbers, exact multiples of 2^-activation_bits; None
-            unless they were to be kept.
+        parameters: per granularity, (P, N_g) float32: the prior's parameters, exact multiples of 2^-activation_bits;
+            None if not requested.
     """
 
     indices: dict[str, NDArray[np.int64]]
@@ -71,11 +71,11 @@ class IndexWalk:
 
     Args:
         schedule: passes, coarse before medium before fine.
-        synthesis: hyper-synthesis networks of the granularities that have one.
+        synthesis: hyper-synthesis networks of the granularities with a hyperprior.
         context: a network for each pass, by name.
         embeddings: (K, d) integers, float64, at 2^-activation_bits.
         activation_bits: of the networks.
-        band_positions: positions of a grid that are coded together, at least two rows of them.
+        band_positions: number of grid positions that are coded together, at least two rows of them.
     """
 
     def __init__(
@@ -101,13 +101,13 @@ class IndexWalk:
     def run(
         self, masks: Masks, z: Mapping[str, NDArray[Any]], resolve: Resolve, *, keep_parameters: bool = False
     ) -> WalkResult:
-        """Walks over all passes.
+        """Walk over all passes.
 
         Args:
             masks: the granularity map.
-            z: hyper-latents (Cz, hz, wz) of the granularities that have one, 0 where not sent.
-            resolve: is asked for the indices of each pass that has cells.
-            keep_parameters: whether the result shall hold them.
+            z: hyper-latents (Cz, hz, wz) of the granularities with a hyperprior, 0 where not sent.
+            resolve: called for the indices of each pass with cells.
+            keep_parameters: whether the result holds the parameters.
         """
         indices = {g: np.zeros(masks.count(g), np.int64) for g in GRANULARITIES}
         kept = {g: np.zeros((self.width, len(indices[g]) if keep_parameters else 0), np.float32) for g in GRANULARITIES}
@@ -120,22 +120,22 @@ class IndexWalk:
                     own[cells.ranks] = np.asarray(resolve(cells), np.int64)
                     if keep_parameters:
                         kept[granularity][:, cells.ranks] = cells.parameters.t().numpy() / self.one
-                # Only now: no band of a pass sees another's cells.
+                # Written after the whole pass: no band of a pass may use another band's cells.
                 plane.write(mask & positions(step, *mask.shape), mask, own)
             known = plane.indices
         return WalkResult(indices, kept if keep_parameters else None)
 
     def _rows_at_once(self, width: int) -> int:
-        """Rows of a band: even, so that the four phases of a square stay together."""
+        """Rows of a band: an even number, so that the four phases of a square stay together."""
         return max(2, self.band_positions // width // 2 * 2)
 
     def _hints(self, masks: Masks, granularity: str, z: Mapping[str, NDArray[Any]]) -> Tensor | None:
-        """What hyper-synthesis says about each cell, (S, h, w), or None where the granularity has no hyperprior."""
+        """Output of the hyper-synthesis for each cell, (S, h, w); None for a granularity without a hyperprior."""
         network = self.synthesis.get(granularity)
         if network is None:
             return None
         h, w = masks[granularity].shape
-        # Integers below 2^24 are exact in half the memory.
+        # float32 represents integers below 2^24 exactly in half the memory.
         kind = torch.float32 if float(network.output_bound.max()) <= 2.0**24 else torch.float64
         hints = torch.zeros(len(network.output_bound), h, w, dtype=kind)
         if masks.count(granularity):
@@ -147,7 +147,7 @@ class IndexWalk:
         return hints
 
     def _cells(self, step: Pass, mask: BoolArray, plane: _Plane) -> Iterator[PassCells]:
-        """The cells of a pass and the prior's numbers of each, band by band; bands without a cell are left out."""
+        """Yield the cells of a pass and their parameters, band by band; bands without a cell are skipped."""
         h, w = mask.shape
         network, stride = self.context[step.name], 2 if step.phases == 4 else 1
         own, at_once, before = mask & positions(step, h, w), self._rows_at_once(w), 0
@@ -164,10 +164,10 @@ class IndexWalk:
 
 
 class _Plane:
-    """What the context networks of a granularity see on its grid, as little of it as a picture can be kept in.
+    """Inputs of a granularity's context networks on its grid, in a compact form.
 
     Attributes:
-        indices: (h, w) int32, the index known at a position, K where none is.
+        indices: (h, w) int32, the known index at each position, K where unknown.
     """
 
     def __init__(
@@ -181,14 +181,14 @@ class _Plane:
             self.indices = coarser.repeat(2, 0).repeat(2, 1)
 
     def window(self, rows: RowWindow, multiple: int) -> Tensor:
-        """[hints S, codes d, known 1, masks 3] channels of some rows, (C, rows, w) integers, float64.
+        """Build the channels [hints S, codes d, known 1, masks 3] of some rows, (C, rows, w) integers, float64.
 
         Rows and columns beyond the grid, up to a multiple, are zero.
         """
         _, h, w = self._masks.shape
         first = 0 if self._hints is None else len(self._hints)
         last = first + self._codes.shape[1]
-        # Channels lie side by side, as what gathers positions reads them.
+        # Channels-last, the order in which gathered positions are read.
         size = rows.stop - rows.start, -(-w // multiple) * multiple
         values = torch.zeros(*size, last + MASK_CHANNELS, dtype=torch.float64)
         inside, own = values[: h - rows.start, :w], slice(rows.start, min(rows.stop, h))
@@ -201,15 +201,15 @@ class _Plane:
         return values.permute(2, 0, 1)
 
     def write(self, cells: BoolArray, mask: BoolArray, indices: NDArray[np.int64]) -> None:
-        """Makes known the indices of some cells (h, w), of the indices (N,) of all cells of a mask (h, w)."""
+        """Store the indices of some cells (h, w), from the indices (N,) of all cells of a mask (h, w)."""
         self.indices[cells] = indices[cells[mask]]
 
 
 def checked_indices(indices: Mapping[str, NDArray[Any]], masks: Masks, codes: int) -> dict[str, NDArray[np.int64]]:
-    """Indices per granularity as int64, once they are known to fit a map and a codebook of so many codes.
+    """Check that indices fit a map and a codebook of this many codes; return them per granularity as int64.
 
     Raises:
-        ValueError: they do not.
+        ValueError: they do not fit.
     """
     checked = {g: np.asarray(indices[g]).astype(np.int64) for g in GRANULARITIES}
     for granularity, values in checked.items():
@@ -225,6 +225,6 @@ def checked_indices(indices: Mapping[str, NDArray[Any]], masks: Masks, codes: in
 
 
 def _known_codes(embeddings: Tensor, one: float) -> Tensor:
-    """(K + 1, d + 1): each code and that it is known, and zeros for what is not known."""
+    """(K + 1, d + 1): each code followed by a "known" flag; the last row, for unknown positions, is zero."""
     known = torch.cat([embeddings, embeddings.new_full((len(embeddings), 1), one)], 1)
     return torch.cat([known, known.new_zeros(1, known.shape[1])])

@@ -11,12 +11,12 @@ from hvqcgic.errors import ModelError
 
 
 def smallest_integers(values: ArrayLike, bits: int, name: str) -> NDArray[Any]:
-    """Rounds to multiples of 2^-bits and stores the multiples in the smallest signed type that holds them.
+    """Round to multiples of 2^-bits; return the multiples in the smallest signed type that holds them.
 
     Args:
         values: any shape, real numbers.
         bits: fractional bits, 0 for values that are integers already.
-        name: what is rounded, for the error.
+        name: name of the values, for the error.
 
     Raises:
         ModelError: a value is not finite, or too large for 53 bits.
@@ -28,7 +28,7 @@ def smallest_integers(values: ArrayLike, bits: int, name: str) -> NDArray[Any]:
 
 
 def shrink(values: NDArray[Any]) -> NDArray[Any]:
-    """The same integers in the smallest signed type that holds them all."""
+    """Convert integers to the smallest signed type that holds all of them."""
     for kind in (np.int8, np.int16, np.int32):
         limits = np.iinfo(kind)
         if values.size == 0 or (values.min() >= limits.min and values.max() <= limits.max):

@@ -1,15 +1,15 @@
 """Coding of the granularity map (design, section 4).
 
-A ternary quadtree: which 16-pixel cells are coarse, then which 8-pixel cells of the others are medium. Each of the two
-binary planes is coded in waves: a wave holds cells whose already coded surroundings lie in earlier waves, so that the
-cells of a wave are independent given what is known, and both encoder and decoder are vectorised. The probability that
-a cell is taken comes from a small frozen network in integers, one hidden layer over the states of the cells around and
-the share of cells still to be placed, which the header's counts and the cells so far give. Waves in which the counts
-leave no choice are not sent.
+The map is a ternary quadtree: a plane of 16-pixel cells (coarse or not), then a plane of 8-pixel cells in the rest
+(medium or not). Each of the two binary planes is coded in waves. A cell's context lies in earlier waves, so the cells
+of a wave are conditionally independent, and encoder and decoder are vectorised. A small frozen network in integers
+gives the probability that a cell is taken. Its inputs are the states of the cells around and the share of cells still
+to be placed, which follows from the header's counts and the cells so far. It has one hidden layer. Waves in which the
+counts leave no choice are not sent.
 
-Deviation from the design, which names context tables in checkerboard passes: measured on Kodak after the same training
-maps, passes from a sparse lattice to its gaps cost 9 % more than causal surroundings (with a network for each), and
-tables of contexts cost 4 to 5 % more than this network while being ten times its size.
+Deviation from the design, which specifies context tables in checkerboard passes. Measured on Kodak with the same
+training maps: passes from a sparse lattice to its gaps, with a network for each, take 9 % more bits than causal
+contexts; context tables take 4 to 5 % more bits than this network and are ten times its size.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ RADIUS = 3
 SKEW = 2
 """A cell (row, column) lies in wave column + SKEW · row."""
 OUTSIDE, EMPTY, TAKEN, CLOSED = range(4)
-"""What is known of a cell: beyond the border or not yet coded; not in the plane; in it; already coded as coarser."""
+"""States of a cell: beyond the border or not yet coded; not in the plane; in the plane; already coded as coarser."""
 _SPAN = range(-RADIUS, RADIUS + 1)
 AROUND = tuple((i, j) for i in _SPAN for j in _SPAN if j + SKEW * i < 0 or (i, j) > (0, 0))
-"""(row, column) of the surroundings: those of earlier waves, and later ones, of which only CLOSED is known."""
+"""(row, column) of the context: cells of earlier waves, and later cells, of which only CLOSED is known."""
 SHARE_BOUNDS = np.array([1, 2, 4, 8, 12, 16, 20, 24, 28, 32, 36, 40, 44, 48, 52, 56, 60, 62, 63])
-"""Borders of the buckets of the share still to be placed, in 64ths."""
+"""Borders of the buckets of the share of cells still to be placed, in 64ths."""
 STATE_INPUTS = 3 * len(AROUND)
 INPUTS = STATE_INPUTS + len(SHARE_BOUNDS) + 1
 ONE_HOT = np.eye(4)[:, 1:]
-"""Inputs of a state: all but OUTSIDE have one of their own."""
+"""One-hot inputs of a state; OUTSIDE has none."""
 WEIGHT_BITS = 10
 LOGIT_STEPS = 16
-"""Steps of the logit, in nats, of the table of probabilities."""
+"""Steps per nat of the logit in the table of probabilities."""
 LOGIT_LIMIT = 11
 PROBABILITY_BITS = 16
 PLANES = ("coarse", "medium")
@@ -56,9 +56,9 @@ class Wave:
     """Cells coded together.
 
     Attributes:
-        rows: (N,) their rows.
-        columns: (N,) their columns.
-        around: (N, len(AROUND)) states of the cells around each.
+        rows: (N,) rows of the cells.
+        columns: (N,) columns of the cells.
+        around: (N, len(AROUND)) states of the cells around each cell.
         share: bucket of the share of cells still to be placed.
     """
 
@@ -68,7 +68,7 @@ class Wave:
     share: int
 
     def features(self) -> BoolArray:
-        """(N, INPUTS): the states around but OUTSIDE, and the share's bucket, one-hot."""
+        """(N, INPUTS): one-hot states of the cells around, without OUTSIDE, and one-hot bucket of the share."""
         states = (self.around[:, :, None] == np.array([EMPTY, TAKEN, CLOSED])).reshape(len(self.rows), -1)
         share = np.zeros((len(self.rows), INPUTS - STATE_INPUTS), np.bool_)
         share[:, self.share] = True
@@ -83,7 +83,7 @@ class MapCoder:
 
     Args:
         arrays: "map.coarse.hidden" (INPUTS, H), "map.coarse.output" (H + 1,), the same for medium, and
-            "map.probabilities", as `hvqcgic.entropy.map_fitting.fit_map_coder` makes them.
+            "map.probabilities", from `hvqcgic.entropy.map_fitting.fit_map_coder`.
 
     Raises:
         ModelError: an array has another size or impossible values.
@@ -98,7 +98,7 @@ class MapCoder:
         self._weights = {plane: _plane_weights(arrays, plane) for plane in PLANES}
 
     def encode(self, encoder: SymbolSink, masks: Masks) -> float:
-        """Codes a map whose counts the reader knows; returns bits."""
+        """Encode a map whose counts the decoder knows; return bits."""
         bits = 0.0
 
         def resolve_with(name: str) -> Resolve:
@@ -117,7 +117,7 @@ class MapCoder:
         return bits
 
     def decode(self, decoder: RangeDecoder, h16: int, w16: int, n_coarse: int, n_medium: int) -> Masks:
-        """Reads a map of h16 × w16 coarse cells.
+        """Decode a map of h16 × w16 coarse cells.
 
         Raises:
             BitstreamError: the data are damaged.
@@ -142,18 +142,18 @@ class MapCoder:
 
 
 def run_plane(closed: BoolArray, taken_left: int, resolve: Resolve) -> BoolArray:
-    """Goes through a plane wave by wave and asks which cells of each are taken; the same for encoder and decoder.
+    """Process a plane wave by wave, in the same way for encoder and decoder.
 
     Args:
         closed: (h, w) cells that are not part of the plane.
-        taken_left: how many cells of the plane are taken.
-        resolve: is asked for the waves in which there is a choice.
+        taken_left: number of taken cells in the plane.
+        resolve: returns the taken cells of a wave; called for waves in which there is a choice.
 
     Returns:
         (h, w) bool, the taken cells.
 
     Raises:
-        BitstreamError: `resolve` gave more or fewer cells than there are.
+        BitstreamError: `resolve` returned a wrong number of taken cells.
     """
     h, w = closed.shape
     width = w + 2 * RADIUS
@@ -178,7 +178,7 @@ def run_plane(closed: BoolArray, taken_left: int, resolve: Resolve) -> BoolArray
 
 
 def _wave_positions(closed: BoolArray) -> Iterator[tuple[IntArray, IntArray]]:
-    """Rows and columns of each wave's cells that are not closed, waves in order; a wave without cells is left out."""
+    """Yield rows and columns of each wave's cells that are not closed, in order; waves without cells are skipped."""
     rows, columns = np.nonzero(~closed)
     waves = columns + SKEW * rows
     order = np.argsort(waves, kind="stable")

@@ -1,4 +1,4 @@
-"""Fits the map coder's networks to the granularity maps of many pictures; at training time only."""
+"""Fit of the map coder's networks to the granularity maps of many pictures; at training time only."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class _Examples:
 
 
 def fit_map_coder(maps: Iterable[Masks], *, steps: int = 6000, seed: int = 0) -> dict[str, NDArray[Any]]:
-    """Integer arrays for `hvqcgic.entropy.map_coding.MapCoder`.
+    """Fit the integer arrays of `hvqcgic.entropy.map_coding.MapCoder`.
 
     Args:
-        maps: granularity maps of many pictures at many ratios; without any, every cell is a coin toss.
-        steps: of the optimiser, for each of the two planes; 6000 take about a minute.
-        seed: of the weights' start and the order of examples.
+        maps: granularity maps of many pictures at many ratios; without maps, all probabilities are one half.
+        steps: optimiser steps for each of the two planes; 6000 take about a minute.
+        seed: seed of the initial weights and of the order of examples.
     """
     rng = np.random.default_rng(seed)
     examples: dict[str, list[_Examples]] = {plane: [] for plane in PLANES}
@@ -65,7 +65,7 @@ def fit_map_coder(maps: Iterable[Masks], *, steps: int = 6000, seed: int = 0) ->
 
 
 def _collect(plane: BoolArray, closed: BoolArray, rng: np.random.Generator) -> list[_Examples]:
-    """Cells of a plane in which there was a choice; a random part of a large plane, to bound memory."""
+    """Collect the cells of a plane in which there was a choice; a random part of a large plane, to bound memory."""
     share = CELLS_PER_PLANE / max(np.count_nonzero(~closed), 1)
     seen: list[_Examples] = []
 
@@ -82,7 +82,7 @@ def _collect(plane: BoolArray, closed: BoolArray, rng: np.random.Generator) -> l
 def _fit(
     examples: list[_Examples], steps: int, generator: torch.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Hidden (INPUTS, H) and output (H + 1,) weights that minimise the cross-entropy of the examples."""
+    """Fit hidden (INPUTS, H) and output (H + 1,) weights by minimising the cross-entropy of the examples."""
     if not examples:
         return np.zeros((INPUTS, 1)), np.zeros(2)
     features = torch.from_numpy(np.concatenate([e.features for e in examples]))

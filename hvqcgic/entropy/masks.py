@@ -1,4 +1,4 @@
-"""The granularity map: which cell size codes which part of the picture."""
+"""The granularity map as masks: the cells of each granularity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hvqcgic.bitstream import CELL_PX, GRANULARITIES
 BoolArray = NDArray[np.bool_]
 
 CELLS_PER_SIDE = {g: CELL_PX["coarse"] // CELL_PX[g] for g in GRANULARITIES}
-"""How many cells of a granularity lie along one side of a 16-pixel square."""
+"""Number of cells of a granularity along one side of a 16-pixel square."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class Masks:
 
     @classmethod
     def from_coarser(cls, coarse: BoolArray, medium: BoolArray) -> Masks:
-        """Completes a map: what is neither coarse (h16, w16) nor medium (2 h16, 2 w16) is fine."""
+        """Complete a map: cells that are neither coarse (h16, w16) nor medium (2 h16, 2 w16) are fine."""
         taken = regrid(coarse, "coarse", "fine") | regrid(medium, "medium", "fine")
         return cls(coarse, medium, ~taken)
 
@@ -58,7 +58,7 @@ class Masks:
         return int(np.count_nonzero(self[granularity]))
 
     def on_grid(self, granularity: str) -> BoolArray:
-        """All three masks brought to the grid of one granularity.
+        """Return all three masks on the grid of one granularity.
 
         Returns:
             (3, h_g, w_g) bool in the order coarse, medium, fine; a finer mask is true where any of its cells
@@ -68,7 +68,7 @@ class Masks:
 
 
 def regrid(mask: BoolArray, source: str, target: str) -> BoolArray:
-    """Brings a mask from one granularity's grid to another's: repeats to finer, takes "any" to coarser."""
+    """Convert a mask from one granularity's grid to another's: repeat to a finer grid, "any" to a coarser one."""
     ratio_up = CELLS_PER_SIDE[target] // CELLS_PER_SIDE[source]
     if ratio_up >= 1:
         return mask.repeat(ratio_up, axis=0).repeat(ratio_up, axis=1)
@@ -76,7 +76,7 @@ def regrid(mask: BoolArray, source: str, target: str) -> BoolArray:
 
 
 def any_in_blocks(mask: BoolArray, side: int) -> BoolArray:
-    """True where a side × side block of the mask holds at least one true; the last blocks may be cut.
+    """True where a side × side block of the mask holds at least one true; the last blocks may be incomplete.
 
     Args:
         mask: (h, w) bool.

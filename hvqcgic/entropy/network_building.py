@@ -1,4 +1,4 @@
-"""Builds the networks of a frozen model and checks that they fit each other."""
+"""Construction of the networks of a frozen model, with checks that they fit each other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hvqcgic.errors import ModelError
 
 
 class NetworkBuilder:
-    """Builds networks by name from a model's specs and arrays; raises ModelError where a plane does not fit."""
+    """Builds networks by name from a model's specs and arrays; raises ModelError if a plane does not fit."""
 
     def __init__(self, specs: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], precision: Precision) -> None:
         self.specs = specs
@@ -32,7 +32,7 @@ class NetworkBuilder:
         return network
 
     def context(self, step: Pass, synthesis: ExactNetwork | None, embeddings: Tensor, parameters: int) -> ExactNetwork:
-        """The network of a pass: hints, codes, known and masks to the prior's numbers."""
+        """The network of a pass: hints, codes, known flag and masks to the prior's parameters."""
         hints = np.zeros(0) if synthesis is None else synthesis.output_bound
         codes = embeddings.abs().amax(0).numpy()
         network = self._network(f"context.{step.name}", np.concatenate([hints, codes, np.full(4, self.one)]))

@@ -1,8 +1,8 @@
-"""The first passes of an adaptive stream, and what the entropy model expects of the cells of the others.
+"""The first passes of an adaptive stream, and the codes that the entropy model expects in the other passes.
 
-A stream may be read as far as some pass, or as far as a download has come. Where the bytes end early, what follows
-decides the next symbols. So the stream is decoded twice, with zeros and with ones behind it: whatever would have
-followed lies between these two, and so do its symbols. Those on which both agree are certain.
+A stream can be read up to some pass, or up to the end of an incomplete download. The range decoder needs bytes beyond
+the symbol that it decodes. An incomplete stream is therefore decoded twice, with zeros and with ones in place of the
+missing bytes. Every possible continuation lies between the two, so a symbol on which both decodings agree is certain.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from hvqcgic.entropy.range_coding import Frequencies, RangeDecoder, symbol_bits
 from hvqcgic.errors import BitstreamError, Truncated
 
 Completion = Literal["mean", "likeliest", "none"]
-"""What stands in for a code that was not read: the mean of the codes by the prior, its likeliest one, or zeros."""
+"""Replacement for a code that was not read: the mean code under the prior, the most probable code, or zeros."""
 
 ONES = b"\xff" * 16
-"""Behind bytes that end early: one word would do, as the two readings part within it."""
+"""Bytes appended to an incomplete stream; one word is enough, because the two decodings differ within it."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,11 @@ class PartlyRead:
 
     Attributes:
         masks: the granularity map.
-        codes: per granularity, (N_g, d) float32: of the cells that were read their codes, of others what stands for
-            them.
-        parameters: per granularity, (P, N_g) float32, where the picture decoder reads the prior.
-        passes: names of those read to their end.
-        cells_read: how many cells were read.
-        bits: what map, hyper-latents and indices read take in the stream, by the frequencies.
+        codes: per granularity, (N_g, d) float32: codes of the cells that were read, replacements for the others.
+        parameters: per granularity, (P, N_g) float32, if the picture decoder reads the prior.
+        passes: names of the passes that were read completely.
+        cells_read: number of cells that were read.
+        bits: bits of map, hyper-latents and read indices in the stream, by the frequencies.
     """
 
     masks: Masks
@@ -52,11 +51,11 @@ class PartlyRead:
 
 
 class CertainDecoder(RangeDecoder):
-    """A range decoder over bytes that may end early; gives symbols as far as they are certain.
+    """A range decoder for bytes that may be incomplete; it returns only certain symbols.
 
     Args:
         data: the bytes.
-        whole: whether they are all of the stream.
+        whole: whether they are the complete stream.
     """
 
     def __init__(self, data: bytes, *, whole: bool) -> None:
@@ -67,14 +66,14 @@ class CertainDecoder(RangeDecoder):
         self.bits = 0.0
 
     def decode_each(self, frequencies: Frequencies) -> NDArray[np.int64]:
-        """As of `RangeDecoder`; `Truncated` where a symbol is not certain."""
+        """See `RangeDecoder`; raises `Truncated` if a symbol is not certain."""
         found = self.certain(frequencies)
         if len(found) < len(frequencies):
             raise Truncated(_TOO_SHORT)
         return found
 
     def decode_all(self, frequencies: Frequencies, count: int) -> NDArray[np.int64]:
-        """As of `RangeDecoder`; `Truncated` where a symbol is not certain."""
+        """See `RangeDecoder`; raises `Truncated` if a symbol is not certain."""
         try:
             found, *others = (reading.decode_all(frequencies, count) for reading in self._readings)
         except BitstreamError as error:
@@ -85,10 +84,10 @@ class CertainDecoder(RangeDecoder):
         return found
 
     def certain(self, frequencies: Frequencies) -> NDArray[np.int64]:
-        """The first symbols of rows of frequencies (N, K), (n,): all that are certain; nothing can be read after less.
+        """Decode the certain symbols of rows of frequencies (N, K), (n,); if n < N, nothing more can be read.
 
         Raises:
-            BitstreamError: all of the stream is there, and is damaged.
+            BitstreamError: the stream is complete and damaged.
         """
         if len(self._readings) == 1:
             found = self._readings[0].decode_each(frequencies)
@@ -104,7 +103,7 @@ class CertainDecoder(RangeDecoder):
 
 
 def _as_far_as_possible(decoder: RangeDecoder, frequencies: Frequencies) -> NDArray[np.int64]:
-    """Symbols up to the first one that what was put behind the bytes makes impossible."""
+    """Decode symbols up to the first one that the appended bytes make impossible."""
     before = decoder.clone()
     try:
         return decoder.decode_each(frequencies)
@@ -122,7 +121,7 @@ _TOO_SHORT = "the bytes end before the first pass does: more of the file is need
 
 
 class _Reader:
-    """Answers a walk: indices as far as they are read, then those of the codes nearest to what is expected."""
+    """Returns indices in a walk: read indices, then those of the codes nearest to the expected mean."""
 
     def __init__(
         self, model: EntropyModel, decoder: CertainDecoder, codebook: NDArray[np.float32], passes: int, fill: Completion
@@ -135,7 +134,7 @@ class _Reader:
         self.cells_read = 0
 
     def resolve(self, cells: PassCells) -> NDArray[np.int64]:
-        """Indices (N,) of some cells."""
+        """Return the indices (N,) of some cells."""
         found = np.zeros(len(cells.ranks), np.int64)
         for chunk in self._model.prior.chunks(cells.parameters, cells.step.granularity):
             reads = not self._ended and cells.step.name in self._wanted
@@ -151,7 +150,7 @@ class _Reader:
         return found
 
     def _expected(self, frequencies: Frequencies) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """What later passes are told of unread cells, (N,), and what stands for their codes, (N, d)."""
+        """Indices of unread cells for the context of later passes, (N,), and replacements for their codes, (N, d)."""
         codebook = self._codebook
         mean = code_moments(frequencies, codebook).mean
         nearest = ((codebook * codebook).sum(1) - 2 * mean @ codebook.T).argmin(1)
@@ -170,17 +169,17 @@ def read_passes(
     passes: int,
     fill: Completion,
 ) -> PartlyRead:
-    """Reads the first passes of the section of an adaptive stream.
+    """Read the first passes of the section of an adaptive stream.
 
     Args:
-        model: that wrote it.
+        model: the entropy model that wrote it.
         grid: rows and columns of 16-pixel cells, counts of coarse and of medium cells.
-        data: the section, or its beginning.
+        data: the section, or its first part.
         codebook: (K, d).
-        whole: whether it is all of the section.
-        passes: of the schedule, as many as are to be read.
-        fill: what stands in for codes that were not read. Later passes are told the code nearest to the mean: of
-            three ways (that, the likeliest code, "not known") the one with the best previews.
+        whole: whether it is the complete section.
+        passes: number of passes to read.
+        fill: replacement for codes that were not read. The context of later passes is the code nearest to the mean; of
+            three choices (this, the most probable code, "not known") it gave the best previews.
     Raises:
         Truncated: the bytes end before the first pass.
         BitstreamError: the section is damaged.

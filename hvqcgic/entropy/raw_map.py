@@ -1,4 +1,4 @@
-"""The granularity map as plain bits, Control-GIC's way: for the coding modes that stand for it."""
+"""The granularity map as plain bits, as in Control-GIC, for the coding modes that represent it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def encode_raw_map(masks: Masks) -> bytes:
 
 
 def decode_raw_map(data: bytes, h16: int, w16: int, n_coarse: int, n_medium: int) -> Masks:
-    """Reads what `encode_raw_map` wrote for h16 × w16 coarse cells.
+    """Decode the output of `encode_raw_map` for h16 × w16 coarse cells.
 
     Raises:
-        BitstreamError: another size, medium cells inside coarse ones, or other counts than the header's.
+        BitstreamError: another size, medium cells inside coarse cells, or other counts than the header's.
     """
     cells = h16 * w16
     total = BITS_PER_COARSE_CELL * cells

@@ -1,4 +1,4 @@
-"""Where the cells of a pass lie on the grid of its granularity."""
+"""Positions of the cells of a pass on the grid of its granularity."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ class CodedIndices:
 
 
 class StaticCoder:
-    """Codes indices of K codes by how often training used each.
+    """Codes indices of K codes with frequencies from training's usage counts.
 
     Args:
-        usage: (3, K) counts, order coarse, medium, fine; 0 is taken as 1.
+        usage: (3, K) counts, order coarse, medium, fine; 0 counts as 1.
 
     Raises:
         ModelError: counts are negative, too large to be exact, or not of that shape.
@@ -52,20 +52,20 @@ class StaticCoder:
         return {g: HuffmanCode(counts) for g, counts in self.counts.items()}
 
     def encode_arithmetic(self, encoder: SymbolSink, indices: Indices) -> dict[str, float]:
-        """Adds the indices to a range coded stream; returns bits of each granularity."""
+        """Encode the indices into a range-coded stream; return the bits of each granularity."""
         return {g: encoder.encode_all(indices[g], self.counts[g].astype(np.float64)) for g in GRANULARITIES}
 
     def decode_arithmetic(self, decoder: RangeDecoder, sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-        """Reads `sizes[g]` indices of each granularity."""
+        """Decode `sizes[g]` indices of each granularity."""
         return {g: decoder.decode_all(self.counts[g].astype(np.float64), sizes[g]) for g in GRANULARITIES}
 
     def encode_huffman(self, indices: Indices) -> CodedIndices:
-        """Code words of all indices, one after the other, granularity by granularity."""
+        """Concatenate the code words of all indices, granularity by granularity."""
         bits = {g: self.huffman[g].encode(indices[g]) for g in GRANULARITIES}
         return _pack(bits)
 
     def decode_huffman(self, data: bytes, sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-        """Reads what `encode_huffman` wrote.
+        """Decode the output of `encode_huffman`.
 
         Raises:
             BitstreamError: the data are too short or too long.
@@ -78,12 +78,12 @@ class StaticCoder:
         return indices
 
     def encode_fixed(self, indices: Indices) -> CodedIndices:
-        """Every index in ceil(log2 K) bits, most significant first."""
+        """Encode every index in ceil(log2 K) bits, most significant first."""
         shifts = np.arange(self.index_bits - 1, -1, -1)
         return _pack({g: ((indices[g][:, None] >> shifts) & 1).astype(np.uint8).reshape(-1) for g in GRANULARITIES})
 
     def decode_fixed(self, data: bytes, sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-        """Reads what `encode_fixed` wrote.
+        """Decode the output of `encode_fixed`.
 
         Raises:
             BitstreamError: the data have another size, or an index exceeds K.
@@ -95,16 +95,16 @@ class StaticCoder:
         return self._split(bits.reshape(total, self.index_bits) @ weights, sizes)
 
     def encode_zip(self, indices: Indices) -> CodedIndices:
-        """Indices as little-endian 16-bit numbers (32-bit beyond 65 536 codes), compressed by DEFLATE, level 9.
+        """Encode indices as little-endian 16-bit numbers (32-bit beyond 65 536 codes), compressed by DEFLATE, level 9.
 
-        The compressor sees all granularities together; each one's bits are its share by number of indices.
+        The compressor gets all granularities together; the bits of each are its share by number of indices.
         """
         values = np.concatenate([indices[g] for g in GRANULARITIES])
         data = zlib.compress(values.astype(self._plain_type).tobytes(), 9)
         return CodedIndices(data, {g: 8.0 * len(data) * len(indices[g]) / max(len(values), 1) for g in GRANULARITIES})
 
     def decode_zip(self, data: bytes, sizes: Mapping[str, int]) -> dict[str, NDArray[np.int64]]:
-        """Reads what `encode_zip` wrote.
+        """Decode the output of `encode_zip`.
 
         Raises:
             BitstreamError: the data are damaged, give another number of indices, or an index exceeds K.

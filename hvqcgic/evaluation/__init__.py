@@ -1,6 +1,6 @@
 """Evaluation: codecs behind one interface, metrics, rate-distortion curves, BD-rates, the report.
 
-In: pictures, codecs with their operating points, names of metrics. Out: rows of figures, curves, plots, a page.
+Input: pictures, codecs with their operating points, names of metrics. Output: rows of values, curves, plots, a report.
 May import: everything but `training`, `sweep` and `scale`.
 """
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from hvqcgic.evaluation.bd_table import BdEntry as BdEntry
     from hvqcgic.evaluation.bd_table import bd_rates as bd_rates
     from hvqcgic.evaluation.cli import main as main
-    from hvqcgic.evaluation.codecs.avif import Avif as Avif
     from hvqcgic.evaluation.codecs.base import PictureCodec as PictureCodec
-    from hvqcgic.evaluation.codecs.jpeg import Jpeg as Jpeg
+    from hvqcgic.evaluation.codecs.pillow_codec import Avif as Avif
+    from hvqcgic.evaluation.codecs.pillow_codec import Jpeg as Jpeg
     from hvqcgic.evaluation.codecs.pillow_codec import PillowCodec as PillowCodec
-    from hvqcgic.evaluation.codecs.webp import WebP as WebP
+    from hvqcgic.evaluation.codecs.pillow_codec import WebP as WebP
     from hvqcgic.evaluation.curves import curves_of as curves_of
     from hvqcgic.evaluation.metrics import METRICS as METRICS
     from hvqcgic.evaluation.metrics.base import Metric as Metric
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from hvqcgic.evaluation.metrics.base import Picture as Picture
     from hvqcgic.evaluation.metrics.niqe import BUNDLED as BUNDLED
     from hvqcgic.evaluation.names import COLOURS as COLOURS
-    from hvqcgic.evaluation.names import in_order as in_order
     from hvqcgic.evaluation.names import metric_label as metric_label
     from hvqcgic.evaluation.pictures import Source as Source
     from hvqcgic.evaluation.pictures import picture_names as picture_names
@@ -60,16 +59,13 @@ else:
         {
             "bd_table": ["BOOTSTRAP_DRAWS", "BdEntry", "bd_rates"],
             "cli": ["main"],
-            "codecs.avif": ["Avif"],
             "codecs.base": ["PictureCodec"],
-            "codecs.jpeg": ["Jpeg"],
-            "codecs.pillow_codec": ["PillowCodec"],
-            "codecs.webp": ["WebP"],
+            "codecs.pillow_codec": ["Avif", "Jpeg", "PillowCodec", "WebP"],
             "curves": ["curves_of"],
             "metrics": ["METRICS"],
             "metrics.base": ["Metric", "MetricOptions", "Picture"],
             "metrics.niqe": ["BUNDLED"],
-            "names": ["COLOURS", "in_order", "metric_label"],
+            "names": ["COLOURS", "metric_label"],
             "pictures": ["Source", "picture_names", "prepare"],
             "plots": ["STYLE", "save_figure"],
             "published": ["read_json"],

@@ -1,4 +1,4 @@
-"""BD-rates between all curves of a run: computed once, kept in DIR/bd_rates.json, printed in the terminal."""
+"""BD-rates between all curves of a run: computed, stored in DIR/bd_rates.json, and printed as a table."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class BdEntry:
     """BD-rate of one codec against another by one metric.
 
     Attributes:
-        metric: of the quality.
-        anchor: codec compared with.
-        test: codec compared.
-        difference: in per cent of rate, or None where the curves cannot be compared.
-        reason: why they cannot, else empty.
+        metric: name of the quality metric.
+        anchor: the reference codec.
+        test: the codec compared with the anchor.
+        difference: in per cent of rate; None if the curves cannot be compared.
+        reason: why the curves cannot be compared, else empty.
     """
 
     metric: str
@@ -36,19 +36,19 @@ class BdEntry:
     reason: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """One flat JSON object: the fields of the difference beside metric, anchor and test."""
+        """Return one flat JSON object: metric, anchor, test and the fields of the difference."""
         names = {"metric": self.metric, "anchor": self.anchor, "test": self.test, "reason": self.reason}
         return names | (asdict(self.difference) if self.difference else {})
 
 
 @dataclass(frozen=True)
 class BdRates:
-    """Every pair of curves of a run.
+    """BD-rates of every pair of curves of a run.
 
     Attributes:
-        anchor: against which the entries have bootstrap intervals.
-        draws: of the bootstrap.
-        entries: those against `anchor` first.
+        anchor: the codec for which the entries have bootstrap intervals.
+        draws: number of bootstrap draws.
+        entries: entries against `anchor` come first.
     """
 
     anchor: str
@@ -63,9 +63,9 @@ def write_bd_rates(
 
     Args:
         folder: DIR.
-        anchor: codec against which intervals are computed; None for the first of the run.
-        generator: of the bootstrap over pictures.
-        draws: of the bootstrap; 0 leaves the intervals out.
+        anchor: the reference codec for which intervals are computed; None for the first codec of the run.
+        generator: random generator of the bootstrap over pictures.
+        draws: number of bootstrap draws; 0 leaves the intervals out.
     Raises:
         ConfigError: there are no results in the folder, or no such codec (`CurveError`).
         OutputError: the file cannot be written.
@@ -79,10 +79,10 @@ def write_bd_rates(
 def bd_rates(
     curves: Curves, anchor: str | None = None, *, generator: np.random.Generator, draws: int = BOOTSTRAP_DRAWS
 ) -> BdRates:
-    """BD-rates between all curves; arguments as of `write_bd_rates`.
+    """Compute the BD-rates between all curves; arguments as in `write_bd_rates`.
 
     Raises:
-        CurveError: there is no curve, or none of the anchor's name.
+        CurveError: there is no curve, or none with the anchor's name.
     """
     found = {curve.codec: curve for curve in curves.curves}
     if not found:
@@ -100,11 +100,11 @@ def bd_rates(
 
 
 def bd_rate_table(rates: BdRates, anchor: str | None = None) -> Table:
-    """BD-rates against one codec for the terminal, with interval and the range of quality that curves share.
+    """Build the terminal table of BD-rates against one codec, with intervals and common quality ranges.
 
     Args:
-        rates: of a run.
-        anchor: a codec of the run; None for the one with intervals.
+        rates: BD-rates of a run.
+        anchor: a codec of the run; None for the codec with intervals.
     """
     anchor = anchor or rates.anchor
     entries = [entry for entry in rates.entries if entry.anchor == anchor]

@@ -1,4 +1,4 @@
-"""`python -m hvqcgic.evaluate`: from its options to rows, tables and a report.
+"""`python -m hvqcgic.evaluate`: parse the options, make rows, print tables, write the report.
 
 Exit codes: 0 done; 1 a codec failed on some picture; 2 bad input or usage; 130 interrupted; 143 terminated.
 """
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ended:
-    """How the making of rows ended: the exit code, and one line why it stopped early, or ""."""
+    """End of the row making: the exit code, and one line about an early stop, or ""."""
 
     code: int
     why: str = ""
 
 
 def run(options: Namespace) -> int:
-    """Makes the rows and writes what comes of them; returns the exit code.
+    """Make the rows, write all outputs, return the exit code.
 
     Raises:
-        HvqcgicError: what `read_request` refuses, a codec that cannot be used, or a folder that cannot be written to.
+        HvqcgicError: `read_request` refuses the options, a codec cannot be used, or the folder cannot be written.
     """
     from hvqcgic.evaluation.request import read_request
     from hvqcgic.evaluation.results import Run, write_rows, write_run
@@ -81,7 +81,7 @@ def run(options: Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: see the module."""
+    """Run the program; return the exit code, see the module."""
     return run_program("hvqcgic.evaluate", lambda: build_parser().parse_args(arguments), run, kept="rows that are done")
 
 
@@ -114,7 +114,7 @@ def _make_rows(plan: Plan, processes: int) -> Ended:
 
 
 def _measure_sets(request: Request, rows: Sequence[Row]) -> tuple[tuple[SetMetrics, ...], dict[str, str]]:
-    """Metrics of whole sets; where they cannot be had, the reason under each name."""
+    """Measure the metrics of whole sets; return them and, by name, the reasons for missing metrics."""
     from hvqcgic.evaluation.sets import SetMeasurer, inception_of, measure_sets
     from hvqcgic.evaluation.summary import group_points
 
@@ -130,7 +130,7 @@ def _measure_sets(request: Request, rows: Sequence[Row]) -> tuple[tuple[SetMetri
 
 
 def _write_report(request: Request, *, quiet: bool) -> None:
-    """Plots, BD-rates, report and TensorBoard files from what is in the folder; BD-rates are printed unless `quiet`."""
+    """Write plots, BD-rates, report and TensorBoard files from the folder's results; print BD-rates unless `quiet`."""
     import numpy as np
 
     from hvqcgic.evaluation.bd_table import bd_rate_table, write_bd_rates

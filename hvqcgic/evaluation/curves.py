@@ -1,4 +1,4 @@
-"""From the rows of a run, and published files, to mean curves."""
+"""Mean rate-distortion curves of the rows of a run and of published files."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from hvqcgic.evaluation.rate_distortion import Array
 from hvqcgic.evaluation.results import Row, Run, SetMetrics, metric_names, read_rows, read_run
 
 LEAST_SHARE = 0.5
-"""Share of the largest point's pictures that a point must have to count: where a run was interrupted it may not."""
+"""Least share of the largest point's pictures for a point to be used. Points of an interrupted run may have fewer."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """A codec's mean over pictures at each of its points.
+    """Mean over pictures of a codec at each of its operating points.
 
     Attributes:
-        codec: its name.
+        codec: name of the codec.
         points: labels, by rising bpp.
         bpp: mean at each point, (points,).
-        metrics: mean at each point by metric name, (points,); NaN where a point has no value.
-        by_picture: values before the mean, (pictures, points), by metric name and "bpp"; empty for published curves.
-        published: where the numbers come from, or None for what this run measured.
+        metrics: mean at each point by metric name, (points,); NaN for a missing value.
+        by_picture: values of the pictures, (pictures, points), by metric name and "bpp"; empty for published curves.
+        published: source of published numbers; None for a curve that this run measured.
     """
 
     codec: str
@@ -37,7 +37,7 @@ class Curve:
     published: PublishedCurve | None = None
 
     def of(self, metric: str) -> tuple[Array, Array]:
-        """Rates, and values of a metric, of the points that have it."""
+        """Return the rates and the metric's values at the points that have the metric."""
         known = ~np.isnan(self.metrics[metric])
         return self.bpp[known], self.metrics[metric][known]
 
@@ -47,10 +47,10 @@ class Curves:
     """All curves of a run.
 
     Attributes:
-        curves: measured ones in the order of the run, then published ones.
-        pictures: over which the means go: those that every codec has at every point that counts.
-        metrics: names of what this run measured; where it measured nothing, of what is published.
-        notes: on what was left out, a sentence each.
+        curves: measured curves in the order of the run, then published curves.
+        pictures: pictures of the means: those that every codec has at every point that is used.
+        metrics: names of the metrics that this run measured; of the published ones if it measured none.
+        notes: one sentence for each omitted point or picture set.
     """
 
     curves: tuple[Curve, ...]
@@ -60,13 +60,13 @@ class Curves:
 
     @property
     def drawn_bpp(self) -> float | None:
-        """Rate up to which curves are drawn, a quarter beyond what was measured; None where nothing was."""
+        """Upper limit of the rate axis, a quarter beyond the measured rates; None without measured curves."""
         measured = [float(curve.bpp.max()) for curve in self.curves if curve.published is None]
         return 1.25 * max(measured) if measured else None
 
 
 def read_curves(folder: Path) -> Curves:
-    """All curves of a run's folder; published files that it names are read again.
+    """Read all curves of a run's folder; published files that the run names are read again.
 
     Raises:
         ConfigError: there are no results in the folder, or a published file cannot be read.
@@ -76,12 +76,12 @@ def read_curves(folder: Path) -> Curves:
 
 
 def curves_of(rows: Sequence[Row], run: Run, published: Sequence[PublishedCurve] = ()) -> Curves:
-    """Mean curves of rows and published ones.
+    """Compute mean curves from rows and add published curves.
 
     Args:
-        rows: of a run; failed ones are left out of the means.
-        run: for metrics of whole sets.
-        published: beside them.
+        rows: of a run; failed rows are left out of the means.
+        run: provides the metrics of whole sets.
+        published: published curves to add.
     """
     counted, notes = _counted(rows)
     pictures = list(dict.fromkeys(row.picture for row in counted))
@@ -101,7 +101,7 @@ def curves_of(rows: Sequence[Row], run: Run, published: Sequence[PublishedCurve]
 
 
 def curve_names(codecs: Sequence[str], published: Sequence[PublishedCurve]) -> list[str]:
-    """Names that the curves of measured codecs and of published files have beside each other."""
+    """Return the names of measured and published curves, changed where two would be equal."""
     return [*codecs, *(curve.codec for curve in _distinct([_published(curve) for curve in published], set(codecs)))]
 
 
@@ -113,7 +113,7 @@ def _groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def _counted(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
-    """Rows that worked, of points that have enough of the pictures, and notes on the others."""
+    """Return successful rows of points that have enough pictures, and notes on the other points."""
     working = [row for row in rows if row.ok]
     notes = [f"{len(rows) - len(working)} of {len(rows)} rows failed"] if len(working) < len(rows) else []
     groups = _groups(working)
@@ -134,7 +134,7 @@ def _measured(
     names: Sequence[str],
     sets: dict[tuple[str, str], SetMetrics],
 ) -> Curve:
-    """The curve of one codec over pictures that it has at every point."""
+    """Compute the curve of one codec over the pictures that it has at every point."""
     groups = {
         point: {row.picture: row for row in group} for (name, point), group in _groups(rows).items() if name == codec
     }
@@ -160,7 +160,7 @@ def _published(curve: PublishedCurve) -> Curve:
 
 
 def _distinct(curves: Sequence[Curve], taken: set[str]) -> list[Curve]:
-    """The curves under names that differ, where two files or a codec share one."""
+    """Return the curves with distinct names; equal names of two files or of a codec are changed."""
     renamed = []
     for curve in curves:
         name, count = curve.codec, 1

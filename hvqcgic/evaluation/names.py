@@ -1,4 +1,4 @@
-"""How metrics are called where people read them, and in what colours curves are drawn: the same in report and plots."""
+"""Display names of metrics and colours of curves, shared by the report and the plots."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ METRIC_LABELS = {
     "lpips_alex_rescale": "LPIPS (AlexNet), rescaled by 0.9",
     "lpips": "LPIPS (network not stated)",
 }
-"""In the order in which they are shown."""
+"""Labels by metric name, in display order."""
 
-# Told apart with every common kind of colour blindness (after Okabe and Ito, darkened for white paper).
+# Distinguishable with every common kind of colour blindness (after Okabe and Ito, darkened for white paper).
 COLOURS = (
     *("#1f5fbf", "#d9730d", "#0a8f68", "#b5368c", "#8a6d00"),
     *("#3aa3d8", "#c0392b", "#6b5bb5", "#5d6a78", "#7a9a1f"),
@@ -27,11 +27,11 @@ COLOURS = (
 
 
 def metric_label(metric: str) -> str:
-    """What a metric is called; its own name where it has no other."""
+    """Return the display name of a metric, or its own name if it has no label."""
     return METRIC_LABELS.get(metric, metric)
 
 
 def in_order(metrics: tuple[str, ...]) -> list[str]:
-    """Metrics in the order in which they are shown; those without a label last."""
+    """Sort metrics into display order; metrics without a label come last."""
     order = list(METRIC_LABELS)
     return sorted(metrics, key=lambda metric: order.index(metric) if metric in order else len(order))

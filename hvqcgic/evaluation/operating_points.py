@@ -1,4 +1,4 @@
-"""Operating points in a codec's spec: numbers, ranges of numbers, and lists of both."""
+"""Operating points in a codec's specification: numbers, ranges of numbers, and lists of both."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_POINTS = 1000
 
 @dataclass(frozen=True)
 class Parameter:
-    """A number that an encoder may choose.
+    """A number that an encoder can be set to.
 
     Attributes:
         name: such as "quality".
@@ -29,13 +29,13 @@ class Parameter:
     whole: bool = True
 
     def parse(self, text: str) -> list[str]:
-        """Labels of the points in a text, each once, such as ["quality=5", "quality=20"].
+        """Parse operating points into distinct labels, such as ["quality=5", "quality=20"].
 
         Args:
-            text: points separated by ";", each VALUE, LOW..HIGH:COUNT (evenly spaced), or of whole numbers LOW..HIGH;
+            text: points separated by ";". Each is VALUE, LOW..HIGH:COUNT (evenly spaced), or LOW..HIGH (whole numbers).
                 NAME= may stand before each.
         Raises:
-            ConfigError: the text is none of this, or a value is not allowed.
+            ConfigError: the text does not parse, or a value is not allowed.
         """
         labels: list[str] = []
         for part in text.split(";"):
@@ -46,11 +46,11 @@ class Parameter:
         return list(dict.fromkeys(labels))
 
     def value(self, label: str) -> float:
-        """The number of a label that `parse` gave."""
+        """Return the number in a label of `parse`."""
         return float(label.rpartition("=")[2])
 
     def usage(self) -> str:
-        """What may be given, in words."""
+        """Describe the allowed values in words."""
         kind = "whole numbers" if self.whole else "numbers"
         return f"give {kind} from {self.low:g} to {self.high:g}, such as {self.low:g}..{self.high:g}:8 for eight points"
 

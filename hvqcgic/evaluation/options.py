@@ -8,7 +8,7 @@ from hvqcgic.cli import new_parser
 
 
 def build_parser() -> ArgumentParser:
-    """All options; every one can also stand in a YAML file given with --config."""
+    """Build the parser of all options; each option can also stand in a YAML file given with --config."""
     parser = new_parser(
         "hvqcgic.evaluate",
         "Code pictures with several codecs at several points, measure what comes back, draw the curves. "
@@ -23,14 +23,14 @@ def build_parser() -> ArgumentParser:
         metavar="SPEC",
         help="NAME[:VARIANT][@POINTS], such as hvqcgic:tiny@ratios=0.5,0.4,0.1 or hvqcgic:tiny@path=0..1:8,steps=2 or "
         "hvqcgic:tiny-frozen+static-huffman or jpeg@5..80:8 or webp, avif, jpeg2000, or published:FILE.json; "
-        "a name that does not exist lists those that do",
+        "an unknown name prints the list of known names",
     )
-    parser.add_argument("--out", type=str, required=True, metavar="DIR", help="folder for everything a run leaves")
+    parser.add_argument("--out", type=str, required=True, metavar="DIR", help="folder for all output of a run")
     parser.add_argument(
-        "--metrics", type=str, nargs="+", metavar="NAME", help="metrics to measure (default: all that can be had)"
+        "--metrics", type=str, nargs="+", metavar="NAME", help="metrics to measure (default: all available)"
     )
     parser.add_argument("--jobs", type=int, default=0, help="processes of one thread each; 0 for one a CPU core")
-    parser.add_argument("--device", type=str, default="cpu", help="where networks run: cpu, cuda, cuda:1 ...")
+    parser.add_argument("--device", type=str, default="cpu", help="device of the networks: cpu, cuda, cuda:1 ...")
     parser.add_argument(
         "--niqe_parameters",
         type=str | None,
@@ -44,19 +44,19 @@ def build_parser() -> ArgumentParser:
 
 
 def _add_report_options(parser: ArgumentParser) -> None:
-    """What is written for people to look at."""
+    """Add the options of the report."""
     parser.add_argument("--report", type=bool, default=True, help="write plots, BD-rates, report and TensorBoard files")
     parser.add_argument(
         "--anchor",
         type=str | None,
         default=None,
         metavar="CODEC",
-        help="what BD-rates are against (default: the first)",
+        help="reference codec of the BD-rates (default: the first)",
     )
     parser.add_argument(
         "--embed",
         type=str,
         nargs="+",
         metavar="PICTURE",
-        help="names of pictures to put into report.html, or `all`; by default they lie beside it in DIR/pictures",
+        help="names of pictures to embed in report.html, or `all`; other pictures stay in DIR/pictures",
     )

@@ -1,4 +1,4 @@
-"""The pictures of a run: names that do not collide, and originals as PNG beside the decoded ones."""
+"""The pictures of a run: distinct names, and originals stored as PNG."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Source:
 
     Attributes:
         name: unique in the run.
-        path: where it was read.
+        path: the file it was read from.
         sha256: of its file.
-        width: upright, in pixels, as is the height; 0 of a picture that cannot be read.
-        height: see width.
+        width: width in pixels of the upright picture; 0 for a picture that cannot be read.
+        height: height in pixels of the upright picture; 0 for a picture that cannot be read.
         problem: why it cannot be read, else "".
     """
 
@@ -43,7 +43,7 @@ class Source:
 
 
 def picture_names(paths: Sequence[Path]) -> dict[str, Path]:
-    """A short name for each path: the file's name without suffix, and as much before it as tells it from the others."""
+    """Return a short, unique name for each path: the file name without suffix, and parent folders where needed."""
     full = {path: path.absolute().as_posix() for path in paths}
     short = {path: str(Path(name).with_suffix("")) for path, name in full.items()}
     if len(set(short.values())) < len(short):
@@ -58,14 +58,14 @@ def picture_names(paths: Sequence[Path]) -> dict[str, Path]:
 
 
 def prepare(folder: Path, name: str, path: Path) -> Source:
-    """Read a picture and leave it as PNG in the run's folder, unless it is there from an earlier run.
+    """Read a picture and write it as PNG into the run's folder, unless an earlier run has done so.
 
     Args:
         folder: of the run.
-        name: in the run.
+        name: of the picture in the run.
         path: of the picture.
     Raises:
-        OutputError: the run's folder cannot be written to.
+        OutputError: the run's folder cannot be written.
     """
     note, original = row_path(folder, _ORIGINAL, "", name), original_path(folder, name)
     try:
@@ -96,7 +96,7 @@ def write_png(path: Path, picture: NDArray[np.uint8] | Image.Image) -> None:
 
 
 def read_png(path: Path) -> NDArray[np.uint8]:
-    """A picture that `write_png` wrote, (H, W, 3)."""
+    """Read a picture that `write_png` wrote, (H, W, 3)."""
     with Image.open(path) as image:
         return np.array(image.convert("RGB"))
 

@@ -1,4 +1,4 @@
-"""Rate-distortion plots of a run as PNG and SVG: one file a metric, and all of them on one sheet."""
+"""Rate-distortion plots of a run as PNG and SVG: one file for each metric, and one sheet with all metrics."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write_plots(folder: Path) -> tuple[Path, ...]:
     Args:
         folder: DIR.
     Returns:
-        the files written; none where the run has no curve.
+        the written files; none if the run has no curve.
     Raises:
         ConfigError: there are no results in the folder.
         OutputError: a file cannot be written.
@@ -59,7 +59,7 @@ def write_plots(folder: Path) -> tuple[Path, ...]:
 
 
 def draw(curves: Curves, metrics: list[str]) -> Figure:
-    """A figure with one plot for each metric, and one legend for all.
+    """Draw one plot for each metric, with one legend for all plots.
 
     Args:
         curves: of a run.
@@ -86,10 +86,10 @@ def draw(curves: Curves, metrics: list[str]) -> Figure:
 
 
 def save_figure(figure: Figure, path: Path) -> list[Path]:
-    """Write a figure as PATH.png and PATH.svg, over what is there; the same figure gives the same files.
+    """Write a figure as PATH.png and PATH.svg and replace existing files; equal figures give equal files.
 
     Returns:
-        the files written.
+        the written files.
     Raises:
         OutputError: a file cannot be written.
     """
@@ -99,7 +99,7 @@ def save_figure(figure: Figure, path: Path) -> list[Path]:
     for kind in FORMATS:
         buffer = io.BytesIO()
         with mpl.rc_context(STYLE):
-            # A date would make every file another.
+            # A date would make equal figures give different files.
             figure.savefig(buffer, format=kind, dpi=_DPI, metadata={"Date": None} if kind == "svg" else None)
         written.append(path.with_name(f"{path.name}.{kind}"))
         write_atomically(written[-1], buffer.getvalue(), force=True)

@@ -1,8 +1,8 @@
 """Published curves from files: this project's schema of published numbers, and CompressAI's results.
 
 The schema is {"name", "source", "dataset", "metric_notes", "read_from", "points": [{"bpp", "psnr", "lpips", ...}]}. A
-metric gets the name that it has in a run (`psnr_db`, `lpips_vgg`, ...). LPIPS goes by the network that the notes name:
-where they name none it stays `lpips`, which no run has, so that values of different networks are never compared.
+metric gets the name that it has in a run (`psnr_db`, `lpips_vgg`, ...). The notes name the network of LPIPS. If they
+name none, the metric stays `lpips`, which no run has, so that values of different networks are never compared.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class PublishedPoint:
     """One published point, a mean over the data set.
 
     Attributes:
-        label: names the point within its curve: its setting where there is one, else its bpp.
+        label: name of the point within its curve: its setting if there is one, else its bpp.
         bpp: bits per pixel.
-        metrics: by this project's names.
+        metrics: values by this project's metric names.
         encode_s: seconds to encode, or None.
         decode_s: seconds to decode, or None.
     """
@@ -48,8 +48,8 @@ class PublishedCurve:
 
     Attributes:
         name: of the codec.
-        source: where the numbers stand.
-        dataset: that they were measured on.
+        source: publication of the numbers.
+        dataset: name of the measured data set.
         notes: on the metrics.
         read_from: file, table, text or figure.
         points: by rising bpp, at least one.
@@ -63,16 +63,16 @@ class PublishedCurve:
     points: tuple[PublishedPoint, ...]
 
     def of(self, metric: str) -> tuple[list[float], list[float]]:
-        """Rates in bpp, and values, of every point that has a metric."""
+        """Return the rates in bpp and the values of every point that has a metric."""
         having = [point for point in self.points if metric in point.metrics]
         return [point.bpp for point in having], [point.metrics[metric] for point in having]
 
 
 def read_published(path: str | Path) -> PublishedCurve:
-    """The curve in a file of either form.
+    """Read a curve from a file of either form.
 
     Raises:
-        ConfigError: the file cannot be read, is of neither form, or has no points with a bpp.
+        ConfigError: the file cannot be read, has neither form, or has no point with a bpp.
     """
     found = read_json(path)
     if isinstance(found, dict) and isinstance(found.get("results"), dict):
@@ -93,10 +93,10 @@ def read_published(path: str | Path) -> PublishedCurve:
 
 
 def read_json(path: str | Path) -> Any:
-    """What a JSON file holds.
+    """Parse a JSON file.
 
     Raises:
-        ConfigError: it cannot be read, or is no JSON.
+        ConfigError: the file cannot be read, or is not JSON.
     """
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
@@ -111,7 +111,7 @@ def _texts(found: dict[str, Any]) -> dict[str, str]:
 
 
 def _transposed(path: str | Path, results: dict[str, Any]) -> list[dict[str, Any]]:
-    """CompressAI's lists of each metric as a dictionary for each point."""
+    """Convert CompressAI's list for each metric into a dictionary for each point."""
     lengths = {key: len(values) if isinstance(values, list) else -1 for key, values in results.items()}
     if len(set(lengths.values())) != 1 or -1 in lengths.values():
         raise ConfigError(f"{path}: lists of different lengths: {lengths}; every metric needs a value at each point")
@@ -119,7 +119,7 @@ def _transposed(path: str | Path, results: dict[str, Any]) -> list[dict[str, Any
 
 
 def _network(notes: str) -> str | None:
-    """The LPIPS network that notes name, or None where they say that it is not known."""
+    """Return the LPIPS network that the notes name; None if the notes say that it is unknown."""
     known = re.search(rf"treat as {_NETWORK}|agree(?:s)? with {_NETWORK}", notes, re.IGNORECASE)
     if known is None and "net not stated" in notes:
         return None

@@ -1,8 +1,8 @@
-"""Bjontegaard differences between rate-distortion curves, on the package `bjontegaard`, and what must be said of them.
+"""Bjontegaard differences between rate-distortion curves with the package `bjontegaard`, and notes on their validity.
 
 A curve is a codec's rate (bpp, or any unit proportional to bits) and quality at its operating points, in any order.
-Whether a higher or a lower quality is better is read from the curve: the better end is the one of the higher rate, so
-PSNR and LPIPS go through the same functions.
+The direction of the metric is read from the curve: the better quality is the one at the higher rate. PSNR and LPIPS
+therefore use the same functions.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from numpy.typing import ArrayLike, NDArray
 from hvqcgic.errors import ConfigError
 
 METHODS = {"akima": 3, "pchip": 3, "cubic": 4}
-"""Interpolations of the package, and the least points that each needs for more than straight lines."""
+"""Interpolations of the package, and the least number of points that each needs for more than straight lines."""
 
 SMALL_OVERLAP = 0.75
-"""Share of both curves' range below which a difference says little; the package warns there too."""
+"""Common share of both curves' range below which a difference is unreliable; the package warns there, too."""
 
 LOWER_IS_BETTER = ("lpips", "dists", "fid", "kid", "niqe")
-"""What the names of metrics start with where less is better."""
+"""Prefixes of the names of metrics for which lower is better."""
 
 Array = NDArray[np.float64]
 
 
 class CurveError(ConfigError):
-    """Curves that cannot be compared: too few points, no common range, or numbers that mean nothing."""
+    """Curves cannot be compared: too few points, no common range, or invalid numbers."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How a test curve stands to its anchor.
+    """Difference between a test curve and its anchor.
 
     Attributes:
-        value: per cent of rate (`bd_rate`, below 0 is fewer bits), or units of quality (`bd_metric`).
-        low: lower end of the range over which the curves were averaged: quality for a rate, bpp for a metric.
+        value: per cent of rate, below 0 the test curve needs fewer bits.
+        low: lower end of the range of quality over which the curves were averaged.
         high: upper end of that range.
         share: of the range that both curves span together, 0 to 1.
         notes: what a reader must know, a sentence each.
@@ -54,7 +54,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class PictureCurves:
-    """A codec's points on each picture; the mean over pictures is its curve.
+    """A codec's points on each picture; the codec's curve is the mean over pictures.
 
     Attributes:
         rate: (pictures, points), above 0.
@@ -70,42 +70,6 @@ def lower_is_better(metric: str) -> bool:
     return metric.startswith(LOWER_IS_BETTER)
 
 
-def bd_rate(
-    rate_anchor: ArrayLike,
-    quality_anchor: ArrayLike,
-    rate_test: ArrayLike,
-    quality_test: ArrayLike,
-    method: str = "akima",
-) -> float:
-    """Mean difference in rate at equal quality, in per cent; below 0 the test curve needs fewer bits.
-
-    Args:
-        rate_anchor: bpp at each point of the anchor, above 0.
-        quality_anchor: quality at each, higher or lower is better.
-        rate_test: as of the anchor; the number of points may differ.
-        quality_test: see rate_test.
-        method: akima, pchip or cubic.
-    Raises:
-        CurveError: see `compare_rate`.
-    """
-    return compare_rate(rate_anchor, quality_anchor, rate_test, quality_test, method).value
-
-
-def bd_metric(
-    rate_anchor: ArrayLike,
-    quality_anchor: ArrayLike,
-    rate_test: ArrayLike,
-    quality_test: ArrayLike,
-    method: str = "akima",
-) -> float:
-    """Mean difference in quality at equal rate (in log rate), in the unit of the quality; arguments as of `bd_rate`.
-
-    Raises:
-        CurveError: see `compare_rate`.
-    """
-    return compare_metric(rate_anchor, quality_anchor, rate_test, quality_test, method).value
-
-
 def compare_rate(
     rate_anchor: ArrayLike,
     quality_anchor: ArrayLike,
@@ -113,8 +77,14 @@ def compare_rate(
     quality_test: ArrayLike,
     method: str = "akima",
 ) -> Difference:
-    """`bd_rate` with the quality range it holds for, and notes.
+    """Mean difference in rate at equal quality, in per cent, with the quality range it holds for, and notes.
 
+    Args:
+        rate_anchor: bpp at each point of the anchor, above 0.
+        quality_anchor: quality at each point of the anchor; higher or lower is better.
+        rate_test: bpp at each point of the test curve; the number of points may differ.
+        quality_test: quality at each point of the test curve.
+        method: akima, pchip or cubic.
     Raises:
         CurveError: a method that there is not, too few points, curves without a common range of quality, curves of
             which one rises and one falls, or numbers that are not finite, or not above 0 in a rate.
@@ -122,28 +92,8 @@ def compare_rate(
     import bjontegaard
 
     anchor, test, notes = _checked(rate_anchor, quality_anchor, rate_test, quality_test, method)
-    low, high, share = _overlap(anchor[1], test[1], "qualities")
+    low, high, share = _overlap(anchor[1], test[1])
     value = bjontegaard.bd_rate(*anchor, *test, method=method, require_matching_points=False, min_overlap=0)
-    assert isinstance(value, float)
-    return Difference(float(value), low, high, share, (*notes, *_small(share)))
-
-
-def compare_metric(
-    rate_anchor: ArrayLike,
-    quality_anchor: ArrayLike,
-    rate_test: ArrayLike,
-    quality_test: ArrayLike,
-    method: str = "akima",
-) -> Difference:
-    """`bd_metric` with the range of rates it holds for, and notes; errors as of `compare_rate`."""
-    import bjontegaard
-
-    anchor, test, notes = _checked(rate_anchor, quality_anchor, rate_test, quality_test, method)
-    # The package asks for increasing rates.
-    anchor, test = _by_rate(anchor), _by_rate(test)
-    low, high, _ = _overlap(anchor[0], test[0], "rates")
-    share = _overlap(np.log10(anchor[0]), np.log10(test[0]), "rates")[2]
-    value = bjontegaard.bd_psnr(*anchor, *test, method=method, require_matching_points=False, min_overlap=0)
     assert isinstance(value, float)
     return Difference(float(value), low, high, share, (*notes, *_small(share)))
 
@@ -157,19 +107,19 @@ def bootstrap_rate(
     confidence: float = 0.95,
     method: str = "akima",
 ) -> Difference:
-    """`compare_rate` of the mean curves, with a percentile bootstrap interval over pictures.
+    """Compute `compare_rate` of the mean curves, with a percentile bootstrap interval over pictures.
 
-    Pictures are drawn with replacement, the same ones for both codecs; each draw gives mean curves and their BD-rate.
+    Each draw takes pictures with replacement, the same ones for both codecs, and gives one BD-rate of the mean curves.
 
     Args:
         anchor: of P pictures.
         test: of the same pictures in the same order.
-        generator: of the draws.
-        draws: how many.
+        generator: random generator of the draws.
+        draws: number of draws.
         confidence: share of draws within the interval, 0 to 1.
-        method: as of `bd_rate`.
+        method: as of `compare_rate`.
     Raises:
-        CurveError: as `compare_rate`, or the codecs have different numbers of pictures.
+        CurveError: as in `compare_rate`, or the codecs have different numbers of pictures.
     """
     pictures = len(anchor.rate)
     if pictures != len(test.rate):
@@ -199,7 +149,7 @@ def _compare_means(anchor: PictureCurves, test: PictureCurves, chosen: NDArray[n
 def _checked(
     rate_anchor: ArrayLike, quality_anchor: ArrayLike, rate_test: ArrayLike, quality_test: ArrayLike, method: str
 ) -> tuple[tuple[Array, Array], tuple[Array, Array], tuple[str, ...]]:
-    """Both curves by rising quality number, without points that another one beats, and notes on those."""
+    """Return both curves by rising quality number, without dominated points, and notes on these points."""
     if method not in METHODS:
         raise CurveError(f"interpolation {method!r} is unknown; use one of {', '.join(METHODS)}")
     curves, notes, rising = [], [], []
@@ -240,23 +190,18 @@ def _rises(name: str, rate: Array, quality: Array) -> bool:
 
 
 def _front(rate: Array, goodness: Array) -> NDArray[np.int64]:
-    """Places of the points that are better than every point of no higher rate, by rising rate."""
+    """Positions of the points that are better than every point of no higher rate, by rising rate."""
     order = np.lexsort((-goodness, rate))
     best = np.concatenate([[-np.inf], np.maximum.accumulate(goodness[order])[:-1]])
     return order[goodness[order] > best]
 
 
-def _by_rate(curve: tuple[Array, Array]) -> tuple[Array, Array]:
-    order = np.argsort(curve[0])
-    return curve[0][order], curve[1][order]
-
-
-def _overlap(anchor: Array, test: Array, what: str) -> tuple[float, float, float]:
-    """Common range of two sets of numbers, and its share of the range of both together."""
+def _overlap(anchor: Array, test: Array) -> tuple[float, float, float]:
+    """Common range of two sets of qualities, and its share of the range of both together."""
     low, high = max(anchor.min(), test.min()), min(anchor.max(), test.max())
     if low >= high:
         raise CurveError(
-            f"the curves have no common {what}: anchor {anchor.min():.4g} to {anchor.max():.4g}, "
+            f"the curves have no common qualities: anchor {anchor.min():.4g} to {anchor.max():.4g}, "
             f"test {test.min():.4g} to {test.max():.4g}; measure points in between"
         )
     whole = max(anchor.max(), test.max()) - min(anchor.min(), test.min())

@@ -1,7 +1,7 @@
 """The report of a run as one HTML file: curves, BD-rates, and a viewer of the pictures.
 
-Script, style and numbers stand in the file itself, and its security policy forbids the network. The pictures lie beside
-it in DIR/pictures, or inside it as data URIs where that is asked for: a Kodak run has hundreds of megabytes of them.
+Script, style and numbers are part of the file, and its security policy forbids network access. The pictures are files
+in DIR/pictures. On request they are embedded as data URIs; a Kodak run has hundreds of megabytes of pictures.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from hvqcgic.evaluation.results import Row, Run, bits_path, decoded_path, map_pa
 from hvqcgic.files import write_atomically
 
 Embed = Literal["all"] | Sequence[str]
-"""Pictures to put into the file: all, or those of these names."""
+"""Pictures to embed in the report: all, or the named ones."""
 
 EMBED_ALL: Final = "all"
 
@@ -41,9 +41,9 @@ def write_report(folder: Path, *, rates: BdRates | None = None, embed: Embed = (
     Args:
         folder: DIR, with points.json, run.json and pictures.
         rates: BD-rates of this run; None to compute them here, with a bootstrap of seed 0.
-        embed: "all", or names of pictures to put into the file; the others lie beside it.
+        embed: "all", or names of pictures to embed; other pictures stay separate files.
     Returns:
-        the file written.
+        the written file.
     Raises:
         ConfigError: there are no results in the folder, no curve, or no such picture.
         OutputError: the file cannot be written.
@@ -91,12 +91,12 @@ def _row(row: Row) -> dict[str, Any]:
 
 
 def _number(value: float) -> float | None:
-    """A number that JSON can hold, with as many digits as anyone reads."""
+    """Round a number to the digits that the report needs; None for a number that JSON cannot hold."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _placed(folder: Path, embed: Embed, names: set[str]) -> Callable[[str, Path], str | None]:
-    """Gives the address of a picture file for the picture's name: relative, or a data URI; None where it is missing."""
+    """Return a function from a picture name and file to a relative address, a data URI, or None if missing."""
     chosen = names if embed == EMBED_ALL else set(embed)
     if unknown := sorted(chosen - names):
         raise ConfigError(f"embed: there is no picture {unknown[0]!r} in this run; use {', '.join(sorted(names))}")
@@ -112,7 +112,7 @@ def _placed(folder: Path, embed: Embed, names: set[str]) -> Callable[[str, Path]
 
 
 def _pictures(folder: Path, run: Run, rows: Sequence[Row], place: Callable[[str, Path], str | None]) -> dict[str, Any]:
-    """Originals, and what lies beside the report for each row: decoded picture, granularity map, bits per cell."""
+    """Collect the originals and, for each row, decoded picture, granularity map and bits per cell."""
     sizes = {row.picture: (row.width, row.height) for row in rows}
     originals = [
         {"name": name, "path": run.pictures.get(name, ""), "width": width, "height": height}
@@ -130,13 +130,13 @@ _PATHS = (decoded_path, map_path, bits_path)
 
 
 def _page(data: dict[str, Any]) -> str:
-    """The template with style, data and scripts in their places."""
+    """Insert style, data and scripts into the template."""
     assets = resources.files("hvqcgic.evaluation").joinpath("report_assets")
 
     def asset(name: str) -> str:
         return assets.joinpath(name).read_text(encoding="utf-8")
 
-    # A name that holds "</script>" must not end the element that the data stand in.
+    # "</script>" in a name must not end the element that holds the data.
     numbers = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
     parts = {
         "TITLE": html.escape(data["title"]),

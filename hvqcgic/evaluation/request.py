@@ -1,4 +1,4 @@
-"""What the options of a run stand for, checked as far as that can be before anything is made."""
+"""The options of a run, parsed and checked before any work."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from hvqcgic.extras import check_installed
 from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
 
 _FOR_REPORTS = ("bjontegaard", "matplotlib", "tensorboard")
-"""Packages that a report is made with, once all is measured."""
+"""Modules that the report needs after all measurements."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """A run that was asked for.
+    """A requested run.
 
     Attributes:
-        folder: for everything it leaves.
-        specs: its codecs and published curves.
+        folder: for all output.
+        specs: codecs and published curves.
         pictures: path of each picture by its name in the run.
-        metrics: of pictures.
-        set_metrics: of whole sets of pictures.
-        metric_options: their device is the codecs' too.
-        anchor: codec that BD-rates are against; None for the first.
-        embed: pictures to put into the report.
+        metrics: metrics of pictures.
+        set_metrics: metrics of whole sets of pictures.
+        metric_options: options of the metrics; the codecs use the same device.
+        anchor: reference codec of the BD-rates; None for the first codec.
+        embed: pictures to embed in the report.
     """
 
     folder: Path
@@ -50,12 +50,12 @@ class Request:
 
 
 def read_request(options: Namespace) -> Request:
-    """Check the options; a folder without pictures is complained of at once.
+    """Check the options. A folder without pictures is reported at once.
 
     Raises:
-        ConfigError: a codec, point, metric, anchor or embedded picture is unknown, a file is not there or cannot be
-            read, or there are no pictures.
-        MissingPackage: the report needs one that is not installed.
+        ConfigError: a codec, point, metric, anchor or embedded picture is unknown, a file is missing or cannot be read,
+            or there are no pictures.
+        MissingPackage: the report needs a package that is not installed.
     """
     if options.report:
         check_installed("python -m hvqcgic.evaluate", *_FOR_REPORTS, extra="evaluate")
@@ -76,7 +76,7 @@ def read_request(options: Namespace) -> Request:
 
 
 def _chosen_metrics(names: list[str] | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Metrics of pictures and of sets among the names, all of both without names."""
+    """Split names into metrics of pictures and metrics of sets; without names, return all metrics."""
     known = [*METRICS, *SET_METRICS]
     wanted = names or known
     if unknown := [name for name in wanted if name not in known]:

@@ -1,11 +1,11 @@
-"""What a run leaves in its folder: rows (points.csv, points.json), run.json, and where pictures and files lie.
+"""Files in the folder of a run: rows (points.csv, points.json), run.json, pictures and coded files.
 
 - DIR/points.csv, DIR/points.json: a row for each picture, codec and point;
-- DIR/run.json: configuration, versions, metrics of whole sets, notes on absent metrics;
-- DIR/pictures/original/PICTURE.png, and DIR/pictures/CODEC/POINT/PICTURE.png, beside it PICTURE.map.png and
-  PICTURE.bits.png of codecs that have them;
-- DIR/files/CODEC/POINT/PICTURE.SUFFIX: the coded files themselves;
-- DIR/rows/CODEC/POINT/PICTURE.json: each row as it came, for resuming.
+- DIR/run.json: configuration, versions, metrics of whole sets, notes on missing metrics;
+- DIR/pictures/original/PICTURE.png, and DIR/pictures/CODEC/POINT/PICTURE.png, with PICTURE.map.png and
+  PICTURE.bits.png for codecs that have them;
+- DIR/files/CODEC/POINT/PICTURE.SUFFIX: the coded files;
+- DIR/rows/CODEC/POINT/PICTURE.json: each row when it was made, for resuming.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ _LONGEST_SLUG = 80
 
 @dataclass(frozen=True)
 class Row:
-    """One picture, coded by one codec at one operating point.
+    """Result of one picture, codec and operating point.
 
     Attributes:
-        picture: its name, unique in the run.
-        width: of the picture in pixels, as is the height.
-        height: see width.
+        picture: name, unique in the run.
+        width: of the picture, in pixels.
+        height: of the picture, in pixels.
         codec: such as "hvqcgic:tiny" or "jpeg".
         point: such as "ratios=0.5,0.4,0.1" or "quality=30".
-        bytes: size of the file; 0 in a row that failed, as are bpp and times.
+        bytes: size of the file; 0 in a failed row, as are bpp and times.
         bpp: bits of the file per pixel of the picture.
         encode_s: seconds from array to bytes.
         decode_s: seconds from bytes to array.
         status: "ok", or "failed: reason".
-        parts: bits of the file by part, where the codec can tell; they sum to the file's.
-        metrics: values by name; what could not be measured is absent.
+        parts: bits of the file by part, if the codec reports them; they sum to the bits of the file.
+        metrics: values by name; metrics without a value are missing.
     """
 
     picture: str
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class SetMetrics:
-    """Metrics of all pictures of one codec and point together: "fid", "kid", "inception_score", those there are."""
+    """Metrics over all pictures of one codec and point: those available of "fid", "kid" and "inception_score"."""
 
     codec: str
     point: str
@@ -78,14 +78,14 @@ class SetMetrics:
 
 @dataclass(frozen=True)
 class Run:
-    """What run.json says.
+    """Content of run.json.
 
     Attributes:
-        specs: the codec specs as they were given, published curves included.
+        specs: the codec specifications as given, including published curves.
         pictures: path of each picture by its name in the rows.
         settings: other options by name.
         versions: of hvqcgic, Python, libraries and the coders in Pillow.
-        metric_notes: for each metric that is absent, or absent for some pictures, one line why, by metric name.
+        metric_notes: one line for each metric without a value, or without a value for some pictures, by metric name.
         set_metrics: of each codec and point.
         published: paths of files with published curves.
     """
@@ -100,9 +100,10 @@ class Run:
 
 
 def slug(name: str) -> str:
-    """A name that is safe as a file's name and in an address; different names stay different.
+    """Convert a name into one that is safe in file names and addresses; different names stay different.
 
-    What is safe already stays as it is; anything else is replaced, shortened, and told apart by a part of its SHA-256.
+    Safe names are unchanged. In other names, unsafe characters are replaced, the name is shortened, and a part of its
+    SHA-256 is appended.
     """
     safe = re.sub(r"[^A-Za-z0-9._=,+-]+", "-", name).strip("-.")
     if safe == name and len(name) <= _LONGEST_SLUG:
@@ -112,32 +113,32 @@ def slug(name: str) -> str:
 
 
 def original_path(folder: Path, picture: str) -> Path:
-    """The original, as PNG."""
+    """Path of the original as PNG."""
     return folder / "pictures" / "original" / f"{slug(picture)}.png"
 
 
 def decoded_path(folder: Path, codec: str, point: str, picture: str) -> Path:
-    """The decoded picture, as PNG."""
+    """Path of the decoded picture as PNG."""
     return _place(folder / "pictures", codec, point, picture, ".png")
 
 
 def map_path(folder: Path, codec: str, point: str, picture: str) -> Path:
-    """The granularity map in colours, as PNG of the picture's size; not there for codecs without one."""
+    """Path of the granularity map in colours, a PNG of the picture's size; missing for codecs without a map."""
     return _place(folder / "pictures", codec, point, picture, ".map.png")
 
 
 def bits_path(folder: Path, codec: str, point: str, picture: str) -> Path:
-    """The heat map of bits per cell, as PNG of the picture's size; not there for codecs that cannot tell."""
+    """Path of the heat map of bits per cell, a PNG of the picture's size; missing for codecs without one."""
     return _place(folder / "pictures", codec, point, picture, ".bits.png")
 
 
 def stream_path(folder: Path, row: Row, suffix: str) -> Path:
-    """The coded file of a row."""
+    """Path of the coded file of a row."""
     return _place(folder / "files", row.codec, row.point, row.picture, suffix)
 
 
 def row_path(folder: Path, codec: str, point: str, picture: str) -> Path:
-    """The row as it came, with what it was made from."""
+    """Path of the row when it was made, with the inputs that it depends on."""
     return _place(folder / "rows", codec, point, picture, ".json")
 
 
@@ -157,7 +158,7 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> None:
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """The rows of a run, in the order they were written.
+    """Read the rows of a run, in the order they were written.
 
     Raises:
         ConfigError: the folder has no readable points.json.
@@ -166,7 +167,7 @@ def read_rows(folder: Path) -> list[Row]:
 
 
 def row_from_json(value: dict[str, Any]) -> Row:
-    """A row from its JSON object; numbers of a failed row are null there."""
+    """Build a row from its JSON object; in a failed row the numbers are null."""
     measured: dict[str, Any] = {key: value[key] or 0 for key in _MEASURED}
     return Row(**value | measured)
 
@@ -181,7 +182,7 @@ def write_run(folder: Path, run: Run) -> None:
 
 
 def read_run(folder: Path) -> Run:
-    """What run.json says.
+    """Read run.json.
 
     Raises:
         ConfigError: the folder has no readable run.json.
@@ -193,12 +194,12 @@ def read_run(folder: Path) -> Run:
 
 
 def metric_names(rows: Iterable[Row]) -> list[str]:
-    """Names of all metrics that some row has, in the order of their first appearance."""
+    """Names of all metrics that any row has, in the order of their first appearance."""
     return list(dict.fromkeys(name for row in rows for name in row.metrics))
 
 
 def _csv(rows: Sequence[Row]) -> str:
-    """One line a row; parts as bits_NAME; empty cells where there is no value."""
+    """Format one line per row; parts become bits_NAME; a missing value is an empty cell."""
     parts = list(dict.fromkeys(name for row in rows for name in row.parts))
     metrics = metric_names(rows)
     fixed = ["picture", "width", "height", "codec", "point", *_MEASURED, "status"]

@@ -1,4 +1,4 @@
-"""All rows of a run: what is there from an earlier one is kept, the rest is made in parallel."""
+"""All rows of a run: rows of an earlier run are kept, the others are made in parallel."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from hvqcgic.pictures import allow_large_pictures
 
 
 class WorkerLost(HvqcgicError):
-    """A process that made rows ended without saying why."""
+    """A worker process ended without an error message."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run is to make.
+    """The work of a run.
 
     Attributes:
-        jobs: of pictures that can be read, picture after picture.
+        jobs: of readable pictures, picture after picture.
         unreadable: rows of the other pictures.
-        metric_notes: why a metric is absent, by name.
+        metric_notes: reasons for missing metrics, by name.
     """
 
     jobs: tuple[Job, ...]
@@ -45,7 +45,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Rows that are there, in the order of the plan, and why metrics are absent from some or all of them."""
+    """Existing rows in the order of the plan, and the reasons for metrics missing in some or all rows."""
 
     rows: tuple[Row, ...]
     metric_notes: dict[str, str]
@@ -55,19 +55,19 @@ class Outcome:
 def make_plan(
     folder: Path, sources: Sequence[Source], specs: Sequence[CodecSpec], metrics: Sequence[str], options: MetricOptions
 ) -> Plan:
-    """Check every codec and metric once, before anything is made.
+    """Check every codec and metric once, before any row is made.
 
     Args:
         folder: of the run.
-        sources: its pictures.
-        specs: its codecs.
-        metrics: names of those wanted.
-        options: of the metrics; their device is the codecs' too.
+        sources: pictures of the run.
+        specs: codecs of the run.
+        metrics: names of the requested metrics.
+        options: of the metrics; the codecs use the same device.
     Raises:
         ConfigError: a codec cannot be used on this machine.
         ModelError: there is no such model.
     """
-    # Codecs first: a name that is wrong is refused before metrics fetch weights of many megabytes.
+    # Codecs come first, so that a wrong name is refused before metrics download large weights.
     opened = [(spec, point, spec.open(point, device=options.device)) for spec in specs for point in spec.points]
     points = [(spec, point, codec.fingerprint) for spec, point, codec in opened]
     versions, notes = _available(metrics, options)
@@ -77,26 +77,26 @@ def make_plan(
 
 
 def to_do(plan: Plan) -> list[Job]:
-    """Jobs of which an earlier run left nothing, or not all metrics."""
+    """Return the jobs without a row, or with missing metrics, from an earlier run."""
     return [job for job in plan.jobs if (kept := find_kept(job)) is None or not kept.is_complete(job)]
 
 
 def run_jobs(jobs: Sequence[Job], processes: int, *, done: Callable[[str], None]) -> None:
-    """Make rows, in this process or in several of one thread each.
+    """Make rows, in this process or in several processes of one thread each.
 
     Args:
-        jobs: what to make.
-        processes: how many at a time.
-        done: is called after each with what it was.
+        jobs: the rows to make.
+        processes: number of processes.
+        done: called with a job's label after each job.
     Raises:
-        OutputError: the run's folder cannot be written to.
-        WorkerLost: a process was killed, by a lack of memory for example.
-        KeyboardInterrupt: as any exception that a signal raises, ends all processes at once; rows made are kept.
+        OutputError: the run's folder cannot be written.
+        WorkerLost: a process was killed, for example for lack of memory.
+        KeyboardInterrupt: this and any other exception of a signal ends all processes at once; finished rows are kept.
     """
     if processes > 1 and len(jobs) > 1:
         _run_parallel(jobs, min(processes, len(jobs)), done)
         return
-    # As the processes of a parallel run compute.
+    # One thread, as in the processes of a parallel run.
     with one_thread():
         for job in jobs:
             run_job(job)
@@ -104,7 +104,7 @@ def run_jobs(jobs: Sequence[Job], processes: int, *, done: Callable[[str], None]
 
 
 def collect(plan: Plan) -> Outcome:
-    """What is there of a plan."""
+    """Read the existing rows of a plan."""
     rows: list[Row] = list(plan.unreadable)
     notes = dict(plan.metric_notes)
     missing = 0
@@ -122,7 +122,7 @@ def collect(plan: Plan) -> Outcome:
 
 
 def _available(names: Sequence[str], options: MetricOptions) -> tuple[dict[str, str], dict[str, str]]:
-    """Versions of the metrics that can be loaded, and why the others cannot."""
+    """Return the versions of the metrics that can be loaded, and the reasons for the others."""
     versions: dict[str, str] = {}
     notes: dict[str, str] = {}
     for name in names:
@@ -158,13 +158,13 @@ def _run_parallel(jobs: Sequence[Job], processes: int, done: Callable[[str], Non
 def _start_worker() -> None:
     torch.set_num_threads(1)
     allow_large_pictures()
-    # What a picture's reading or a metric warns of was said, or is of no concern to who waits for hundreds of rows.
+    # Warnings of picture reading and of metrics were shown before, or do not help during a run of hundreds of rows.
     warnings.simplefilter("ignore")
 
 
 @contextmanager
 def _deaf_to_interrupts() -> Iterator[None]:
-    """Let processes that start now ignore Ctrl-C, which a terminal sends to all: this one ends them."""
+    """Make new processes ignore Ctrl-C, which a terminal sends to all processes; this process ends them."""
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

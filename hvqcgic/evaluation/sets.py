@@ -1,4 +1,4 @@
-"""Metrics of whole sets for a run: computed once for each codec and point, and kept with what they were made from."""
+"""Metrics of whole sets in a run: computed once for each codec and point, and cached with a hash of their inputs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from hvqcgic.files import write_atomically
 
 
 class SetMeasurer:
-    """Measures the sets of one run."""
+    """Measures the picture sets of one run."""
 
     def __init__(self, folder: Path, load: Callable[[], Extractor]) -> None:
-        """Args: folder: of the run; load: gives the feature network, once it is needed."""
+        """Args: folder: of the run; load: loads the feature network, called when first needed."""
         self._folder, self._load = folder, load
 
     def measure(self, rows: Sequence[Row]) -> SetMetrics:
-        """The metrics of one codec and point.
+        """Measure one codec and point.
 
         Args:
             rows: of its pictures, all coded.
@@ -57,12 +57,12 @@ class SetMeasurer:
 
 
 def inception_of(device: str) -> Callable[[], Extractor]:
-    """Loads the Inception network when it is called."""
+    """Return a function that loads the Inception network."""
     return lambda: load_inception(device)
 
 
 def _key(*groups: Sequence[Path]) -> str:
-    """A hash of the pictures' files."""
+    """Hash the files of the pictures."""
     digest = hashlib.sha256()
     for path in (path for group in groups for path in group):
         digest.update(hashlib.sha256(path.read_bytes()).digest())
@@ -80,7 +80,7 @@ def _read(path: Path, key: str) -> dict[str, float] | None:
 def measure_sets(
     measurer: SetMeasurer, groups: Sequence[Sequence[Row]], done: Callable[[str], None]
 ) -> tuple[tuple[SetMetrics, ...], str]:
-    """Metrics of several codecs and points, and one line why some are absent, or ""."""
+    """Measure several codecs and points; return the metrics, and one line on missing metrics, or ""."""
     found: list[SetMetrics] = []
     note = ""
     for rows in groups:

@@ -1,4 +1,4 @@
-"""Specs of codecs on the command line: NAME[:VARIANT][@POINTS], or published:FILE.json."""
+"""Codec specifications on the command line: NAME[:VARIANT][@POINTS], or published:FILE.json."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class CodecSpec:
 
     Attributes:
         name: of a class in `hvqcgic.evaluation.codecs`.
-        variant: what stands behind the colon, "" without one.
+        variant: the text after the colon, "" without one.
         points: labels, in the order given.
     """
 
@@ -29,27 +29,27 @@ class CodecSpec:
 
     @property
     def label(self) -> str:
-        """Name in rows and reports."""
+        """Name of the codec in rows and reports."""
         return f"{self.name}:{self.variant}" if self.variant else self.name
 
     def open(self, point: str, *, device: str) -> PictureCodec:
-        """The codec at one of the points, ready to run; errors as of `PictureCodec`."""
+        """Create the codec at one of the points, ready to run; errors as in `PictureCodec`."""
         return all_codecs()[self.name](self.variant, point, device=device)
 
 
 @dataclass(frozen=True)
 class Specs:
-    """All that one command line names: codecs to run, and files with published curves."""
+    """All specifications of one command line: codecs to run, and files with published curves."""
 
     codecs: tuple[CodecSpec, ...]
     published: tuple[Path, ...]
 
 
 def parse_specs(texts: Sequence[str]) -> Specs:
-    """What the specs of a command line stand for; points of one codec that is named twice are joined.
+    """Parse the specifications of a command line; points of a codec that is named twice are joined.
 
     Raises:
-        ConfigError: a codec or point is unknown, or a file of published curves is not there.
+        ConfigError: a codec or point is unknown, or a file of published curves is missing.
     """
     points: dict[tuple[str, str], list[str]] = {}
     published: list[Path] = []
@@ -65,12 +65,6 @@ def parse_specs(texts: Sequence[str]) -> Specs:
         points.setdefault((name, variant), []).extend(kind.points(labels))
     codecs = (CodecSpec(*key, tuple(dict.fromkeys(labels))) for key, labels in points.items())
     return Specs(tuple(codecs), tuple(dict.fromkeys(published)))
-
-
-def list_codecs() -> str:
-    """Every codec with what it is and its default points, a line each."""
-    lines = [f"{kind.name}@{kind.default_points}: {kind.summary}" for kind in all_codecs().values()]
-    return "\n".join([*lines, f"{PUBLISHED}:FILE.json: published curves"])
 
 
 def _find(name: str) -> type[PictureCodec]:

@@ -1,4 +1,4 @@
-"""What a run found, for the terminal and for machines: means over pictures of each codec and point."""
+"""Summary of a run for the terminal and for programs: means over pictures of each codec and point."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ _DIGITS = {"psnr_db": 2, "niqe": 2, "fid": 2, "inception_score": 2}
 
 @dataclass(frozen=True)
 class PointMean:
-    """Means over the pictures that a codec coded at a point.
+    """Means over the pictures of one codec and point.
 
     Attributes:
-        codec: as in the rows, as is the point.
-        point: see codec.
-        pictures: how many were coded.
-        failed: how many were not.
+        codec: as in the rows.
+        point: as in the rows.
+        pictures: number of coded pictures.
+        failed: number of failed pictures.
         bpp: mean of the pictures' bits per pixel.
-        encode_s: mean seconds, as is decode_s.
-        decode_s: see encode_s.
+        encode_s: mean seconds to encode.
+        decode_s: mean seconds to decode.
         metrics: means over the pictures that have the metric, and metrics of the whole set.
     """
 
@@ -39,7 +39,7 @@ class PointMean:
 
 
 def group_points(rows: Sequence[Row]) -> list[list[Row]]:
-    """Rows of one codec and point together, in the order of their first appearance."""
+    """Group rows by codec and point, in the order of their first appearance."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.codec, row.point), []).append(row)
@@ -47,13 +47,13 @@ def group_points(rows: Sequence[Row]) -> list[list[Row]]:
 
 
 def means(rows: Sequence[Row], sets: Sequence[SetMetrics] = ()) -> list[PointMean]:
-    """A line for each codec and point."""
+    """Compute the means of each codec and point."""
     of_sets = {(entry.codec, entry.point): entry.metrics for entry in sets}
     return [_mean(group, of_sets.get((group[0].codec, group[0].point), {})) for group in group_points(rows)]
 
 
 def summary_table(found: Sequence[PointMean]) -> Table:
-    """The means as a table."""
+    """Format the means as a table."""
     names = list(dict.fromkeys(name for point in found for name in point.metrics))
     counts = {point.pictures for point in found}
     most = max(counts, default=0)
@@ -75,7 +75,7 @@ def summary_table(found: Sequence[PointMean]) -> Table:
 
 
 def as_json(found: Sequence[PointMean], run: Run, missing: int) -> dict[str, Any]:
-    """The same for machines; `missing` rows were not made, because the run was interrupted."""
+    """Return the summary as JSON values; `missing` is the number of rows that an interrupted run did not make."""
     return {
         "points": [asdict(point) for point in found],
         "metric_notes": run.metric_notes,

@@ -1,7 +1,7 @@
-"""A run as TensorBoard scalars against bpp, so that the curves of adaptive and static coding lie over each other.
+"""TensorBoard scalars of a run against bpp, so that the curves of adaptive and static coding overlay each other.
 
-Each codec is a run of TensorBoard, each metric a chart `rate/METRIC`. Where a training has its step, a point has its
-rate in units of 1/10000 bpp: 0.3391 bpp is step 3391.
+Each codec is a run of TensorBoard, and each metric is a chart `rate/METRIC`. The step of a point is its rate in units
+of 1/10000 bpp: 0.3391 bpp is step 3391.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ STEPS_PER_BPP = 10_000
 
 
 def write_tensorboard(folder: Path) -> Path:
-    """Write DIR/tensorboard from the results in DIR, in place of what an earlier call left there.
+    """Write DIR/tensorboard from the results in DIR, and replace the output of an earlier call.
 
     Returns:
         the folder for `tensorboard --logdir`.
     Raises:
         ConfigError: there are no results in the folder.
-        OutputError: it cannot be written.
+        OutputError: the folder cannot be written.
     """
     from torch.utils.tensorboard.writer import SummaryWriter
 

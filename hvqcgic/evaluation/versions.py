@@ -1,4 +1,4 @@
-"""Versions of all that figures depend on."""
+"""Versions of the software that results depend on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PILLOW_FEATURES = ("libjpeg_turbo", "jpg", "jpg_2000", "webp", "avif")
 
 
 def versions() -> dict[str, str]:
-    """Of hvqcgic, Python, the machine, packages that are installed, and the coders in Pillow."""
+    """Versions of hvqcgic, Python, the machine, installed packages, and the coders in Pillow."""
     found = {"hvqcgic": __version__, "python": platform.python_version(), "machine": platform.platform()}
     for name in _PACKAGES:
         try:

@@ -1,4 +1,4 @@
-"""One row: code a picture with a codec at a point, measure what comes back, and keep all of it for the next run."""
+"""One row of a run: code a picture with a codec at a point, measure it, and store the result for later runs."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ _WARM_UP_PX = 64
 
 @dataclass(frozen=True)
 class Job:
-    """A row to be made.
+    """A row to make.
 
     Attributes:
         folder: of the run.
         source: the picture.
         spec: the codec.
-        point: one of the spec's.
+        point: one of the spec's points.
         fingerprint: of the codec at that point.
-        metrics: names and versions of those to be measured.
-        options: of the metrics; its device is the codec's too.
+        metrics: names and versions of the metrics to measure.
+        options: of the metrics; the codec uses the same device.
     """
 
     folder: Path
@@ -57,25 +57,25 @@ class Job:
 
     @property
     def path(self) -> Path:
-        """Where the row is kept."""
+        """Path of the stored row."""
         return row_path(self.folder, self.spec.label, self.point, self.source.name)
 
     @property
     def decoded(self) -> Path:
-        """Where the decoded picture is kept."""
+        """Path of the decoded picture."""
         return decoded_path(self.folder, self.spec.label, self.point, self.source.name)
 
 
 @dataclass(frozen=True)
 class Kept:
-    """A row as it is kept for the next run.
+    """A stored row.
 
     Attributes:
-        row: itself.
+        row: the row.
         picture: SHA-256 of the picture's file.
         codec: fingerprint of the codec.
-        versions: of the metrics, by name, of those without a value too.
-        notes: why a metric has no value, by name.
+        versions: versions of the metrics by name, including metrics without a value.
+        notes: reasons for metrics without a value, by name.
     """
 
     row: Row
@@ -85,12 +85,12 @@ class Kept:
     notes: dict[str, str]
 
     def is_complete(self, job: Job) -> bool:
-        """Whether all that a job asks for is there."""
+        """Whether the row has everything that a job requests."""
         return all(self.versions.get(name) == version for name, version in job.metrics.items())
 
 
 def read_kept(job: Job) -> Kept | None:
-    """The row that is kept for a job, failed or not; None where there is none, or one of other bytes."""
+    """Read the stored row of a job, failed or not; None if it is missing or its inputs differ."""
     try:
         value: dict[str, Any] = json.loads(job.path.read_text(encoding="utf-8"))
         kept = Kept(row_from_json(value.pop("row")), **value)
@@ -100,16 +100,16 @@ def read_kept(job: Job) -> Kept | None:
 
 
 def find_kept(job: Job) -> Kept | None:
-    """What need not be coded again, though metrics may be missing; what failed is tried again."""
+    """Find a row that need not be coded again; metrics may be missing, and failed rows are coded again."""
     kept = read_kept(job)
     return kept if kept is not None and kept.row.ok and job.decoded.is_file() else None
 
 
 def run_job(job: Job) -> None:
-    """Make a row and keep it: one that says why, where the codec fails.
+    """Make and store a row; if the codec fails, the row gives the reason.
 
     Raises:
-        OutputError: the run's folder cannot be written to.
+        OutputError: the run's folder cannot be written.
     """
     kept = find_kept(job)
     if kept is None:
@@ -117,7 +117,7 @@ def run_job(job: Job) -> None:
             row = _code(job)
         except OutputError:
             raise
-        except Exception as error:  # a codec of another project may raise anything
+        except Exception as error:  # an external codec may raise any exception
             row = failed_row(job, error)
         kept = Kept(row, job.source.sha256, job.fingerprint, {}, {})
     if kept.row.ok:
@@ -126,14 +126,14 @@ def run_job(job: Job) -> None:
 
 
 def failed_row(job: Job, error: object) -> Row:
-    """The row of a picture that could not be coded."""
+    """Build the row of a picture that could not be coded."""
     text = one_line([error]) or type(error).__name__
     source = job.source
     return Row(source.name, source.width, source.height, job.spec.label, job.point, status=FAILED + text)
 
 
 def _code(job: Job) -> Row:
-    """Code and decode; keep file, decoded picture and maps."""
+    """Encode and decode; store the file, the decoded picture and the maps."""
     picture = read_png(original_path(job.folder, job.source.name))
     codec = _ready(job.spec, job.point, job.options.device)
     start = time.perf_counter()
@@ -162,7 +162,7 @@ def _code(job: Job) -> Row:
 
 
 def _measure(job: Job, kept: Kept) -> Kept:
-    """Measure what is not there yet."""
+    """Measure the missing metrics."""
     missing = [name for name, version in job.metrics.items() if kept.versions.get(name) != version]
     device = job.options.device
     original = _original(original_path(job.folder, job.source.name), job.source.sha256, device)
@@ -182,7 +182,7 @@ def _measure(job: Job, kept: Kept) -> Kept:
 
 @lru_cache(maxsize=64)
 def _ready(spec: CodecSpec, point: str, device: str) -> PictureCodec:
-    """A codec that has run once, so that the time of its first run is not that of loading."""
+    """Return a codec that has run once, so that loading does not count in the time of its first row."""
     codec = spec.open(point, device=device)
     picture = torch.zeros(_WARM_UP_PX, _WARM_UP_PX, 3, dtype=torch.uint8).numpy()
     with warnings.catch_warnings():
@@ -192,13 +192,13 @@ def _ready(spec: CodecSpec, point: str, device: str) -> PictureCodec:
 
 
 def forget_codecs() -> None:
-    """Let go of the codecs that rows were made with, each of which is kept: for programs that use many models."""
+    """Release the cached codecs, for programs that use many models."""
     _ready.cache_clear()
 
 
 @lru_cache(maxsize=1)
 def _original(path: Path, sha256: str, device: str) -> Picture:
-    """An original with what the metrics keep of it: rows of one picture come one after the other."""
+    """Return an original with cached metric features; rows of one picture come one after the other."""
     return Picture(read_png(path), device, keeps=True)
 
 

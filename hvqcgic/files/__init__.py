@@ -1,6 +1,6 @@
-"""Files on the disk: which ones a command names, how they are read, and how they are written whole or not at all.
+"""Files on the disk: inputs and outputs of commands, reading, and writing whole or not at all.
 
-In: paths and bytes. Out: bytes, the paths of inputs and outputs, or an error in one line that names the path.
+Input: paths and bytes. Output: bytes, the paths of inputs and outputs, or an error in one line that names the path.
 May import: `bitstream`, `errors` and the standard library only.
 """
 

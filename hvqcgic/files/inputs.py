@@ -1,6 +1,6 @@
-"""Inputs of the commands: which files, and under what name their results go.
+"""Inputs of the commands, and the paths of their results.
 
-Standard library only: the commands that need no picture must start at once.
+Standard library only, so that commands without pictures start at once.
 """
 
 import os
@@ -16,20 +16,20 @@ PICTURE_SUFFIXES = (
     *(".avif", ".bmp", ".dib", ".gif", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"),
     *(".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
 )
-"""What counts as a picture in a folder; a picture that is named itself may be called anything."""
+"""Suffixes of pictures in a folder; a picture that is named itself may have any suffix."""
 
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".ppm", ".tif", ".tiff")
-"""What a decoded picture is written as: nothing that would compress it a second time with loss."""
+"""Suffixes of decoded pictures; formats with a second lossy compression are excluded."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the arguments of a command stand for.
+    """Files that the arguments of a command name.
 
     Attributes:
         paths: files in the order given, those of a folder by name, each once; they need not exist.
-        problems: one message for each folder that holds nothing to work on.
-        many: more than one argument was given, or a folder.
+        problems: one message for each folder without usable files.
+        many: whether there is more than one argument, or a folder.
     """
 
     paths: tuple[Path, ...]
@@ -38,12 +38,12 @@ class Inputs:
 
 
 def find_inputs(arguments: Sequence[str | Path], suffixes: Sequence[str], what: str) -> Inputs:
-    """Replace folders by the files in them, not looking into folders within.
+    """Replace folders by their files, without files of inner folders.
 
     Args:
         arguments: files and folders.
-        suffixes: which files of a folder to take, lower case; hidden files are left out.
-        what: what these files are, in the plural, for messages.
+        suffixes: suffixes of the files of a folder, lower case; hidden files are omitted.
+        what: name of these files, in the plural, for messages.
     """
     paths: dict[Path, Path] = {}
     problems = []
@@ -65,10 +65,10 @@ def find_inputs(arguments: Sequence[str | Path], suffixes: Sequence[str], what: 
 
 
 def all_pictures(arguments: Sequence[str | Path]) -> tuple[Path, ...]:
-    """The pictures that arguments stand for, where all of them must be good: those of `find_inputs`.
+    """Return the pictures of the arguments; every argument must have some.
 
     Raises:
-        ConfigError: there is none, or a folder has none.
+        ConfigError: there is no picture, or a folder has none.
     """
     found = find_inputs(arguments, PICTURE_SUFFIXES, "pictures")
     if found.problems:
@@ -83,22 +83,22 @@ def _wanted(path: Path, suffixes: Sequence[str]) -> bool:
 
 
 def plan_outputs(inputs: Inputs, output: str | Path, suffixes: Sequence[str]) -> dict[Path, Path]:
-    """Decide where the result of each input goes.
+    """Choose the output path of each input.
 
-    `output` is a folder if it is one already, ends in a slash, has no suffix, or there may be several inputs;
-    otherwise it is the file for the one input. A folder gets `NAME` plus the first of `suffixes` for each.
+    `output` is a folder if it exists as a folder, ends in a slash, has no suffix, or there may be several inputs.
+    Otherwise it is the file for the one input. A result in a folder is `NAME` plus the first of `suffixes`.
 
     Args:
         inputs: from `find_inputs`.
         output: a folder, which need not exist yet, or a file.
-        suffixes: what a result may end in.
+        suffixes: allowed suffixes of a result.
 
     Returns:
         the output path of each input path.
 
     Raises:
-        ConfigError: the output cannot be what the inputs ask for, or two inputs would have the same output.
-        OutputError: the output's folder cannot be written to.
+        ConfigError: the output does not fit the inputs, or two inputs would have the same output.
+        OutputError: the output's folder cannot be written.
     """
     target = Path(output)
     to_folder = inputs.many or target.is_dir() or not target.suffix or str(output).endswith(("/", os.sep))
@@ -125,7 +125,7 @@ def _check_distinct(plan: dict[Path, Path]) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Check, before any work is done, that files can be made in a folder or that it can be made."""
+    """Check before any work that a folder can be created or that files can be created in it."""
     existing = folder.absolute()
     while not existing.exists():
         existing = existing.parent

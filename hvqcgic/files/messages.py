@@ -1,4 +1,4 @@
-"""What went wrong with a file, in words and in one line."""
+"""Error messages about files, in one line."""
 
 import errno
 from collections.abc import Iterable
@@ -18,11 +18,11 @@ REASONS = {
 
 
 def reason(error: Exception) -> str:
-    """Why something failed, in words, without the path that the message names already."""
+    """Describe the cause of an error, without the path, which the message contains already."""
     number = getattr(error, "errno", None) or 0
     return REASONS.get(number) or getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def one_line(parts: Iterable[object]) -> str:
-    """Join parts to one line, whatever line breaks a file name or a foreign message holds."""
+    """Join parts to one line, without line breaks of file names or foreign messages."""
     return " ".join(" ".join(str(part).split()) for part in parts)

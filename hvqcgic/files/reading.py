@@ -1,4 +1,4 @@
-"""Files that are read: what cannot be read is an error in one line that names the path."""
+"""Reading files; a file that cannot be read gives an error in one line that names the path."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from hvqcgic.files.messages import reason
 
 
 def read_stream(path: Path) -> bytes:
-    """Read a `.hvq` file; of any other file no more than its first four bytes.
+    """Read a `.hvq` file; of any other file only the first four bytes are read.
 
     Raises:
-        BitstreamError: it cannot be read, or does not start as a stream does. The message names the path.
+        BitstreamError: it cannot be read, or does not start as a `.hvq` file. The message names the path.
     """
     try:
         with path.open("rb") as file:
@@ -25,10 +25,10 @@ def read_stream(path: Path) -> bytes:
 
 
 def check_readable_picture(path: Path) -> None:
-    """Check that a path is a file with something in it.
+    """Check that a path is a non-empty file.
 
     Raises:
-        PictureError: it is missing, a folder, empty, or something else that holds no picture.
+        PictureError: it is missing, a folder, empty, or no regular file.
     """
     try:
         size = path.stat().st_size

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and never over another one unasked."""
+"""Writing files whole or not at all, and without overwriting unless requested."""
 
 import os
 import tempfile
@@ -10,22 +10,22 @@ from hvqcgic.errors import OutputError, OutputExists
 from hvqcgic.files.messages import reason
 
 PART_PREFIX, PART_SUFFIX = ".hvqcgic-", ".part"
-"""Of files that are being written, where a file system has no unnamed ones; hidden, and never taken for a result."""
+"""Names of unfinished files on file systems without unnamed files; hidden, and never taken for a result."""
 
 LEFT_OVER_S = 3600.0
-"""Age from which on such a file is no longer being written, but was left behind by a kill."""
+"""Age after which an unfinished file is a leftover of a killed run."""
 
 
 def check_output(source: Path, result: Path, *, force: bool) -> None:
-    """Refuse to overwrite, before any work is done for a result.
+    """Refuse to overwrite a file, before any work for the result.
 
     Args:
-        source: the input it is made from, never overwritten.
-        result: where it is to go.
-        force: whether a file may be replaced.
+        source: the input of the result, never overwritten.
+        result: the output path.
+        force: whether an existing file may be replaced.
 
     Raises:
-        OutputExists: there is something already.
+        OutputExists: the file exists already.
     """
     if not os.path.lexists(result):
         return
@@ -38,16 +38,16 @@ def check_output(source: Path, result: Path, *, force: bool) -> None:
 
 
 def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
-    """Write a file whole or not at all: under another name first, renamed once it is on the disk.
+    """Write a file whole or not at all: it gets its name once it is on the disk.
 
     Args:
-        path: where to; its folder is made if need be.
+        path: of the file; its folder is created if missing.
         data: the whole content.
-        force: replace a file that is there already.
+        force: replace an existing file.
 
     Raises:
-        OutputExists: there is one, and `force` is not set.
-        OutputError: it cannot be written; nothing is left behind.
+        OutputExists: the file exists, and `force` is not set.
+        OutputError: it cannot be written; no partial file is left.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,22 +60,22 @@ def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
 
 
 def _write_unnamed(path: Path, data: bytes, *, force: bool) -> bool:
-    """Write a file that gets its name only once it is whole: a kill leaves nothing. False where that cannot be done."""
+    """Write an unnamed file and name it once complete, so that a kill leaves nothing; return False if unsupported."""
     unnamed = getattr(os, "O_TMPFILE", None)
     if unnamed is None or (force and os.path.lexists(path)):
         return False
     try:
         handle = os.open(path.parent, unnamed | os.O_WRONLY, 0o666)
     except OSError:
-        # Some file systems have no unnamed files.
+        # Some file systems do not support unnamed files.
         return False
     with os.fdopen(handle, "wb") as file:
         _fill(file, data)
         try:
-            # Only with a folder, which an absolute path leaves unused, does Python's link follow symbolic links.
+            # Python's link follows symbolic links only with a folder descriptor, which an absolute path ignores.
             os.link(f"/proc/self/fd/{file.fileno()}", path, src_dir_fd=file.fileno(), follow_symlinks=True)
         except FileExistsError:
-            # Another process was faster: what it wrote may be replaced, or not.
+            # Another process has written the file meanwhile; `force` decides whether it is replaced.
             if force:
                 return False
             raise
@@ -99,7 +99,7 @@ def _write_renamed(path: Path, data: bytes, *, force: bool) -> None:
 
 
 def remove_left_overs(folder: Path) -> None:
-    """Remove what runs that were killed left of unfinished files; what cannot be removed stays."""
+    """Remove unfinished files of killed runs; files that cannot be removed stay."""
     for path in folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}"):
         try:
             if time.time() - path.stat().st_mtime > LEFT_OVER_S:
@@ -109,7 +109,7 @@ def remove_left_overs(folder: Path) -> None:
 
 
 def _fill(file: BinaryIO, data: bytes) -> None:
-    """Write and wait until it is on the disk."""
+    """Write and wait until the data are on the disk."""
     file.write(data)
     file.flush()
     os.fsync(file.fileno())

@@ -1,6 +1,6 @@
 """Model files: the format, the registry of bundled models, frozen models and reverse paths in memory.
 
-In: a name or path, or the weights and tables of a trained model. Out: a `FrozenModel`, or the file that holds it.
+Input: a name or path, or the weights and tables of a trained model. Output: a `FrozenModel`, or its file.
 May import: `models`, `entropy`, `files`, `errors`; the registry itself runs without torch.
 """
 

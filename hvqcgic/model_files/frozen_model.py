@@ -1,9 +1,9 @@
-"""A frozen model: what a codec needs to code and decode, as one safetensors file.
+"""A frozen model: everything that a codec needs to code and decode, as one safetensors file.
 
-Network weights are stored as float16 and cast to float32 at load, those of Control-GIC as float32, so that its indices
-stay the published ones; what shapes probabilities is stored as integers. The metadata hold `config`, `entropy` (the
-spec of the integer part), `card` and `fingerprint`, all text. What a header says of itself without torch is read by
-`hvqcgic.model_files.registry`.
+Network weights are stored as float16 and cast to float32 at load. Control-GIC's weights are stored as float32, so that
+indices equal the published ones. All tables that affect probabilities are stored as integers. The metadata hold
+`config`, `entropy` (the spec of the integer part), `card` and `fingerprint`, all as text.
+`hvqcgic.model_files.registry` reads the metadata without torch.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ class FrozenModel:
     Attributes:
         config: its configuration.
         networks: float16 or float32 weights by name, of the parts of a `PictureModel` in PARTS.
-        spec: of the integer part, for `EntropyModel`.
+        spec: spec of the integer part, for `EntropyModel`.
         arrays: integer tables, for `EntropyModel`.
-        card: data, steps, hardware, figures; no part of the fingerprint.
-        source: the file it was read from, for messages; None of a model that was just frozen.
+        card: data, steps, hardware, figures; not part of the fingerprint.
+        source: the file it was read from, for messages; None for a newly frozen model.
     """
 
     config: ModelConfig
@@ -60,9 +60,10 @@ class FrozenModel:
 
     @property
     def fingerprint(self) -> bytes:
-        """8 bytes over all that decoding needs: SHA-256 of configuration, spec, names, types, shapes and numbers.
+        """8 bytes over everything that decoding needs: SHA-256 of configuration, spec and tensors.
 
-        The model's name, its default ratios and its card are left out: they may change without a new model.
+        A tensor counts with its name, type, shape and numbers. The model's name, default ratios and card are excluded,
+        because they may change without a new model.
         """
         config = {key: value for key, value in self.config.to_dict().items() if key not in ("name", "default_ratios")}
         return fingerprint_of([config, self.spec], self.tensors())
@@ -73,25 +74,25 @@ class FrozenModel:
         return any(array.dtype == np.float16 for array in self.networks.values())
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """All numbers under the names they have in a file."""
+        """All tensors under their names in a file."""
         networks = {NETWORK + name: array for name, array in self.networks.items()}
         return networks | {ENTROPY + name: array for name, array in self.arrays.items()}
 
     def picture_model(self, device: torch.device) -> PictureModel:
-        """The picture networks, in evaluation mode.
+        """Build the picture networks, in evaluation mode.
 
         Raises:
             ModelError: weights are missing, unknown or of another shape.
         """
         model = build(lambda: PictureModel(self.config), self.networks, self._label, parts=PARTS)
         if self.config.control_gic is None:
-            # Not the encoder's: in another order of summation a feature between two codes might become another index
-            # than it was.
+            # The encoder keeps its layout: another order of summation could change the index of a feature
+            # between two codes.
             lay_out_for(model.decoder, device)
         return model.to(device)
 
     def entropy_model(self) -> EntropyModel:
-        """The integer part.
+        """Build the integer part.
 
         Raises:
             ModelError: its tables do not fit together.
@@ -107,11 +108,11 @@ class FrozenModel:
 
 
 def network_weights(state: dict[str, Tensor], *, half: bool = True) -> Weights:
-    """The weights that a file holds, of the state of a `PictureModel` (or of what inherits from it).
+    """Select the weights for a file from the state of a `PictureModel` (or of a subclass).
 
     Args:
-        state: by name.
-        half: as float16, else as float32.
+        state: weights by name.
+        half: True for float16, False for float32.
 
     Raises:
         ModelError: a weight is not finite, or too large for its type.
@@ -120,7 +121,7 @@ def network_weights(state: dict[str, Tensor], *, half: bool = True) -> Weights:
 
 
 def write_model(model: FrozenModel, path: Path, *, force: bool = False) -> None:
-    """Writes a model file, whole or not at all."""
+    """Write a model file, whole or not at all."""
     metadata = {
         "config": json.dumps(model.config.to_dict()),
         "entropy": json.dumps(model.spec),
@@ -131,10 +132,10 @@ def write_model(model: FrozenModel, path: Path, *, force: bool = False) -> None:
 
 
 def read_model(name_or_path: str | Path) -> FrozenModel:
-    """Reads a bundled model by name, or any by its path.
+    """Read a bundled model by its name, or any model file by its path.
 
     Raises:
-        ModelError: unknown, damaged, or its numbers are not those that its fingerprint was made of.
+        ModelError: it is unknown or damaged, or its numbers do not have its fingerprint.
     """
     path = find_model(name_or_path)
     summary = read_summary(path)

@@ -1,4 +1,4 @@
-"""Model files by name, and what they say about themselves, read without torch.
+"""Model files by name, and the facts in their headers, read without torch.
 
 A model file is safetensors: eight bytes with the length of a JSON header, the header, numbers. The header's
 `__metadata__` holds `config` (JSON), `card` (JSON) and `fingerprint` (16 hexadecimal digits).
@@ -16,25 +16,25 @@ from hvqcgic.files import reason
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 MODEL_SUFFIX = ".safetensors"
 REVERSE_ENDING = "-reverse"
-"""Of the name of the file, beside that of a model, that holds the model's reverse path."""
+"""End of the file name of a reverse path, without the suffix."""
 REVERSE_OF = "model"
-"""Its entry in the metadata with the fingerprint of that model, in hexadecimal digits."""
+"""Metadata entry of a reverse path with the fingerprint of its model, in hexadecimal digits."""
 MAX_HEADER_BYTES = 1 << 24
-"""Headers are some ten thousand bytes; a longer one is a foreign or damaged file."""
+"""Largest accepted header. Headers are about ten thousand bytes; a longer one is of a foreign or damaged file."""
 
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """What a model file says about itself.
+    """The facts in the header of a model file.
 
     Attributes:
-        name: how commands call it.
-        path: where it is.
+        name: name of the model in commands.
+        path: of the file.
         size_bytes: of the file.
-        fingerprint: 8 bytes, as in the streams that the model makes; as stated, not recomputed.
+        fingerprint: 8 bytes, as in the `.hvq` files of the model; as stated in the header, not recomputed.
         config: the model's configuration.
         card: data, steps, hardware, figures.
-        metadata: all of the header's `__metadata__`, as it stands there.
+        metadata: the whole `__metadata__` of the header.
     """
 
     name: str
@@ -47,13 +47,13 @@ class ModelSummary:
 
 
 def bundled_models() -> dict[str, Path]:
-    """The models that come with the package, by name."""
+    """Return the files of the bundled models by name."""
     found = sorted(WEIGHTS_FOLDER.glob(f"*{MODEL_SUFFIX}"))
     return {path.stem: path for path in found if not path.stem.endswith(REVERSE_ENDING)}
 
 
 def bundled_name(fingerprint: bytes) -> str | None:
-    """The bundled model that has a fingerprint, if any; what else is wrong with model files is not asked here."""
+    """Return the name of the bundled model with a fingerprint, or None; damaged model files are ignored here."""
     for path in bundled_models().values():
         try:
             summary = read_summary(path)
@@ -65,10 +65,10 @@ def bundled_name(fingerprint: bytes) -> str | None:
 
 
 def find_model(name_or_path: str | Path) -> Path:
-    """The file of a model: a bundled one by its name, or any by its path.
+    """Find the file of a model: a bundled model by its name, or any file by its path.
 
     Raises:
-        ModelError: there is no such model; the message names those that there are.
+        ModelError: there is no such model; the message lists the bundled models.
     """
     bundled = bundled_models()
     if str(name_or_path) in bundled:
@@ -85,12 +85,12 @@ def find_model(name_or_path: str | Path) -> Path:
 
 
 def reverse_file_of(model_file: Path) -> Path:
-    """Where the reverse path of a model is, if it has one: NAME-reverse.safetensors beside NAME.safetensors."""
+    """Path of a model's reverse path: NAME-reverse.safetensors beside NAME.safetensors; the file need not exist."""
     return model_file.with_name(model_file.stem + REVERSE_ENDING + MODEL_SUFFIX)
 
 
 def find_reverse(model_file: Path) -> Path:
-    """The file of a model's reverse path.
+    """Find the file of a model's reverse path.
 
     Raises:
         ModelError: there is none.
@@ -105,10 +105,10 @@ def find_reverse(model_file: Path) -> Path:
 
 
 def read_reverse_summary(path: Path) -> ModelSummary:
-    """As `read_summary`, of the file of a reverse path, whose metadata name a model's fingerprint.
+    """Read the header of a reverse path's file, whose metadata name a model's fingerprint; see `read_summary`.
 
     Raises:
-        ModelError: it cannot be read, or is none.
+        ModelError: it cannot be read, or is no reverse path.
     """
     summary = read_summary(path)
     try:
@@ -121,13 +121,13 @@ def read_reverse_summary(path: Path) -> ModelSummary:
 
 
 def check_reverse(path: Path, stands_behind: bytes, name: str, fingerprint: bytes) -> None:
-    """Refuses (`ModelError`) a reverse path for a model that it does not stand behind.
+    """Raise `ModelError` if a reverse path belongs to another model.
 
     Args:
         path: of its file.
-        stands_behind: fingerprint of the model that it was made for.
-        name: of the model that it is wanted for.
-        fingerprint: likewise.
+        stands_behind: fingerprint of the model that it was trained for.
+        name: of the requested model.
+        fingerprint: of the requested model.
     """
     if stands_behind != fingerprint:
         raise ModelError(
@@ -137,7 +137,7 @@ def check_reverse(path: Path, stands_behind: bytes, name: str, fingerprint: byte
 
 
 def read_summary(path: Path) -> ModelSummary:
-    """Read what a model file says about itself; its numbers are not looked at.
+    """Read the header of a model file, without its numbers.
 
     Raises:
         ModelError: it cannot be read, or is no model file of this project.
@@ -145,7 +145,7 @@ def read_summary(path: Path) -> ModelSummary:
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
-            # The length is a claim of the file; what it says is read only where it is plausible.
+            # The file states the length of its header; the header is read only if the length is plausible.
             header = file.read(length) if length <= MAX_HEADER_BYTES else b""
         size_bytes = path.stat().st_size
     except OSError as error:
@@ -162,7 +162,7 @@ def read_summary(path: Path) -> ModelSummary:
 
 
 def _metadata(path: Path, header: bytes, length: int) -> dict[str, str]:
-    """The `__metadata__` of a safetensors header."""
+    """Parse the `__metadata__` of a safetensors header."""
     if not header or len(header) < length:
         raise _damaged(path, "its header is cut short or was never one")
     try:

@@ -1,7 +1,7 @@
-"""A frozen reverse path: what a decoder needs beside its model to follow one, as a safetensors file beside the model's.
+"""A frozen reverse path: the networks and statistics that a decoder needs beside its model, as a safetensors file.
 
 Weights are stored as float16 and cast to float32 at load, the statistics of the path as float32. The metadata hold
-`config`, `card`, `fingerprint`, and `model`: the fingerprint of the model that it stands behind.
+`config`, `card`, `fingerprint`, and `model`, the fingerprint of the model that the path belongs to.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from hvqcgic.model_files.stored_weights import (
 from hvqcgic.models import ModelConfig, ReverseConfig, ReverseModel
 
 STATISTICS = ("deviation", "spread")
-"""Buffers of a `ReverseModel`: few numbers, to be kept as they are."""
+"""Buffers of a `ReverseModel` that are stored as float32; they have few numbers."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,10 @@ class FrozenReverse:
 
     Attributes:
         config: its configuration.
-        model_fingerprint: of the model that it stands behind, 8 bytes.
-        weights: by the names that a `ReverseModel` gives them; float16, STATISTICS float32.
-        card: data, steps, hardware, figures; no part of the fingerprint.
-        source: the file it was read from, for messages; None of one that was just frozen.
+        model_fingerprint: of the model that it belongs to, 8 bytes.
+        weights: by their names in a `ReverseModel`; float16, STATISTICS float32.
+        card: data, steps, hardware, figures; not part of the fingerprint.
+        source: the file it was read from, for messages; None for a newly frozen one.
     """
 
     config: ReverseConfig
@@ -51,18 +51,18 @@ class FrozenReverse:
 
     @property
     def fingerprint(self) -> bytes:
-        """8 bytes over all that pictures depend on: configuration, model, names, types, shapes and numbers."""
+        """8 bytes over everything that pictures depend on: configuration, model, names, types, shapes and numbers."""
         return fingerprint_of([self.config.to_dict(), self.model_fingerprint.hex()], self.weights)
 
     def reverse_model(self, model: ModelConfig, device: torch.device) -> ReverseModel:
-        """Its networks, in evaluation mode.
+        """Build its networks, in evaluation mode.
 
         Args:
-            model: configuration of the model that it stands behind.
-            device: where they are to run.
+            model: configuration of the model that it belongs to.
+            device: device of the networks.
 
         Raises:
-            ModelError: weights are missing, unknown or of another shape, or that model can have no reverse path.
+            ModelError: weights are missing, unknown or of another shape, or the model supports no reverse path.
         """
         networks = build(lambda: ReverseModel(self.config, model), self.weights, self._label)
         lay_out_for(networks, device)
@@ -76,11 +76,11 @@ class FrozenReverse:
 def freeze_reverse(
     model: ReverseModel, model_fingerprint: bytes, *, card: dict[str, Any] | None = None
 ) -> FrozenReverse:
-    """The frozen form of a reverse path as it stands.
+    """Freeze a reverse path in its present state.
 
     Args:
         model: trained.
-        model_fingerprint: of the frozen model that it stands behind, 8 bytes.
+        model_fingerprint: of the frozen model that it belongs to, 8 bytes.
         card: data, steps, hardware, figures, for the file.
 
     Raises:
@@ -94,7 +94,7 @@ def freeze_reverse(
 
 
 def write_reverse(reverse: FrozenReverse, path: Path, *, force: bool = False) -> None:
-    """Writes the file of a reverse path, whole or not at all."""
+    """Write the file of a reverse path, whole or not at all."""
     metadata = {
         "config": json.dumps(reverse.config.to_dict()),
         "card": json.dumps(reverse.card),
@@ -105,11 +105,10 @@ def write_reverse(reverse: FrozenReverse, path: Path, *, force: bool = False) ->
 
 
 def read_reverse(path: Path) -> FrozenReverse:
-    """Reads the file of a reverse path.
+    """Read the file of a reverse path.
 
     Raises:
-        ModelError: it cannot be read, is none, is damaged, or its numbers are not those that its fingerprint was made
-            of.
+        ModelError: it cannot be read, is no reverse path, is damaged, or its numbers do not have its fingerprint.
     """
     summary = read_reverse_summary(path)
     try:

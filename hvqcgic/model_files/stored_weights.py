@@ -1,4 +1,4 @@
-"""Network weights in safetensors files: what model files and those of reverse paths do alike."""
+"""Network weights in safetensors files, for model files and files of reverse paths."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from hvqcgic.errors import ModelError
 from hvqcgic.files import one_line, write_atomically
 
 Weights = dict[str, NDArray[np.floating[Any]]]
-"""Numbers of a network, by name."""
+"""Weights of a network, by name."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def as_stored(state: Mapping[str, Tensor], *, half: bool = True) -> Weights:
-    """Weights as a file holds them.
+    """Convert weights to the types of a file.
 
     Args:
-        state: by name.
-        half: as float16, else as float32.
+        state: weights by name.
+        half: True for float16, False for float32.
 
     Raises:
         ModelError: a weight is not finite, or too large for its type.
@@ -45,20 +45,20 @@ def as_stored(state: Mapping[str, Tensor], *, half: bool = True) -> Weights:
 
 
 def build(make: Callable[[], Network], weights: Weights, label: str, *, parts: tuple[str, ...] = ("",)) -> Network:
-    """A network with stored weights, as float32, in evaluation mode.
+    """Build a network with stored weights, as float32, in evaluation mode.
 
     Args:
-        make: gives the network with any weights.
+        make: creates the network with any weights.
         weights: stored.
-        label: what the weights are of, for messages.
-        parts: how the names of those weights begin that are stored; the others are 0.
+        label: name of the network, for messages.
+        parts: prefixes of the names of stored weights; other weights are 0.
 
     Raises:
         ModelError: weights are missing, unknown or of another shape.
     """
     state = {name: torch.from_numpy(array.astype(np.float32, copy=False)) for name, array in weights.items()}
     try:
-        # Without storage: fresh weights would cost time, only to be replaced.
+        # On the meta device: an initialisation would take time and be replaced.
         with torch.device("meta"):
             network = make()
     except (TypeError, ValueError, RuntimeError) as error:
@@ -75,9 +75,9 @@ def build(make: Callable[[], Network], weights: Weights, label: str, *, parts: t
 
 
 def lay_out_for(network: nn.Module, device: torch.device) -> None:
-    """Brings the weights of local networks into the order in which they run fastest; sums come in another order then.
+    """Set the fastest memory layout of a network without attention or global norms; the order of sums changes with it.
 
-    Convolutions take a quarter less time on a CPU where channels lie side by side.
+    Channels-last convolutions take a quarter less time on a CPU.
     """
     if device.type == "cpu":
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -93,13 +93,13 @@ def fingerprint_of(description: list[Any], tensors: Mapping[str, NDArray[Any]]) 
 
 
 def write_tensors(path: Path, tensors: Mapping[str, NDArray[Any]], metadata: dict[str, str], *, force: bool) -> None:
-    """Writes a safetensors file, whole or not at all."""
+    """Write a safetensors file, whole or not at all."""
     laid_out = {name: np.ascontiguousarray(array) for name, array in tensors.items()}
     write_atomically(path, save(laid_out, metadata), force=force)
 
 
 def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
-    """All numbers of a safetensors file, by name; `ModelError` where it is damaged."""
+    """Read all tensors of a safetensors file, by name; raise `ModelError` if it is damaged."""
     try:
         return load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -107,7 +107,7 @@ def read_tensors(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def check_fingerprint(path: Path, *, stated: bytes, found: bytes) -> None:
-    """Refuses a file (`ModelError`) whose numbers are not those that its fingerprint was made of."""
+    """Raise `ModelError` for a file whose numbers do not have its stated fingerprint."""
     if found != stated:
         raise ModelError(
             f"{path}: damaged model file: its numbers have fingerprint {found.hex()}, "

@@ -1,7 +1,7 @@
 """The networks in floating point: encoder, vector quantiser, decoder, hyperpriors, context networks, index prior.
 
-In: pictures as tensors (B, 3, H, W). Out: features, indices, hyper-latents, decoded pictures, log-probabilities.
-May import: `bitstream` (granularities and schedule), `errors`; not `entropy`, whose integers are made of these weights.
+Input: pictures as tensors (B, 3, H, W). Output: features, indices, hyper-latents, decoded pictures, log-probabilities.
+May import: `index_priors`, `bitstream`, `errors`; not `entropy`, whose integers are made of these weights.
 """
 
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
+    from hvqcgic.models.backbones import BACKBONES as BACKBONES
     from hvqcgic.models.config import BackboneConfig as BackboneConfig
     from hvqcgic.models.config import ControlGicConfig as ControlGicConfig
     from hvqcgic.models.config import EntropyConfig as EntropyConfig
@@ -30,9 +31,10 @@ if TYPE_CHECKING:
     from hvqcgic.models.granularity import granularity_map as granularity_map
     from hvqcgic.models.granularity import pad_to_cells as pad_to_cells
     from hvqcgic.models.granularity import repeat as repeat
+    from hvqcgic.models.hyperprior import HYPERPRIORS as HYPERPRIORS
+    from hvqcgic.models.hyperprior import Hyperprior as Hyperprior
     from hvqcgic.models.hyperprior import hyper_synthesis as hyper_synthesis
     from hvqcgic.models.hyperprior import sent_positions as sent_positions
-    from hvqcgic.models.index_prior import BITS_A_NAT as BITS_A_NAT
     from hvqcgic.models.index_prior import index_bits as index_bits
     from hvqcgic.models.index_prior import parameter_count as parameter_count
     from hvqcgic.models.network import HvqModel as HvqModel
@@ -64,6 +66,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
+            "backbones": ["BACKBONES"],
             "config": ["BackboneConfig", "ControlGicConfig", "EntropyConfig", "InputRange", "ModelConfig", "Selection"],
             "context": ["context_network"],
             "control_gic_blocks": ["NORM_EPS"],
@@ -82,8 +85,8 @@ else:
                 "pad_to_cells",
                 "repeat",
             ],
-            "hyperprior": ["hyper_synthesis", "sent_positions"],
-            "index_prior": ["BITS_A_NAT", "index_bits", "parameter_count"],
+            "hyperprior": ["HYPERPRIORS", "Hyperprior", "hyper_synthesis", "sent_positions"],
+            "index_prior": ["index_bits", "parameter_count"],
             "network": ["HvqModel"],
             "picture_model": ["Codes", "PictureModel", "scatter_rows"],
             "published_selection": ["published_entropies", "select"],

@@ -21,6 +21,16 @@ from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.models.config import BackboneConfig
 
 
+def start_normal(weight: Tensor, *, gain: float) -> None:
+    """Fills a convolution's weights with normal numbers: outputs are `gain` times as large as inputs.
+
+    Weights without storage (device "meta") stay as they are: to fill nothing, PyTorch would first import its compiler,
+    which takes longer than to load a model.
+    """
+    if not weight.is_meta:
+        nn.init.normal_(weight, std=gain / math.sqrt(weight[0].numel()))
+
+
 class ResidualBlock(nn.Module):
     """x + conv(silu(conv(silu(x)))), with the last convolution started at a tenth: near the identity."""
 
@@ -29,8 +39,8 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
-        nn.init.kaiming_normal_(self.second.weight, nonlinearity="relu")
+        for convolution in (self.first, self.second):
+            start_normal(convolution.weight, gain=math.sqrt(2))
         self.second.weight.data.mul_(0.1)
         nn.init.zeros_(self.second.bias)  # pyright: ignore[reportArgumentType]
 
@@ -65,7 +75,7 @@ def level_convolution(inputs: int, outputs: int, side: int, *, stride: int = 1, 
         gain: standard deviation of an output over the root mean square of the inputs.
     """
     made = nn.Conv2d(inputs, outputs, side, stride=stride, padding=1)
-    nn.init.normal_(made.weight, std=gain / math.sqrt(inputs * side * side))
+    start_normal(made.weight, gain=gain)
     return made
 
 

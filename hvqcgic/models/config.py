@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.index_priors import FormName
 
 SEVEN_PASSES = ("coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3")
 
-PriorForm = Literal["diagonal", "quadratic", "learned"]
 Selection = Literal["ordered", "published"]
 InputRange = Literal["unit", "signed"]
 
@@ -86,12 +86,14 @@ class EntropyConfig:
     Beside its context passes hyper-latents cost more than they tell (docs/results.md).
 
     Attributes:
-        form: `diagonal` (Mahalanobis softmax), `quadratic` (full precision) or `learned` (R features of a code).
+        form: of the index prior: `diagonal` (the paper's Mahalanobis softmax over the codebook), `quadratic` (full
+            precision) or `learned` (R features of a code).
         rank: R of the form `learned`.
         log_prior: add a learned log-prior for each granularity and code; without it the paper's form.
         schedule: passes in coding order, see `hvqcgic.bitstream.schedule`.
         z_channels: hyper-latent channels for (coarse, medium, fine); 0 leaves that hyperprior out.
         z_limit: largest magnitude of a hyper-latent.
+        hyperprior: the pair of hyper-analysis and hyper-synthesis, a name in `hvqcgic.models.HYPERPRIORS`.
         hyper_width: channels inside hyper-analysis and hyper-synthesis.
         synthesis_channels: channels that a hyper-synthesis hands to the context networks.
         context_width: channels inside a context network.
@@ -99,7 +101,7 @@ class EntropyConfig:
         activation_bits: fractional bits of frozen activations.
     """
 
-    form: PriorForm = "learned"
+    form: FormName = "learned"
     rank: int = 48
     log_prior: bool = True
     schedule: tuple[str, ...] = SEVEN_PASSES
@@ -110,6 +112,7 @@ class EntropyConfig:
     context_width: int = 96
     weight_bits: int = 14
     activation_bits: int = 12
+    hyperprior: str = "convolutional"
 
 
 @dataclass(frozen=True)
@@ -128,6 +131,7 @@ class ModelConfig:
         selection: how cells are chosen: `ordered` (exact counts, flat areas coarse) or `published` (Control-GIC's
             strict thresholds, see `hvqcgic.models.published_selection`).
         control_gic: Control-GIC's picture networks in place of `backbone`; none for those of `backbone`.
+        networks: the pair of encoder and decoder, a name in `hvqcgic.models.BACKBONES`; with `control_gic` its own.
     """
 
     name: str = "tiny"
@@ -139,6 +143,7 @@ class ModelConfig:
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
     selection: Selection = "ordered"
     control_gic: ControlGicConfig | None = None
+    networks: str = "pyramid"
 
     def __post_init__(self) -> None:
         """Refuses what does not go together.
@@ -150,6 +155,11 @@ class ModelConfig:
             raise ConfigError("backbone.decoder_prior: Control-GIC's decoder does not read the index prior; use false")
 
     @property
+    def backbone_kind(self) -> str:
+        """Name of the picture networks in `hvqcgic.models.BACKBONES`."""
+        return self.networks if self.control_gic is None else "control_gic"
+
+    @property
     def input_range(self) -> InputRange:
         """Values that the picture networks see."""
         return "signed" if self.control_gic is None else self.control_gic.input_range
@@ -157,13 +167,19 @@ class ModelConfig:
     def to_dict(self) -> dict[str, Any]:
         """The configuration as plain, JSON-able values.
 
-        Fields of Control-GIC are left out where they are not used: the fingerprints of models hash this form, and those
-        of models without them must stay what they were.
+        Fields that came after the first models are left out where they have their defaults: the fingerprints of models
+        hash this form, and those of older models must stay what they were.
         """
         values = dataclasses.asdict(self)
-        for name, unused in (("selection", "ordered"), ("control_gic", None)):
-            if values[name] == unused:
-                del values[name]
+        added = (
+            (values, "selection"),
+            (values, "control_gic"),
+            (values, "networks"),
+            (values["entropy"], "hyperprior"),
+        )
+        for owner, name in added:
+            if owner[name] == _LATER_DEFAULTS[name]:
+                del owner[name]
         return values
 
     @staticmethod
@@ -180,6 +196,9 @@ class ModelConfig:
         if control_gic is not None:
             control_gic = _build(ControlGicConfig, control_gic)
         return _build(ModelConfig, parts | {"backbone": backbone, "entropy": entropy, "control_gic": control_gic})
+
+
+_LATER_DEFAULTS = {"selection": "ordered", "control_gic": None, "networks": "pyramid", "hyperprior": "convolutional"}
 
 
 def _build(kind: type[Any], values: dict[str, Any]) -> Any:

@@ -91,11 +91,6 @@ class SpatialNorm(nn.Module):
 Norm = PlainNorm | SpatialNorm
 
 
-def make_norm(channels: int, groups: int, code_width: int) -> Norm:
-    """A spatial norm conditioned on codes of `code_width` numbers, or a plain one where that is 0."""
-    return SpatialNorm(channels, groups, code_width) if code_width else PlainNorm(channels, groups)
-
-
 def group_statistics(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of each channel's group, (B, C, 1, 1) each, of x (B, C, h, w), in two passes."""
     batch, channels, height, width = x.shape

@@ -7,9 +7,13 @@ Source: HVQ-CGIC (independent branches a granularity, analysis of the un-quantis
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
+from hvqcgic.errors import ConfigError
 from hvqcgic.models.config import EntropyConfig
 from hvqcgic.models.sequential import ClampedConv, PowerLeaky
 
@@ -53,6 +57,38 @@ def hyper_synthesis(config: EntropyConfig, channels: int) -> nn.Sequential:
         PowerLeaky(),
         nn.PixelShuffle(2),
     )
+
+
+@dataclass(frozen=True)
+class Hyperprior:
+    """A pair of hyper-analysis and hyper-synthesis.
+
+    Attributes:
+        analysis: (config, d, C_z) to a module from features (B, d, h, w) and mask (B, 1, h, w) to z before rounding,
+            (B, C_z, ceil(h / 4), ceil(w / 4)).
+        synthesis: (config, C_z) to a network of layers that freeze to integers (`hvqcgic.models.describe`), from
+            rounded z to hints, (B, S, 4 h_z, 4 w_z).
+    """
+
+    analysis: Callable[[EntropyConfig, int, int], nn.Module]
+    synthesis: Callable[[EntropyConfig, int], nn.Sequential]
+
+
+HYPERPRIORS: Mapping[str, Hyperprior] = {"convolutional": Hyperprior(HyperAnalysis, hyper_synthesis)}
+"""By the name that a configuration gives; a new one is registered here, and nowhere else."""
+
+
+def hyperprior_named(config: EntropyConfig) -> Hyperprior:
+    """The hyperprior that a configuration names.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    if config.hyperprior not in HYPERPRIORS:
+        raise ConfigError(
+            f"model.entropy.hyperprior {config.hyperprior!r} is unknown; use one of {', '.join(HYPERPRIORS)}"
+        )
+    return HYPERPRIORS[config.hyperprior]
 
 
 def sent_positions(mask: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.context import context_network, gather_parameters, pass_cells, pass_input
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
-from hvqcgic.models.hyperprior import hyper_synthesis, sent_positions
+from hvqcgic.models.hyperprior import hyperprior_named, sent_positions
 from hvqcgic.models.index_prior import IndexPrior, code_moments, parameter_count
 from hvqcgic.models.picture_model import PictureModel
 
@@ -34,7 +34,8 @@ class HvqModel(PictureModel):
         super().__init__(config)
         entropy = config.entropy
         self.passes = parse_schedule(entropy.schedule)
-        self.synthesis = nn.ModuleDict({g: hyper_synthesis(entropy, count) for g, count in self.z_channels.items()})
+        synthesis = hyperprior_named(entropy).synthesis
+        self.synthesis = nn.ModuleDict({g: synthesis(entropy, count) for g, count in self.z_channels.items()})
         networks = {
             step.name: context_network(
                 entropy,

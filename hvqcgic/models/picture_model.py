@@ -13,14 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from hvqcgic.bitstream import GRANULARITIES
-from hvqcgic.models.backbone import Encoder
+from hvqcgic.models.backbones import make_backbone
 from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.control_gic_decoder import ControlGicDecoder
-from hvqcgic.models.control_gic_encoder import ControlGicEncoder
-from hvqcgic.models.decoder import ConditionalDecoder, assemble
+from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
-from hvqcgic.models.hyperprior import HyperAnalysis
-from hvqcgic.models.index_prior import parameter_count
+from hvqcgic.models.hyperprior import hyperprior_named
 from hvqcgic.models.quantiser import Quantised, VectorQuantiser
 
 
@@ -54,7 +51,9 @@ class PictureModel(nn.Module):
         self.encoder, self.decoder = make_backbone(config)
         self.quantiser = VectorQuantiser(config.codebook_size, d)
         self.z_channels = {g: count for g, count in zip(GRANULARITIES, entropy.z_channels, strict=True) if count}
-        self.analysis = nn.ModuleDict({g: HyperAnalysis(entropy, d, count) for g, count in self.z_channels.items()})
+        self.analysis = nn.ModuleDict(
+            {g: hyperprior_named(entropy).analysis(entropy, d, count) for g, count in self.z_channels.items()}
+        )
 
     def quantise(self, features: dict[str, Tensor], masks: GranularityMap) -> Codes:
         """Codes of all cells.
@@ -110,16 +109,6 @@ class PictureModel(nn.Module):
         """One granularity's hyper-latent of its features, (B, d, h_g, w_g), and mask; shape as of `hyper_latents`."""
         limit = self.config.entropy.z_limit
         return self.analysis[granularity](y, mask).clamp(-limit, limit)
-
-
-def make_backbone(
-    config: ModelConfig,
-) -> tuple[Encoder, ConditionalDecoder] | tuple[ControlGicEncoder, ControlGicDecoder]:
-    """The picture networks that a configuration names, with fresh weights; both kinds are called in the same way."""
-    d = config.code_width
-    if config.control_gic is not None:
-        return ControlGicEncoder(config.control_gic, d), ControlGicDecoder(config.control_gic, d)
-    return Encoder(config.backbone, d), ConditionalDecoder(config.backbone, d, parameter_count(config.entropy, d))
 
 
 def scatter_rows(rows: Tensor, mask: Tensor) -> Tensor:

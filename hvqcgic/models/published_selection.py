@@ -28,16 +28,6 @@ BAND_PIXELS = 1 << 18
 """Pixels whose kernels, 32 numbers each, are held at once."""
 
 
-def published_map(values: Tensor, ratios: list[Ratios]) -> GranularityMap:
-    """The granularity map of each picture.
-
-    Args:
-        values: (B, 3, H, W), in the range that the network sees; H and W multiples of 16.
-        ratios: one (fine, medium, coarse) for each picture.
-    """
-    return published_order(published_entropies(values), ratios)
-
-
 def published_order(entropies: PatchEntropies, ratios: list[Ratios]) -> GranularityMap:
     """The granularity map of each picture, of what `published_entropies` gave and one (fine, medium, coarse) each."""
     maps = [

@@ -1,6 +1,6 @@
-"""How different two pictures look: LPIPS, the distortion of the training loss, weights of feature networks.
+"""Perceptual distances: LPIPS, the distortion of the training loss, and weights of feature networks.
 
-In: pictures as tensors (B, 3, H, W) in [0, 1]. Out: distances (B,), scalars of the loss.
+Input: pictures as tensors (B, 3, H, W) in [0, 1]. Output: distances (B,), scalars of the loss.
 May import: `errors`, `extras`.
 """
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
+    from hvqcgic.perceptual.losses import TERMS as TERMS
     from hvqcgic.perceptual.losses import Distortion as Distortion
     from hvqcgic.perceptual.losses import Perceptual as Perceptual
     from hvqcgic.perceptual.losses import distortion as distortion
@@ -26,7 +27,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "losses": ["Distortion", "Perceptual", "distortion", "mean_of"],
+            "losses": ["TERMS", "Distortion", "Perceptual", "distortion", "mean_of"],
             "lpips": ["Lpips", "LPIPS_PACKAGES", "SMALLEST_SIDE_PX", "fetch_backbone", "load_lpips", "weights_path"],
             "torchvision_shim": ["import_torchvision"],
             "weights_cache": ["WeightsMissing", "fetch_weights"],

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -19,46 +18,30 @@ def mean_of(networks: Sequence[Perceptual]) -> Perceptual:
     return lambda x, y: torch.stack([network(x, y) for network in networks]).mean(0)
 
 
-class DistortionWeights(Protocol):
-    """What the parts of D count."""
+Term = Callable[[Tensor, Tensor], Tensor]
+"""A term of D: decoded and original pictures, (B, 3, H, W) in [0, 1], to a scalar."""
 
-    @property
-    def mse_weight(self) -> float:
-        """Of the mean squared error on a 0 to 1 scale."""
-        ...
-
-    @property
-    def l1_weight(self) -> float:
-        """Of the mean absolute error on a 0 to 1 scale."""
-        ...
-
-    @property
-    def lpips_weight(self) -> float:
-        """Of LPIPS."""
-        ...
+TERMS: Mapping[str, Term] = {"mse": F.mse_loss, "l1": F.l1_loss}
+"""The terms of D beside LPIPS. A term NAME counts `NAME_weight` times, a field of `TrainingConfig`."""
 
 
 @dataclass(frozen=True)
 class Distortion:
-    """Parts of D, scalars, on pictures in [0, 1].
+    """D and its terms on pictures in [0, 1].
 
     Attributes:
-        total: the weighted sum that is minimised.
-        mse: mean squared error.
-        l1: mean absolute error.
-        lpips: 0 where it is not used.
+        total: the weighted sum that is minimised, a scalar.
+        terms: each term, not weighted, a scalar each; "lpips" is 0 where it is not used.
     """
 
     total: Tensor
-    mse: Tensor
-    l1: Tensor
-    lpips: Tensor
+    terms: Mapping[str, Tensor]
 
 
 def distortion(
     picture: Tensor,
     decoded: Tensor,
-    weights: DistortionWeights,
+    weights: object,
     perceptual: Perceptual | None,
     *,
     shift: tuple[int, int] = (0, 0),
@@ -68,13 +51,14 @@ def distortion(
     Args:
         picture: (B, 3, H, W), in [0, 1].
         decoded: the same shape, not clamped.
-        weights: of its parts.
+        weights: has `NAME_weight` for each term that counts, such as a `TrainingConfig`.
         perceptual: LPIPS, or None to leave it out.
         shift: rows and columns, from the upper left, that LPIPS does not see.
     """
-    mse, l1 = F.mse_loss(decoded, picture), F.l1_loss(decoded, picture)
     rows, columns = shift
-    seen = (decoded[..., rows:, columns:], picture[..., rows:, columns:])
-    lpips = perceptual(*seen).mean() if perceptual is not None else mse.new_zeros(())
-    total = weights.mse_weight * mse + weights.l1_weight * l1 + weights.lpips_weight * lpips
-    return Distortion(total, mse, l1, lpips)
+    terms = {name: term(decoded, picture) for name, term in TERMS.items()}
+    terms["lpips"] = picture.new_zeros(())
+    if perceptual is not None:
+        terms["lpips"] = perceptual(decoded[..., rows:, columns:], picture[..., rows:, columns:]).mean()
+    weighted = [getattr(weights, f"{name}_weight", 0.0) * value for name, value in terms.items()]
+    return Distortion(torch.stack(weighted).sum(), terms)

@@ -1,4 +1,4 @@
-"""LPIPS v0.1 as a loss and as a metric: frozen, silent, and clear about backbone weights that are not there."""
+"""LPIPS v0.1 as a loss and as a metric, with frozen parameters and a clear error for missing backbone weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WEIGHT_FILES = {
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
 }
 LPIPS_PACKAGES = ("lpips", "torchvision")
-"""That LPIPS is computed with, as they are imported."""
+"""Modules that LPIPS needs."""
 _SERVER = "https://download.pytorch.org/models/"
 SMALLEST_SIDE_PX = 32
 
@@ -44,7 +44,7 @@ class Lpips(nn.Module):
         self.eval()
 
     def train(self, mode: bool = True) -> Lpips:
-        """Stay in evaluation mode: the linear layers hold dropout, and a parent module switches all its children."""
+        """Stay in evaluation mode: the linear layers have dropout, and a parent module switches all its children."""
         return super().train(False)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ class Lpips(nn.Module):
             return self.distance(self.features(x), self.features(y))
 
     def distance(self, x: list[Tensor], y: list[Tensor]) -> Tensor:
-        """Distance of each pair, (B,), from what `features` gave for both."""
+        """Distance of each pair, (B,), from the results of `features` for both."""
         pairs = zip(x, y, self.linear, strict=True)
         return torch.stack([linear((a - b) ** 2).mean((1, 2, 3)) for a, b, linear in pairs]).sum(0)
 
@@ -76,14 +76,14 @@ class Lpips(nn.Module):
 
 
 def load_lpips(net: str = "alex") -> Lpips:
-    """LPIPS v0.1 on the CPU, in evaluation mode, without gradients for its parameters, channels side by side.
+    """Load LPIPS v0.1 on the CPU, in evaluation mode, without gradients for its parameters, in channels-last layout.
 
-    That layout takes a tenth (alex), a fifth (vgg) or more than half (squeeze) off the time of the convolutions.
+    The layout saves a tenth (alex), a fifth (vgg) or more than half (squeeze) of the time of the convolutions.
 
     Args:
         net: backbone, one of alex, vgg, squeeze.
     Returns:
-        module taking (x, y), each (B, 3, H, W) in [0, 1], to (B,) distances.
+        module from (x, y), each (B, 3, H, W) in [0, 1], to (B,) distances.
     Raises:
         ConfigError: unknown backbone.
         MissingPackage: the package lpips or torchvision is not installed.
@@ -95,7 +95,7 @@ def load_lpips(net: str = "alex") -> Lpips:
     path = fetch_backbone(net)
     import_torchvision()
     with warnings.catch_warnings():
-        # lpips still asks torchvision for `pretrained=True`, which warns at each call.
+        # lpips uses torchvision's old option `pretrained=True`, which warns at each call.
         warnings.simplefilter("ignore")
         import lpips
 
@@ -110,14 +110,14 @@ def load_lpips(net: str = "alex") -> Lpips:
 
 
 def weights_path(net: str = "alex") -> Path:
-    """Where torch's cache (TORCH_HOME) keeps the backbone weights of `net`; the file need not exist."""
+    """Path of the backbone weights of `net` in torch's cache (TORCH_HOME); the file need not exist."""
     return cached_path(WEIGHT_FILES[net])
 
 
 def fetch_backbone(net: str, *, what: str = "LPIPS backbone") -> Path:
-    """The backbone weights of `net` in torch's cache, downloaded there if they are missing.
+    """Return the path of the backbone weights of `net` in torch's cache; download them if they are missing.
 
     Raises:
-        WeightsMissing: they are not there and cannot be downloaded.
+        WeightsMissing: they are missing and cannot be downloaded.
     """
     return fetch_weights(_SERVER + WEIGHT_FILES[net], what)

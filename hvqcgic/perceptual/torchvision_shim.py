@@ -1,4 +1,4 @@
-"""Makes torchvision importable beside a build of torch that its compiled operators cannot load with."""
+"""Makes torchvision importable with a build of torch that cannot load torchvision's compiled operators."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from types import ModuleType
 
 import torch
 
-# Libraries stay registered only as long as an object holds them.
+# Libraries stay registered only while an object holds them.
 _LIBRARIES: list[torch.library.Library] = []
 
 _SCHEMAS = (
@@ -18,11 +18,11 @@ _SCHEMAS = (
 
 
 def import_torchvision() -> ModuleType:
-    """Import torchvision; where its operator library is unusable, declare the two operators that its import needs.
+    """Import torchvision; if its operator library is unusable, declare the two operators that its import needs.
 
-    A torchvision wheel for CUDA beside a CPU torch cannot load its compiled operators, and then fails at import
-    because it registers fake kernels for `torchvision::nms` and `torchvision::qnms`. Networks need neither: with the
-    two schemas declared the import succeeds, and only box operators stay unusable.
+    A torchvision wheel for CUDA cannot load its compiled operators with a CPU build of torch. Its import then fails,
+    because it registers fake kernels for `torchvision::nms` and `torchvision::qnms`. With the two schemas declared, the
+    import succeeds. Networks need neither operator; only box operators stay unusable.
 
     Returns:
         the module torchvision.
@@ -41,7 +41,7 @@ def import_torchvision() -> ModuleType:
 
 
 def _declare_operators() -> None:
-    """Declare the operators once; without kernels they fail only when they are called."""
+    """Declare the operators once; they have no kernels and fail when called."""
     if _LIBRARIES:
         return
     library = torch.library.Library("torchvision", "FRAGMENT")

@@ -1,4 +1,4 @@
-"""Weights of published networks: in torch's cache (TORCH_HOME), downloaded there if need be, or one clear line."""
+"""Weights of published networks in torch's cache (TORCH_HOME), downloaded if missing, or an error of one line."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _CONNECT_TIMEOUT_S = 10.0
 
 
 class WeightsMissing(ConfigError):
-    """The weights of a published network are neither on this machine nor to be had from it."""
+    """The weights of a published network are not on this machine and cannot be downloaded."""
 
 
 def cached_path(url: str) -> Path:
-    """Where torch's cache keeps what an address holds; the file need not exist."""
+    """Path of an address in torch's cache; the file need not exist."""
     return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
 def fetch_weights(url: str, what: str) -> Path:
-    """Path of a weight file in torch's cache, downloaded there if it is missing.
+    """Return the path of a weight file in torch's cache; download it if it is missing.
 
     Args:
-        url: where it is published; a file name NAME-HASH.SUFFIX starts with HASH the SHA-256 of what it holds.
-        what: whose weights they are, for messages, such as "LPIPS backbone".
+        url: address of the file; in a file name NAME-HASH.SUFFIX, HASH is the start of the file's SHA-256.
+        what: name of the network, for messages, such as "LPIPS backbone".
     Raises:
-        WeightsMissing: it is not there and cannot be downloaded.
+        WeightsMissing: it is missing and cannot be downloaded.
     """
     path = cached_path(url)
     if path.is_file():
@@ -54,7 +54,7 @@ def fetch_weights(url: str, what: str) -> Path:
 
 @contextmanager
 def _socket_timeout(seconds: float) -> Iterator[None]:
-    """Bound every wait for the network: torch.hub itself would wait for ever on a silent proxy."""
+    """Limit every wait for the network, because torch.hub would wait for ever on a silent proxy."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:

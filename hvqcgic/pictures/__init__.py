@@ -1,6 +1,6 @@
 """Pictures: reading, orientation, colour, drawing over them, and tar shards of them.
 
-In: paths, bytes, Pillow images, arrays. Out: arrays (H, W, 3) of uint8 in sRGB; overlays as tensors (3, H, W).
+Input: paths, bytes, Pillow images, arrays. Output: arrays (H, W, 3) of uint8 in sRGB; overlays as tensors (3, H, W).
 May import: `files`, `bitstream`, `errors`.
 """
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
-    from hvqcgic.pictures.drawing import GRANULARITY_COLOURS as GRANULARITY_COLOURS
     from hvqcgic.pictures.drawing import granularity_overlay as granularity_overlay
     from hvqcgic.pictures.drawing import heat_map as heat_map
     from hvqcgic.pictures.reading import PictureSource as PictureSource
@@ -34,7 +33,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "drawing": ["GRANULARITY_COLOURS", "granularity_overlay", "heat_map"],
+            "drawing": ["granularity_overlay", "heat_map"],
             "reading": ["PictureSource", "allow_large_pictures", "encode_picture", "read_grey", "read_picture"],
             "shards": [
                 "INDEX_SUFFIX",

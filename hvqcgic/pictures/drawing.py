@@ -1,4 +1,4 @@
-"""Pictures of what a codec did: the granularity map in colours, and bits per cell as a heat map."""
+"""Pictures of coding results: the granularity map in colours, and bits per cell as a heat map."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from torch import Tensor
 
 from hvqcgic.bitstream import CELL_PX
 
-# Told apart with every common kind of colour blindness: blue, white, orange from large cells to small.
+# Distinguishable with every common kind of colour blindness: blue, white, orange from large cells to small.
 GRANULARITY_COLOURS = {"coarse": (0.13, 0.40, 0.67), "medium": (0.97, 0.97, 0.97), "fine": (0.90, 0.45, 0.10)}
-# Dark to light with even steps of lightness, so that the map reads in grey too (after matplotlib's inferno).
+# Dark to light with even steps of lightness, so that the map is readable in grey, too (after matplotlib's inferno).
 _HEAT = (
     (0.0, 0.0, 0.02),
     (0.16, 0.04, 0.33),
@@ -50,7 +50,7 @@ def heat_map(masks: Mapping[str, Tensor], cell_bits: Mapping[str, Tensor], *, to
 
     Args:
         masks: bool (h_g, w_g) by granularity; disjoint, covering.
-        cell_bits: bits of each cell, (h_g, w_g) by granularity; what lies outside the masks is not read.
+        cell_bits: bits of each cell, (h_g, w_g) by granularity; values outside the masks are ignored.
         top_bits: bits of the lightest colour, above 0.
     Returns:
         (3, H, W) of the masks' area, float32 in [0, 1].
@@ -77,7 +77,7 @@ def _area_px(masks: Mapping[str, Tensor]) -> tuple[int, int]:
 
 
 def _enlarge(grid: Tensor, cell_px: int) -> Tensor:
-    """Every cell of (h, w) as a square of `cell_px`: (h * cell_px, w * cell_px), float32."""
+    """Repeat every cell of (h, w) as a square of `cell_px`: (h * cell_px, w * cell_px), float32."""
     return grid.float().repeat_interleave(cell_px, 0).repeat_interleave(cell_px, 1)
 
 

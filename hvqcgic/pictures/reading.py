@@ -1,7 +1,7 @@
-"""Reading pictures the way a person expects: upright, in sRGB, 8 bits, without transparency; and writing them.
+"""Reading pictures as a viewer shows them: upright, in sRGB, 8 bits, without transparency; and writing them.
 
-Whatever Pillow reads becomes an array (H, W, 3) of uint8 in sRGB. What gets lost on the way (transparency, all frames
-but one, a damaged colour profile) is said in a `PictureWarning`.
+Every format of Pillow becomes an array (H, W, 3) of uint8 in sRGB. A `PictureWarning` reports losses: transparency,
+further frames of an animation, a damaged colour profile.
 """
 
 import io
@@ -21,31 +21,31 @@ PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 """Pillow's mode for each colour space of a profile that pictures are stored in."""
 
 STILL_FORMATS = ("MPO", "PSD")
-"""Their further frames are other views or layers of the one picture, not an animation."""
+"""Formats whose further frames are other views or layers of one picture, not an animation."""
 
 PILLOW_FORMATS = {".png": "PNG", ".bmp": "BMP", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF"}
 
 
 def allow_large_pictures() -> None:
-    """Let Pillow open what this project accepts: for programs, whose process and Pillow's global limit are theirs."""
+    """Raise Pillow's size limit to this project's limit; for programs only, as the limit is global."""
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
 def read_picture(source: PictureSource) -> np.ndarray:
-    """Take a picture as a person sees it.
+    """Read a picture as a viewer shows it.
 
-    EXIF orientation is applied, a colour profile converted to sRGB, 16 bits reduced to 8, grey, palette and CMYK
-    converted, transparency laid over white with a warning, one frame of an animation taken with a warning: the first,
-    or where an open Pillow image stands.
+    EXIF orientation is applied, a colour profile is converted to sRGB, 16 bits are reduced to 8, and grey, palette and
+    CMYK are converted. Transparency is placed on white, with a warning. One frame of an animation is read, with a
+    warning: the first frame, or the current frame of an open Pillow image.
 
     Args:
-        source: a path, a Pillow image (left as it is), or an array (H, W, 3) of uint8, taken as sRGB.
+        source: a path, a Pillow image (not changed), or an array (H, W, 3) of uint8 in sRGB.
 
     Returns:
         (H, W, 3), uint8, sRGB; H and W from 1 to 65 536, at most 2^29 pixels.
 
     Raises:
-        PictureError: it cannot be read, is damaged, too large, or of a kind that is not taken.
+        PictureError: it cannot be read, is damaged, too large, or of an unsupported kind.
     """
     if isinstance(source, np.ndarray):
         return _from_array(source)
@@ -58,12 +58,12 @@ def read_picture(source: PictureSource) -> np.ndarray:
 
 
 def read_grey(path: Path) -> np.ndarray:
-    """Take the grey values of a picture file as plain numbers, such as those of a mask: no colour profile is heeded.
+    """Read the grey values of a picture file as plain numbers, for example of a mask; a colour profile is ignored.
 
-    EXIF orientation is applied, 1 and 16 bits become 8, one frame of an animation is taken with a warning.
+    EXIF orientation is applied, 1 and 16 bits become 8, one frame of an animation is read with a warning.
 
     Returns:
-        (H, W), uint8; sizes as of `read_picture`.
+        (H, W), uint8; sizes as in `read_picture`.
 
     Raises:
         PictureError: it cannot be read, has colours, or is transparent somewhere.
@@ -82,11 +82,11 @@ def read_grey(path: Path) -> np.ndarray:
 
 
 def encode_picture(image: Image.Image, suffix: str) -> bytes:
-    """The bytes of a picture file without loss.
+    """Encode a picture file without loss.
 
     Args:
-        image: what to write.
-        suffix: one of `hvqcgic.files.LOSSLESS_SUFFIXES`, in any case.
+        image: the picture.
+        suffix: one of `hvqcgic.files.LOSSLESS_SUFFIXES`, in upper or lower case.
     """
     buffer = io.BytesIO()
     image.save(buffer, format=PILLOW_FORMATS[suffix.lower()])
@@ -97,7 +97,7 @@ def _from_array(array: np.ndarray) -> np.ndarray:
     if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
         raise PictureError(f"array of shape {array.shape} and type {array.dtype}: expected (H, W, 3) of uint8")
     _check_size("array", array.shape[1], array.shape[0])
-    # The caller's array may be read-only, which PyTorch warns of.
+    # The caller's array may be read-only, and PyTorch warns about read-only arrays.
     return np.array(array, order="C")
 
 
@@ -110,10 +110,10 @@ def _check_size(name: str, width: int, height: int) -> None:
 
 
 def _open(path: Path) -> Image.Image:
-    """Open a picture file; only its header is read."""
+    """Open a picture file and read its header."""
     try:
         with warnings.catch_warnings():
-            # Pillow warns of sizes that are well below this project's own limit, which is checked next.
+            # Pillow warns about sizes far below this project's own limit, which is checked next.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(path)
     except UnidentifiedImageError as error:
@@ -150,11 +150,11 @@ def _is_opaque(alpha: Image.Image) -> bool:
 def _upright_pixels(image: Image.Image, name: str) -> Image.Image:
     """Read all pixels of a Pillow image and apply its orientation.
 
-    A damaged file may make Pillow's readers raise almost any exception, so all of them mean the same here.
+    Pillow's readers may raise almost any exception for a damaged file, so every exception means a damaged file here.
     """
     _check_size(name, image.width, image.height)
     try:
-        # The size has been checked, against this project's own limit: Pillow's warning has nothing to add.
+        # The size has been checked against this project's own limit, so Pillow's warning is hidden.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             frames = 1 if image.format in STILL_FORMATS else getattr(image, "n_frames", 1)
@@ -179,12 +179,12 @@ def _upright(image: Image.Image, name: str) -> Image.Image:
 
 
 def _split_alpha(image: Image.Image, name: str) -> tuple[Image.Image, Image.Image | None]:
-    """Split off transparency; the rest is in a mode that a colour profile may speak of, 8 bits a sample."""
+    """Split off transparency; the rest has 8 bits a sample and a mode that colour profiles support."""
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         return _reduce_depth(image, name)
     if image.has_transparency_data:
         mode = "L" if image.mode in ("LA", "La", "L", "1") else "RGB"
-        # Premultiplied grey has no direct way to RGBA.
+        # Pillow cannot convert premultiplied grey to RGBA directly.
         full = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
         return full.convert(mode), full.getchannel("A")
     if image.mode == "1":
@@ -209,9 +209,9 @@ def _reduce_depth(image: Image.Image, name: str) -> tuple[Image.Image, Image.Ima
 
 
 def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Image:
-    """Convert to RGB, through the embedded colour profile where there is one.
+    """Convert to RGB, through the embedded colour profile if there is one.
 
-    Relative colorimetric with black point compensation, as photo editors do by default.
+    The conversion is relative colorimetric with black point compensation, the default of photo editors.
     """
     if not profile:
         return image.convert("RGB")

@@ -1,9 +1,9 @@
-"""Tar shards of pictures in WebDataset's manner: on a disk, on a web server, or what a command writes.
+"""Tar shards of pictures in WebDataset's format: on a disk, on a web server, or written by a command.
 
 A place is a path, an address (`http://HOST/train-000.tar`), or `pipe:` and a shell command
-(`pipe:aws s3 cp s3://BUCKET/train-000.tar -`). Beside a shard lies its index, where it has one, under its own name and
-`.json`: names, size and SHA-256, so that the pictures of a far shard are known before it is fetched.
-`tools/make_shards.py` writes both.
+(`pipe:aws s3 cp s3://BUCKET/train-000.tar -`). The optional index of a shard has the shard's name with `.json`
+appended. It holds names, size and SHA-256, so that the pictures of a remote shard are known before it is fetched.
+`tools/make_shards.py` writes shards and indices.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ INDEX_SUFFIX = ".json"
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _TAR = re.compile(r"([^/\s'\"?&=]+)\.tar(?:\.gz|\.bz2|\.xz)?(?![\w.])")
 _REST_BYTES = 2**20
-# Exit codes of a command whose output was not read to its end: by the signal, as a shell tells it, as curl does.
+# Exit codes of a command whose output was not read to its end: signal, the shell's code for the signal, curl's code.
 _NOT_READ_ON = (-signal.SIGPIPE, 128 + signal.SIGPIPE, 23)
 _CURL_REASONS = {
     6: "its host is unknown",
@@ -54,14 +54,14 @@ class Member:
 
 @dataclass(frozen=True)
 class ShardIndex:
-    """What is known of a shard without reading it.
+    """The facts about a shard in its index.
 
     Attributes:
         names: of its pictures, in their order.
         n_bytes: size of the tar file.
         sha256: of the tar file.
-        source: of the files that it was made from, see `tools/make_shards.py`; "" where it was not made from any.
-        skipped: why files were left out, by name.
+        source: hash of its source files, see `tools/make_shards.py`; "" without source files.
+        skipped: reasons for omitted files, by name.
     """
 
     names: tuple[str, ...]
@@ -71,7 +71,7 @@ class ShardIndex:
     skipped: dict[str, str] = field(default_factory=dict)
 
     def pack(self) -> bytes:
-        """As JSON."""
+        """Return the index as JSON."""
         return (json.dumps(asdict(self), indent=1) + "\n").encode()
 
 
@@ -81,7 +81,7 @@ def is_address(place: str) -> bool:
 
 
 def shard_name(place: str) -> str:
-    """The file name of a shard without its suffix: `train-000` of `pipe:aws s3 cp s3://any/train-000.tar -`."""
+    """File name of a shard without its suffix: `train-000` for `pipe:aws s3 cp s3://any/train-000.tar -`."""
     found = _TAR.findall(place)
     return found[-1] if found else re.sub(r"[^\w.-]+", "-", place).strip("-.")
 
@@ -92,7 +92,7 @@ def is_picture(name: str) -> bool:
 
 
 def expand(pattern: str) -> list[str]:
-    """Places of a pattern with braces and, of paths, wildcards, sorted; a plain place stands for itself.
+    """Expand a pattern with braces and, for paths, wildcards to sorted places; a plain place stays as it is.
 
     Raises:
         ConfigError: there is no such file, or the braces are no pattern.
@@ -117,7 +117,7 @@ def expand(pattern: str) -> list[str]:
 
 
 def read_index(place: str) -> ShardIndex | None:
-    """The index beside a shard, None where there is none.
+    """Read the index of a shard; None if there is none.
 
     Raises:
         ConfigError: it is damaged, or does not fit the shard.
@@ -132,7 +132,7 @@ def read_index(place: str) -> ShardIndex | None:
         with _opened(text) as file:
             data = file.read()
     except ConfigError:
-        # Should the shard be out of reach, too, that is said when it is read.
+        # If the shard is also unreachable, the error comes when the shard is read.
         return None
     index = parse_index(data, text)
     if not is_address(place) and (size := Path(place).stat().st_size) != index.n_bytes:
@@ -143,10 +143,10 @@ def read_index(place: str) -> ShardIndex | None:
 
 
 def parse_index(data: bytes, name: str) -> ShardIndex:
-    """An index from its JSON.
+    """Parse an index from JSON.
 
     Raises:
-        ConfigError: it is damaged; the message has its name.
+        ConfigError: it is damaged; the message contains `name`.
     """
     try:
         value: dict[str, Any] = json.loads(data)
@@ -156,10 +156,10 @@ def parse_index(data: bytes, name: str) -> ShardIndex:
 
 
 def list_pictures(place: str) -> tuple[str, ...]:
-    """Names of the pictures in a shard, from the shard itself; of one that is far, it is read for that.
+    """Names of the pictures in a shard, from the shard itself; a remote shard is read for this.
 
     Raises:
-        ConfigError: it cannot be read, or is no whole tar file.
+        ConfigError: it cannot be read, or is no complete tar file.
     """
     if is_address(place):
         return tuple(member.name for member in read_members(place))
@@ -169,13 +169,13 @@ def list_pictures(place: str) -> tuple[str, ...]:
 
 
 def read_members(place: str, wanted: Callable[[str], bool] = is_picture) -> Generator[Member, None, None]:
-    """Files of a shard, one after the other as they come.
+    """Yield the files of a shard one after the other.
 
     Args:
         place: of the shard.
-        wanted: says by its name whether a file is; by default pictures are.
+        wanted: selects files by name; by default all pictures.
     Raises:
-        ConfigError: it cannot be read, or is no whole tar file.
+        ConfigError: it cannot be read, or is no complete tar file.
     """
     from webdataset.tariterators import tar_file_iterator
 
@@ -185,14 +185,14 @@ def read_members(place: str, wanted: Callable[[str], bool] = is_picture) -> Gene
 
 
 def decode(data: bytes) -> np.ndarray:
-    """The picture in a file's bytes, as of `read_picture`.
+    """Decode a picture from the bytes of its file, as `read_picture` does.
 
     Raises:
         PictureError: it cannot be read.
     """
     try:
         image = Image.open(io.BytesIO(data))
-    except Exception as error:  # damaged headers make Pillow's readers raise almost anything
+    except Exception as error:  # Pillow's readers may raise almost any exception for damaged headers
         raise PictureError("not a picture that Pillow can read") from error
     with image:
         try:
@@ -202,7 +202,7 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def pack_tar(members: Iterable[Member]) -> bytes:
-    """A tar file; it depends on names and contents alone."""
+    """Build a tar file that depends on names and contents only."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for member in members:
@@ -214,11 +214,11 @@ def pack_tar(members: Iterable[Member]) -> bytes:
 
 @contextmanager
 def _opened(place: str) -> Iterator[BinaryIO]:
-    """What is at a place; all that may go wrong while it is read becomes a ConfigError that names the place."""
+    """Open a place for reading; every error until it is closed becomes a ConfigError that names the place."""
     file = _open(place)
     try:
         yield file
-        # A command that writes into nothing would fail; a tar file ends before its padding does.
+        # Read to the end, past the padding of the tar file, or the command would fail on a closed pipe.
         while file.read(_REST_BYTES):
             pass
     except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -248,13 +248,13 @@ def _open(place: str) -> Any:
             "such as pipe:aws s3 cp s3://BUCKET/NAME.tar -"
         ) from error
     if isinstance(file, Pipe):
-        # Its own message is a list of arguments; `_check_end` tells in words.
+        # webdataset's message is a list of arguments; `_check_end` gives a readable one.
         file.ignore_errors = True
     return file
 
 
 def _check_end(file: Any, place: str) -> None:
-    """Close a file; raise what the command that wrote it has failed with."""
+    """Close a file; raise an error if the command that wrote it has failed."""
     file.close()
     code = getattr(file, "status", 0)
     if not code or code in _NOT_READ_ON:

@@ -1,6 +1,6 @@
-"""Rate as a target: from bits per pixel, bytes, a quality or a budget to ratios and a granularity map.
+"""Rate control: from bits per pixel, bytes, a quality or a budget to ratios and a granularity map.
 
-In: a picture that `coder` has analysed, and an `OperatingPoint`. Out: the encoded picture that meets it, or an error.
+Input: a picture that `coder` has analysed, and an `OperatingPoint`. Output: the encoded picture, or an error.
 May import: `coder`, `perceptual` and what they import.
 """
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from hvqcgic.rate_control.quality import psnr_db as psnr_db
     from hvqcgic.rate_control.ratio_path import DEFAULT as DEFAULT
     from hvqcgic.rate_control.ratio_path import PATHS as PATHS
-    from hvqcgic.rate_control.ratio_path import RatioPath as RatioPath
     from hvqcgic.rate_control.ratio_path import ratios as ratios
     from hvqcgic.rate_control.reaching import Reached as Reached
     from hvqcgic.rate_control.reaching import reach as reach
@@ -39,7 +38,7 @@ else:
             "allocation": ["allocate", "Curve", "DISTORTIONS", "check_budget", "measure_curve", "share_out"],
             "operating_point": ["Choices", "GRANULARITY_ORDERS", "LARGEST_BPP", "OperatingPoint", "check_choices"],
             "quality": ["LpipsAlex", "QUALITIES", "psnr_db"],
-            "ratio_path": ["DEFAULT", "PATHS", "RatioPath", "ratios"],
+            "ratio_path": ["DEFAULT", "PATHS", "ratios"],
             "reaching": ["Reached", "reach"],
             "refinement": ["Progress"],
             "regions": ["Region", "parse_roi"],

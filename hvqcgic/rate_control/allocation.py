@@ -1,8 +1,8 @@
-"""One budget for many pictures: bytes go where they bring most, at equal slope for all (Shoham and Gersho 1988).
+"""One budget for many pictures, allocated at equal slope of distortion over bytes (Shoham and Gersho 1988).
 
-Every picture is tried at a few places of the ratio path, which gives its distortion as a function of bytes; between
-them its logarithm is taken as linear. For a slope lambda each picture takes the size that minimises distortion plus
-lambda times bytes, and lambda is what makes the sizes sum to the budget.
+Every picture is tried at a few places of the ratio path, which gives its distortion as a function of bytes. Between the
+places the logarithm of the distortion is interpolated linearly. For a slope lambda each picture takes the size that
+minimises distortion plus lambda times bytes. Lambda is chosen so that the sizes sum to the budget.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from hvqcgic.rate_control.reaching import SLACK_BYTES, Search
 
 DISTORTIONS = ("mse", "lpips")
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
-"""Of the ratio path, where every picture is tried."""
+"""Places of the ratio path where every picture is tried."""
 _GRID = 2000
 _HALVINGS = 80
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Distortion of one picture against its size.
+    """Distortion of one picture as a function of its size.
 
     Attributes:
         sizes: bytes, increasing, (n,).
@@ -43,7 +43,7 @@ class Curve:
     distortions: NDArray[np.float64]
 
     def grid(self, most: float) -> Curve:
-        """Many points between the smallest size and the largest, or `most`."""
+        """Interpolate many points between the smallest size and the largest, or `most`."""
         sizes = np.linspace(self.sizes[0], max(min(self.sizes[-1], most), self.sizes[0]), _GRID)
         return Curve(sizes, np.exp(np.interp(sizes, self.sizes, np.log(self.distortions))))
 
@@ -58,16 +58,16 @@ def allocate(
     point: OperatingPoint | None = None,
     coding: str = "adaptive",
 ) -> list[int]:
-    """The bytes that each picture may take, for `Codec.compress(picture, max_bytes=...)`.
+    """Allocate bytes to each picture, for `Codec.compress(picture, max_bytes=...)`.
 
     Args:
         pictures: paths, Pillow images or arrays; read one after the other.
-        codec: that will compress them.
-        total_bytes: what all files together may take.
-        per_image_max: what each may take.
-        by: distortion that is to be least in all, see `measure_curve`.
-        point: regions, eta and granularity, where they are not to be the default ones.
-        coding: mode whose bits count.
+        codec: the codec of the pictures.
+        total_bytes: largest size of all files together.
+        per_image_max: largest size of each file; None for no limit.
+        by: distortion to minimise in all, see `measure_curve`.
+        point: regions, eta and granularity; None for the defaults.
+        coding: mode whose bits are counted.
 
     Raises:
         Unreachable: the budget is smaller than the smallest possible files.
@@ -80,7 +80,7 @@ def allocate(
 
 
 def check_budget(total_bytes: int, per_image_max: int | None, by: str) -> None:
-    """Refuses numbers and names that are not allowed (`ConfigError`), and what needs a package that is not there."""
+    """Raise `ConfigError` for numbers and names that are not allowed, `MissingPackage` if LPIPS is not installed."""
     if by not in DISTORTIONS:
         raise ConfigError(f"distortion {by!r} is unknown; use {' or '.join(DISTORTIONS)}")
     for what, size in (("budget", total_bytes), ("per-image maximum", per_image_max)):
@@ -98,14 +98,14 @@ def measure_curve(
     point: OperatingPoint | None = None,
     coding: str = "adaptive",
 ) -> Curve:
-    """Distortion of a picture at several places of the ratio path.
+    """Measure the distortion of a picture at several places of the ratio path.
 
     Args:
         coder: of the model.
         image: the picture.
         by: "mse" for the sum of squared errors, "lpips" for LPIPS (alex) times the number of pixels.
-        point: regions, eta and granularity; its targets do not count.
-        coding: mode whose bits count.
+        point: regions, eta and granularity; its targets are ignored.
+        coding: mode whose bits are counted.
     """
     picture = coder.analyse(image)
     sized = replace(point or OperatingPoint(), ratios=None, bpp=1.0, max_bytes=None, target=None)
@@ -118,12 +118,12 @@ def measure_curve(
         value = measure(decoded) if measure else mean_squared_error(picture.pixels, decoded)
         sizes.append(trial.bytes + SLACK_BYTES)
         distortions.append(max(value, 1e-9) * picture.width * picture.height)
-    # A larger file that is no better is not worth its bytes, and a curve that rises has no slope to compare.
+    # Points with more bytes and no less distortion are dropped, because a rising curve has no valid slope.
     return Curve(np.maximum.accumulate(np.array(sizes)), np.minimum.accumulate(np.array(distortions)))
 
 
 def share_out(curves: Sequence[Curve], *, total_bytes: int, per_image_max: int | None = None) -> list[int]:
-    """Sizes at equal slope; in the order of the curves.
+    """Return sizes at equal slope, in the order of the curves.
 
     Raises:
         Unreachable: the smallest sizes sum to more than the budget, or one is above the maximum.
@@ -146,12 +146,12 @@ def share_out(curves: Sequence[Curve], *, total_bytes: int, per_image_max: int |
         fits = sum(_size_at(grid, slope) for grid in grids) <= total_bytes
         low, high = (low, slope) if fits else (slope, high)
     sizes = [_size_at(grid, high) for grid in grids]
-    # Where a curve bends the wrong way a size jumps at the last slope, and what the jump left over is spent, too.
+    # Where a curve is not convex, a size jumps at the final slope; the bytes that the jump leaves over are spent, too.
     for place, grid in enumerate(grids):
         sizes[place] += min(_size_at(grid, low) - sizes[place], total_bytes - sum(sizes))
     return [int(size) for size in sizes]
 
 
 def _size_at(grid: Curve, slope: float) -> float:
-    """The size of least distortion plus slope times bytes; the largest without distortion to gain."""
+    """Size with the least distortion plus slope times bytes; the largest size if no distortion can be saved."""
     return float(np.ceil(grid.sizes[int(np.argmin(grid.distortions + slope * grid.sizes))]))

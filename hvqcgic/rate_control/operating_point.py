@@ -1,4 +1,4 @@
-"""Everything that an encoder may choose for a picture, and what of it is allowed."""
+"""The options of an encoder for one picture, and their allowed values."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from hvqcgic.rate_control.ratio_path import DEFAULT, ratios
 from hvqcgic.rate_control.regions import Roi
 
 LARGEST_BPP = 24.0
-"""What a picture takes without any compression."""
+"""Bit rate of a picture without compression."""
 
 GRANULARITY_ORDERS = ("entropy", "rd")
 DEFAULT_ETA = 0.1
-"""Of rates that are asked for: on validation pictures, as good as any at high rates and better than 0 at low ones."""
+"""Default for size targets: on validation pictures, as good as any eta at high rates and better than 0 at low rates."""
 LARGEST_ETA = 100.0
 LARGEST_REFINE = 1000
-"""Steps; what they gain is nearly all there after some tens."""
+"""Largest number of steps; most of the gain comes within some tens of steps."""
 AUTO_ETAS = (0.0, 0.1, 0.3)
 
 
@@ -45,27 +45,27 @@ class Choices(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """What an encoder is to choose for a picture.
+    """The options of an encoder for one picture.
 
     Attributes:
         ratios: (fine, medium, coarse) shares of the area, sum 1.
         bpp: bits per pixel of the file, above 0 and at most 24.
         max_bytes: most bytes of the file, at least 1.
-        target: a quality as NAME=VALUE, "lpips=0.08" or "psnr=27": the smallest file that has it.
-        eta: what a bit is worth when an index is chosen, see `PictureCoder.try_out`; "auto" to choose among AUTO_ETAS
-            for each picture by its squared error; None for DEFAULT_ETA with a size and 0 otherwise.
-        granularity: "entropy" makes cells fine by information density; "rd" by the fall of distortion per bit.
-        path: the ratio path on which targets are sought, one of `hvqcgic.rate_control.ratio_path.PATHS`.
-        roi: regions that shall have finer cells than the rest, rectangles or paths of masks.
-        refine: steps of gradient descent on the picture's features before they become indices, 0 to 1000, see
-            `hvqcgic.rate_control.refinement`: better pictures for time.
-        clamp: take the nearest rate or quality there is where the wanted one is out of reach, in place of an error.
+        target: a quality as NAME=VALUE, "lpips=0.08" or "psnr=27"; the smallest file that has it is searched.
+        eta: weight of a bit in the choice of an index, see `PictureCoder.try_out`; "auto" to choose among AUTO_ETAS for
+            each picture by its squared error; None for DEFAULT_ETA with a size target and 0 otherwise.
+        granularity: "entropy" chooses fine cells by information density; "rd" by the decrease of distortion per bit.
+        path: the ratio path of targets, one of `hvqcgic.rate_control.ratio_path.PATHS`.
+        roi: regions with finer cells than the rest, rectangles or paths of masks.
+        refine: steps of gradient descent on the picture's features before quantisation, 0 to 1000, see
+            `hvqcgic.rate_control.refinement`; more steps give a better picture and take more time.
+        clamp: use the nearest possible rate or quality if the target is out of range, instead of an error.
 
-    At most one of ratios, bpp, max_bytes and target; without any of them, the model's default ratios count.
+    At most one of ratios, bpp, max_bytes and target is given; without any of them, the model's default ratios are used.
 
     Raises:
-        ConfigError: on construction, where a value is not allowed or two targets are given.
-        MissingPackage: on construction, where LPIPS would be needed and its packages are not installed.
+        ConfigError: on construction, if a value is not allowed or two targets are given.
+        MissingPackage: on construction, if LPIPS is needed and not installed.
     """
 
     ratios: Ratios | None = None
@@ -80,7 +80,7 @@ class OperatingPoint:
     clamp: bool = False
 
     def __post_init__(self) -> None:
-        """Check all that does not depend on picture or model."""
+        """Check everything that does not depend on picture or model."""
         targets = [name for name in ("ratios", "bpp", "max_bytes", "target") if getattr(self, name) is not None]
         if len(targets) > 1:
             raise ConfigError(f"{' and '.join(targets)} are two targets; give one of them")
@@ -119,12 +119,12 @@ class OperatingPoint:
 
     @property
     def seeks_size(self) -> bool:
-        """Whether a size of the file is wanted."""
+        """Whether there is a target for the size of the file."""
         return self.bpp is not None or self.max_bytes is not None
 
     @property
     def etas(self) -> tuple[float, ...]:
-        """The values of eta to try; one unless "auto"."""
+        """The values of eta to try; one value unless "auto"."""
         if isinstance(self.eta, str):
             return AUTO_ETAS
         if self.eta is None:
@@ -134,14 +134,14 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class QualityTarget:
-    """A quality that is wanted, and its value."""
+    """A target quality and its value."""
 
     kind: type[Quality]
     value: float
 
 
 def parse_target(text: str) -> QualityTarget:
-    """What a target such as "lpips=0.08" stands for.
+    """Parse a target such as "lpips=0.08".
 
     Raises:
         ConfigError: the text is not NAME=VALUE, the quality is unknown, or the value is not allowed.
@@ -161,21 +161,21 @@ def parse_target(text: str) -> QualityTarget:
 
 
 def rate_range(config: ModelConfig) -> tuple[float, float]:
-    """About what rates a model has, in bpp: indices of fixed length, all cells coarse and all fine."""
+    """Approximate bit rates of a model, in bpp: indices of fixed length, with all cells coarse and with all fine."""
     bits = math.ceil(math.log2(config.codebook_size))
     return bits / CELL_PX["coarse"] ** 2, bits / CELL_PX["fine"] ** 2
 
 
 def check_choices(config: Callable[[], ModelConfig], **choices: Unpack[Choices]) -> OperatingPoint:
-    """The operating point of some choices; what the model can reach is added to what is said of a wrong rate.
+    """Build an operating point; the error message of a wrong bit rate includes the model's range.
 
     Args:
-        config: gives the model's configuration, where it is needed.
+        config: returns the model's configuration; called only when needed.
         choices: fields of `OperatingPoint`.
 
     Raises:
-        ConfigError: as of `OperatingPoint`.
-        MissingPackage: likewise.
+        ConfigError: as in `OperatingPoint`.
+        MissingPackage: as in `OperatingPoint`.
     """
     try:
         return OperatingPoint(**choices)

@@ -1,4 +1,4 @@
-"""Qualities that an encoder can be asked for."""
+"""Quality measures that can be targets of an encoder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Pixels = NDArray[np.uint8]
 
 
 class Quality(ABC):
-    """A quality of decoded pictures against one original; it tends to grow along a ratio path.
+    """A quality of decoded pictures against one original; it tends to improve along a ratio path.
 
     Attributes:
         name: in targets.
-        low: the least value that may be asked for.
-        high: the largest.
-        lower_is_better: of two values.
-        needs_lpips: whether it is computed with the packages of LPIPS.
+        low: the least allowed target.
+        high: the largest allowed target.
+        lower_is_better: whether a lower value is a better picture.
+        needs_lpips: whether the quality is measured with LPIPS.
     """
 
     name: ClassVar[str]
@@ -39,17 +39,17 @@ class Quality(ABC):
 
     @abstractmethod
     def measure(self, decoded: Pixels) -> float:
-        """Its value of a decoded picture, (H, W, 3)."""
+        """Return the quality of a decoded picture, (H, W, 3)."""
 
     @classmethod
     @abstractmethod
     def typical(cls, t: float) -> float:
-        """A rough value at a place of the ratio path."""
+        """Rough value at a place of the ratio path."""
 
     @classmethod
     @abstractmethod
     def tolerance(cls, value: float) -> float:
-        """How much better than a wanted value will do."""
+        """Largest accepted excess of quality over a target."""
 
 
 class Psnr(Quality):
@@ -58,12 +58,12 @@ class Psnr(Quality):
     name, low, high, lower_is_better = "psnr", 1.0, 100.0, False
 
     def measure(self, decoded: Pixels) -> float:
-        """See the class; at most 100."""
+        """Return the PSNR in dB, at most 100."""
         return psnr_db(self.original, decoded)
 
     @classmethod
     def typical(cls, t: float) -> float:
-        """Of photographs at 512 x 512 px."""
+        """Rough value for photographs of 512 x 512 px."""
         return 20.5 + 6.5 * t
 
     @classmethod
@@ -82,8 +82,8 @@ class LpipsAlex(Quality):
         """See `Quality`.
 
         Raises:
-            WeightsMissing: the network's weights are not there and cannot be downloaded.
-            Unreachable: the picture is too small for it.
+            WeightsMissing: the network's weights are missing and cannot be downloaded.
+            Unreachable: the picture is too small for LPIPS.
         """
         super().__init__(original)
         height, width = original.shape[:2]
@@ -98,22 +98,22 @@ class LpipsAlex(Quality):
 
     @torch.inference_mode()
     def measure(self, decoded: Pixels) -> float:
-        """See the class."""
+        """Return LPIPS."""
         return float(self._network.distance(self._network.features(_tensor(decoded)), self._features))
 
     @classmethod
     def typical(cls, t: float) -> float:
-        """Of photographs at 512 x 512 px."""
+        """Rough value for photographs of 512 x 512 px."""
         return 0.33 * float(np.exp(-1.8 * t))
 
     @classmethod
     def tolerance(cls, value: float) -> float:
-        """Two per cent."""
+        """Two per cent of the target."""
         return 0.02 * value
 
 
 QUALITIES: dict[str, type[Quality]] = {kind.name: kind for kind in (LpipsAlex, Psnr)}
-"""By name in targets."""
+"""Quality classes by their names in targets."""
 
 
 def psnr_db(original: Pixels, decoded: Pixels) -> float:
@@ -122,7 +122,7 @@ def psnr_db(original: Pixels, decoded: Pixels) -> float:
 
 
 def mean_squared_error(original: Pixels, decoded: Pixels) -> float:
-    """Of pictures of one shape, on the scale of 0 to 255."""
+    """Mean squared error of pictures of one shape, on the scale of 0 to 255."""
     return float(np.square(original.astype(np.float32) - decoded).mean(dtype=np.float64))
 
 

@@ -1,15 +1,15 @@
-"""Which cells are fine by what they bring: the fall of distortion for their bits, in place of information density.
+"""Granularity maps by rate and distortion: cells become fine where this lowers the distortion most per index.
 
-The picture is decoded three times, all coarse, all medium and all fine, which tells for every cell how far its pixels
-would be off: squared error, and what is lost or added of the contrast within squares of 8 px, as
-squared error alone finds a texture that was smoothed away no worse than one that was replaced.
+The picture is decoded three times: all coarse, all medium and all fine. The decodings give a distortion for every cell
+at every granularity: squared error, and the change of contrast within squares of 8 px. Squared error alone prefers a
+smoothed texture to a replaced one.
 
-Squares of 16 px are split where that pays at a slope lambda (distortion an index is worth), a quadtree pruned as in
-Chou, Lookabaugh and Gray 1989; lambda is what gives the wanted number of indices. Every index counts as one: with the
-bits that the entropy model gives each, cells would be drawn to what is flat and well predicted, where they are cheap
-and bring little that the eye or LPIPS notices. One look cannot see how cells of
-different sizes help each other: the decoder blends them, and contexts cross their borders. The choice is the encoder's
-alone; a stream is like any other.
+Squares of 16 px are split where the decrease of distortion exceeds a slope lambda per index, a quadtree pruned as in
+Chou, Lookabaugh and Gray 1989. Lambda is chosen for the wanted number of indices. All indices have the same price: with
+the entropy model's bits as prices, cells would be split in flat, well predicted areas, where splits are cheap and
+hardly visible to people and to LPIPS. The three decodings do not show how cells of different sizes affect each other:
+the decoder blends neighbouring cells, and contexts cross their borders. Only the encoder uses this rule; the file
+format is unchanged.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ Plane = NDArray[np.float64]
 
 _UNIFORM: Mapping[str, Ratios] = {"coarse": (0.0, 0.0, 1.0), "medium": (0.0, 1.0, 0.0), "fine": (1.0, 0.0, 0.0)}
 CONTRAST_WEIGHT = 3.0
-"""Of the squared difference in standard deviation of luma, against the mean squared error of a channel."""
+"""Weight of the squared difference in standard deviation of luma, against the mean squared error of a channel."""
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SPLIT = 3
-"""Indices that one cell more takes when it becomes four of the next size."""
+"""Additional indices when a cell is split into four cells of the next size."""
 _HALVINGS = 60
 
 
 class RdOrder:
-    """Maps of one picture by rate and distortion.
+    """Granularity maps of one picture by rate and distortion.
 
     Args:
         coder: of the model.
-        picture: analysed by it.
-        weights: (H, W) of distortions; 1 everywhere if None.
+        picture: analysed by the coder.
+        weights: (H, W), weights of the distortions; None for 1 everywhere.
     """
 
     def __init__(self, coder: PictureCoder, picture: Analysed, weights: NDArray[np.float32] | None) -> None:
@@ -55,11 +55,11 @@ class RdOrder:
         self._steepest = 1 + max(float(np.abs(gain).max()) for gain in (self._fine_gain, self._medium_gain))
 
     def masks(self, shares: Ratios) -> Masks:
-        """The map with about as many indices as (fine, medium, coarse) shares would have."""
+        """Return the map with about as many indices as (fine, medium, coarse) shares give."""
         rows, columns = self._grid
         coarse, medium = counts_from_ratios(shares, rows, columns)
         wanted = 16 * rows * columns - 15 * coarse - 3 * medium
-        # Between slopes at which everything is fine, and everything is coarse.
+        # The bounds are a slope with all cells fine, and a slope with all cells coarse.
         low, high = -2 * self._steepest, 2 * self._steepest
         for _ in range(_HALVINGS):
             slope = (low + high) / 2
@@ -67,7 +67,7 @@ class RdOrder:
         return _between(self._at_slope(high), self._at_slope(low), wanted)
 
     def _at_slope(self, slope: float) -> Masks:
-        """The map in which every split wins more distortion than its indices are worth."""
+        """Return the map in which every split lowers the distortion by more than the slope times its indices."""
         fine = self._fine_gain > slope * _SPLIT
         gain = self._medium_gain + _sum_of_four(np.where(fine, self._fine_gain - slope * _SPLIT, 0.0))
         coarse = gain <= slope * _SPLIT
@@ -80,7 +80,7 @@ def _indices(masks: Masks) -> int:
 
 
 def _between(coarser: Masks, finer: Masks, wanted: int) -> Masks:
-    """As much of a finer map as the wanted number of indices lets in, from the top down: flat areas tie as a whole."""
+    """Take splits of a finer map from top to bottom until the wanted number of indices; flat areas tie as a whole."""
     more = (_indices_by_square(finer) - _indices_by_square(coarser)).ravel()
     taken = (np.cumsum(more) <= wanted - _indices(coarser)).reshape(coarser.coarse.shape)
     coarse = np.where(taken, finer.coarse, coarser.coarse)
@@ -89,12 +89,12 @@ def _between(coarser: Masks, finer: Masks, wanted: int) -> Masks:
 
 
 def _indices_by_square(masks: Masks) -> Plane:
-    """Of every 16 px square, (rows, columns)."""
+    """Number of indices of every 16 px square, (rows, columns)."""
     return masks.coarse + _sum_of_four(masks.medium + _sum_of_four(masks.fine.astype(np.float64)))
 
 
 def distortions(picture: Analysed, decoded: NDArray[np.uint8], weights: NDArray[np.float32] | None) -> Plane:
-    """Squared error and change of contrast of 8 px squares; padding counts nothing.
+    """Squared error and change of contrast of 8 px squares; padding counts as zero.
 
     Args:
         picture: the original.
@@ -114,7 +114,7 @@ def distortions(picture: Analysed, decoded: NDArray[np.uint8], weights: NDArray[
 
 
 def _squares(picture: Analysed, plane: NDArray[np.float32]) -> Plane:
-    """A plane (H, W), with zeros beyond it, as (2 rows, 2 columns, 8, 8)."""
+    """Cut a plane (H, W), padded with zeros, into squares (2 rows, 2 columns, 8, 8)."""
     rows, columns = picture.grid
     padded = np.zeros((16 * rows, 16 * columns))
     padded[: picture.height, : picture.width] = plane
@@ -122,5 +122,5 @@ def _squares(picture: Analysed, plane: NDArray[np.float32]) -> Plane:
 
 
 def _sum_of_four(plane: Plane) -> Plane:
-    """Sums over squares of 2 x 2 cells, (2h, 2w) to (h, w)."""
+    """Sum over squares of 2 x 2 cells, (2h, 2w) to (h, w)."""
     return plane.reshape(plane.shape[0] // 2, 2, plane.shape[1] // 2, 2).sum((1, 3))

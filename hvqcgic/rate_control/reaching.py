@@ -1,4 +1,4 @@
-"""From an operating point to the integers of a file: places on the ratio path are tried until the target is met."""
+"""Search for the integers of a file at an operating point: places on the ratio path are tried until a target is met."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ from hvqcgic.rate_control.search import PathSearch, Wanted, before_jump
 TOLERANCE_SHARE = 0.01
 TOLERANCE_BYTES = 16
 SLACK_BYTES = 2
-"""What a file may be larger or smaller than estimated: the range coder's last word, and rounding."""
+"""Tolerance between a file's size and its estimate, for the range coder's last word and rounding."""
 REFINEMENTS_FOR_QUALITY = 2
-"""Refined features have a quality at a coarser place, whose cells are not yet refined."""
+"""Number of refinements for a quality target. Refined features reach it at a coarser place with unrefined cells."""
 MOST_TRIALS = 10
 TYPICAL_BITS = {"coarse": 0.75, "medium": 0.8, "fine": 0.85}
-"""Share of an index of fixed length that an index takes, before a trial has told better."""
+"""Typical bits of an index, as a share of the fixed length, before the first trial."""
 ENOUGH_INDICES = 50
-"""Indices of a granularity from which on their mean bits tell what others would take."""
+"""Number of indices of a granularity whose mean bits are a reliable estimate."""
 
 
 @dataclass(frozen=True)
 class Reached:
-    """A picture at the place that a target led to.
+    """The picture at the place that meets a target.
 
     Attributes:
         encoded: the picture.
-        place: on the ratio path; None where ratios were given.
+        place: on the ratio path; None for given ratios.
         eta: see `OperatingPoint`.
-        trials: how many places and values of eta were tried.
-        clamped: what was out of reach, in words, where `clamp` allowed it; else "".
+        trials: number of tried places and values of eta.
+        clamped: description of the unreachable target, if `clamp` allowed it; else "".
     """
 
     encoded: Encoded
@@ -61,31 +61,31 @@ def reach(
     coding: str = "adaptive",
     progress: Progress | None = None,
 ) -> Reached:
-    """The integers of the file that an operating point asks for.
+    """Find the integers of the file for an operating point.
 
     Args:
         coder: of the model.
-        picture: analysed by it.
-        point: what is wanted; its ratios, or the model's default ones, where it names no target.
-        coding: mode whose bits count.
-        progress: told of the steps of refinement.
+        picture: analysed by the coder.
+        point: target; or ratios, with the model's default if it names none.
+        coding: mode whose bits are counted.
+        progress: called with the steps of refinement.
 
     Raises:
-        Unreachable: the target lies outside what this picture can have, or a region outside of the picture.
+        Unreachable: the target is out of this picture's range, or a region is outside of the picture.
         PictureError: a mask of regions cannot be read.
         ConfigError: the coding mode is unknown.
     """
     search = Search(coder, picture, point, coding)
     if not point.refine:
         return search.find()
-    # What refined features take or show is another size, another quality: the search goes on from there.
+    # Refined features change size and quality, so the search is repeated with them.
     for _ in range(REFINEMENTS_FOR_QUALITY if point.target else 1):
         search.refine(search.find(last=False).encoded.masks, progress)
     return search.find()
 
 
 class Search:
-    """One picture's search."""
+    """The search for one picture."""
 
     def __init__(self, coder: PictureCoder, picture: Analysed, point: OperatingPoint, coding: str) -> None:
         self._coder, self._picture, self._point, self._coding = coder, picture, point, coding
@@ -100,10 +100,10 @@ class Search:
         self._index_bits = {g: share * codes for g, share in TYPICAL_BITS.items()}
 
     def find(self, *, last: bool = True) -> Reached:
-        """The integers that the operating point asks for.
+        """Find the integers for the operating point.
 
         Args:
-            last: whether a quality out of reach is refused, unless the operating point allows the nearest.
+            last: whether an unreachable quality is an error, unless the operating point has `clamp`.
 
         Raises:
             Unreachable: the last search cannot reach the target.
@@ -117,25 +117,25 @@ class Search:
         return self.for_size_at_least_error()
 
     def refine(self, masks: Masks, progress: Progress | None) -> None:
-        """Goes on with features that are refined for a granularity map."""
+        """Replace the features by features refined for a granularity map."""
         options = {"generator": torch.Generator().manual_seed(0), "progress": progress}
         self._picture = refine(self._coder, self._picture, masks, steps=self._point.refine, **options)
 
     def masks_at(self, shares: Ratios) -> Masks:
-        """The granularity map of some ratios."""
+        """Return the granularity map of some ratios."""
         if self._order is not None:
             return self._order.masks(shares)
         return self._coder.order_cells(self._picture, shares, self._weights)
 
     def encoded_at(self, shares: Ratios) -> Encoded:
-        """The picture at some ratios; its bits are not counted where no index depends on them."""
+        """Encode the picture at some ratios; bits are counted only if indices depend on them."""
         if self._point.etas[0]:
             return self.trial_at(shares).encoded
         self._trials += 1
         return self._coder.quantise(self._picture, self.masks_at(shares))
 
     def for_size_at_least_error(self) -> Reached:
-        """Of the values of eta with which the size is reached, the one whose picture has the least squared error."""
+        """Meet the size with each value of eta; return the picture with the least squared error."""
         found: list[Reached] = []
         refusals: list[Unreachable] = []
         for eta in self._point.etas:
@@ -148,11 +148,11 @@ class Search:
         reached = [each for each in found if not each.clamped]
         if len(reached) > 1:
             return self._least_error(reached)
-        # The more a bit is worth, the smaller the file: what is out of reach comes nearest at one end of the values.
+        # A larger eta gives a smaller file, so the nearest size to an unreachable target is at one end of the values.
         return reached[0] if reached else found[-1 if found[-1].place == 0 else 0]
 
     def for_size(self, eta: float) -> Reached:
-        """The place where the file has the wanted size."""
+        """Find the place where the file has the wanted size."""
         wanted = self._wanted_size()
         tried: dict[float, Trial] = {}
 
@@ -165,7 +165,7 @@ class Search:
         place = _best(values, wanted)
         clamped = ""
         if self._has_room(wanted, values):
-            # Just before the end of the path files may be larger, for their maps, and still no better.
+            # Just before the end of the path, files may be larger because of their maps, without a better picture.
             place = 1.0
         elif not wanted.holds(values[place]):
             clamped = self._check_reach(wanted, values, measure)
@@ -174,7 +174,7 @@ class Search:
         return Reached(tried[place].encoded, place, eta, self._trials, clamped)
 
     def for_quality(self, target: QualityTarget) -> Reached:
-        """The first place that has the wanted quality."""
+        """Find the first place with the wanted quality."""
         quality = target.kind(self._picture.pixels)
         sign = -1.0 if quality.lower_is_better else 1.0
         margin = quality.tolerance(target.value)
@@ -205,7 +205,7 @@ class Search:
         return found[int(np.argmin(errors))]
 
     def trial_at(self, shares: Ratios, eta: float | None = None) -> Trial:
-        """The picture at some ratios; with the operating point's first eta if None."""
+        """Try the picture at some ratios; None for the operating point's first eta."""
         self._trials += 1
         worth = self._point.etas[0] if eta is None else eta
         return self._coder.try_out(self._picture, self.masks_at(shares), eta=worth, coding=self._coding)
@@ -223,7 +223,7 @@ class Search:
         return search.values
 
     def _wanted_size(self) -> Wanted:
-        """In bytes."""
+        """Range of wanted sizes, in bytes."""
         if self._point.max_bytes is not None:
             most = float(self._point.max_bytes)
             tolerance = max(TOLERANCE_SHARE * most, TOLERANCE_BYTES)
@@ -236,8 +236,8 @@ class Search:
         return Wanted(aim, aim - tolerance, aim + tolerance)
 
     def _forecast_size(self, place: float) -> float:
-        """Bytes at a place, as if every index took as much as those of its granularity did in the last trial."""
-        # The place itself keeps the forecast growing where counts do not.
+        """Forecast the bytes at a place from the last trial's mean bits per index of each granularity."""
+        # The place is added, so that the forecast grows where counts do not.
         return 40 + place + sum(count * self._index_bits[g] for g, count in self._counts(place).items()) / 8
 
     def _counts(self, place: float) -> dict[str, int]:
@@ -252,14 +252,14 @@ class Search:
                 self._index_bits[granularity] = trial.parts[granularity] / count
 
     def _has_room(self, wanted: Wanted, values: dict[float, float]) -> bool:
-        """Whether even all cells fine leave a limit unused."""
+        """Whether the file stays below the limit with all cells fine."""
         return self._point.max_bytes is not None and values.get(1.0, np.inf) < wanted.low
 
     def _check_reach(self, wanted: Wanted, values: dict[float, float], measure: Callable[[float], float]) -> str:
-        """What to say of a size that no place has.
+        """Describe a size that no place has.
 
         Raises:
-            Unreachable: it is out of reach and may not be clamped.
+            Unreachable: it is out of range, and the operating point has no `clamp`.
         """
         too_small, too_large = values.get(0.0, 0.0) > wanted.high, values.get(1.0, np.inf) < wanted.low
         if not (too_small or too_large):
@@ -274,7 +274,7 @@ class Search:
         raise Unreachable(f"{message}; ask for a size in between{way}")
 
     def _size_range(self) -> str:
-        """What can be reached, with whatever value of eta was tried."""
+        """Describe the range of sizes, over all tried values of eta."""
         low, high = min(low for low, _ in self._ends), max(high for _, high in self._ends)
         rates = f"{8 * low / self._pixels:.4f} to {8 * high / self._pixels:.4f} bpp"
         wanted = f"{self._point.max_bytes} bytes" if self._point.bpp is None else f"{self._point.bpp:g} bpp"
@@ -295,6 +295,6 @@ class Search:
 
 
 def _best(values: dict[float, float], wanted: Wanted) -> float:
-    """The place nearest to the aim, of those that are not too large where there are any."""
+    """Return the place with the value nearest to the aim, preferring values that are not too large."""
     fitting = {place: value for place, value in values.items() if value <= wanted.high} or values
     return min(sorted(fitting), key=lambda place: abs(fitting[place] - wanted.aim))

@@ -1,12 +1,12 @@
-"""Features moved, before they become indices, to where the decoded picture is nearer to the original.
+"""Refinement: gradient descent on one picture's features before quantisation, for a decoded picture closer to it.
 
-The encoder network was trained to serve all pictures; the indices that it leads to are not the best ones for any of
-them. A few steps of gradient descent on the distortion of training, through the decoder as it is, find better features
-for the one picture at hand. The stream stays like any other, decoding takes no longer, encoding does.
+The encoder network was trained on many pictures, so its features are not optimal for any single picture. A few steps of
+gradient descent on the training distortion, through the fixed decoder, find better features for the picture. The file
+format is unchanged. Encoding takes longer, decoding does not.
 
-Source: Campos, Meierhans, Djelouah and Schroers 2019, "Content adaptive optimization for neural image compression";
-here with a vector quantiser, straight-through, and LPIPS of two networks that looks off the grid of the cells, so that
-what is gained is not one network's blind spot.
+Source: Campos, Meierhans, Djelouah and Schroers 2019, "Content adaptive optimization for neural image compression".
+Deviations: a vector quantiser with a straight-through gradient, and LPIPS of two networks on pictures shifted off the
+grid of the cells, so that the gain does not come from the weaknesses of one network.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from hvqcgic.models import GranularityMap, PictureModel, assemble, scatter_rows
 from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, Perceptual, distortion, load_lpips, mean_of
 
 NETWORKS = ("alex", "squeeze")
-"""Of LPIPS; the distance is the mean over both."""
+"""Feature networks of LPIPS; the distance is the mean over both."""
 WINDOW_PX, HALO_PX = 512, 64
-"""Side of the largest part of a picture whose gradient is held in memory at once, and how far these overlap."""
+"""Side of the largest part of a picture whose gradient is in memory at once, and overlap of the parts."""
 FIRST_RATE, LAST_RATE = 0.3, 0.03
-"""What a step moves a feature by, about, in units of how far features lie from their codes (cosine between them)."""
+"""Approximate movement of a feature in the first and last step (cosine schedule), in units of the distance to codes."""
 BETAS = (0.8, 0.95)
-"""Of Adam, shorter than in training: there are few steps."""
+"""Betas of Adam, smaller than in training because there are few steps."""
 LARGEST_SHIFT_PX = 3
 SMALLEST_SCALE = 1e-6
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Of the parts of the distortion, those that the bundled models are trained with; see `DistortionWeights`."""
+    """Weights of the distortion's parts, as in the training of the bundled models; see `DistortionWeights`."""
 
     mse_weight: float = 1.0
     l1_weight: float = 0.03
@@ -50,7 +50,7 @@ WEIGHTS = Weights()
 
 
 Progress = Callable[[int, int], None]
-"""Told after each step how many are done, and how many there are."""
+"""Function called after each step with the number of finished steps and the number of all steps."""
 
 
 def refine(
@@ -62,19 +62,19 @@ def refine(
     generator: torch.Generator,
     progress: Progress | None = None,
 ) -> Analysed:
-    """A picture with features of which a granularity map makes a better picture.
+    """Refine the features of a picture for a granularity map.
 
     Args:
         coder: of the model.
-        picture: analysed by it.
-        masks: the granularity map; features of cells that are not in it stay as they are.
+        picture: analysed by the coder.
+        masks: the granularity map; features outside of its cells do not change.
         steps: of gradient descent, 0 or more.
-        generator: source of the rows and columns, up to 3, that LPIPS does not see at each step; on the CPU.
-        progress: told of steps; a large picture is refined part by part, and takes as many for each.
+        generator: source of the numbers of rows and columns, up to 3, that each step hides from LPIPS; on the CPU.
+        progress: called after each step; a large picture is refined in parts, with all steps for each part.
     Returns:
-        the picture with its new features. A picture smaller than LPIPS takes is refined without it.
+        the picture with its new features. A picture that is too small for LPIPS is refined without it.
     Raises:
-        WeightsMissing: the weights of LPIPS's networks are not there and cannot be downloaded.
+        WeightsMissing: the weights of LPIPS's networks are missing and cannot be downloaded.
     Determinism: same-device (generator).
     """
     planes = _Planes(coder, picture, masks)
@@ -91,11 +91,11 @@ class _Planes:
     """A whole picture on the networks' device.
 
     Attributes:
-        pixels: (1, 3, H, W) uint8, not padded; windows of it alone are made numbers in [0, 1].
+        pixels: (1, 3, H, W) uint8, not padded; only windows of it are converted to [0, 1].
         masks: the granularity map.
         features: (1, d, h_g, w_g) each, a copy.
-        told: the index prior's parameters of its cells, (1, P, H/4, W/4), for a decoder that reads them, of the indices
-            that the features as they came lead to.
+        told: the index prior's parameters of its cells, (1, P, H/4, W/4), for a decoder that reads them; computed from
+            the indices before refinement.
     """
 
     def __init__(self, coder: PictureCoder, picture: Analysed, masks: Masks) -> None:
@@ -114,7 +114,7 @@ class _Planes:
 def _refine_window(
     networks: PictureModel, planes: _Planes, tile: Tile, steps: int, generator: torch.Generator
 ) -> Iterator[int]:
-    """Refines the features of a tile's core in place, seen together with those around it, which stay; counts steps."""
+    """Refine the features of a tile's core in place, with fixed features in the halo; yield the number of each step."""
     pixels = tile.window(planes.pixels).to(planes.masks.fine.device).float() / 255
     masks = GranularityMap(*(tile.window(planes.masks[g], CELL_PX[g]) for g in GRANULARITIES))
     told = None if planes.told is None else tile.window(planes.told, CELL_PX["fine"])
@@ -138,12 +138,12 @@ def _refine_window(
 
 
 def rate(step: int, steps: int) -> float:
-    """About what a step, counted from 0, moves a feature by; see `FIRST_RATE`."""
+    """Approximate movement of a feature in a step, counted from 0; see `FIRST_RATE`."""
     return LAST_RATE + (FIRST_RATE - LAST_RATE) * 0.5 * (1 + math.cos(math.pi * step / steps))
 
 
 def _core(tile: Tile, window: Tensor, scale: int) -> Tensor:
-    """1 in the core of a tile's window, (1, C, h, w), whose grid is `scale` times coarser than pixels; else 0."""
+    """Mask with 1 in the core of a tile's window, (1, C, h, w), on a grid `scale` times coarser than pixels; else 0."""
     inside = torch.zeros_like(window, requires_grad=False)
     (top, bottom), (left, right) = (
         ((span.first - span.start) // scale, (span.last - span.start) // scale) for span in (tile.rows, tile.columns)
@@ -153,9 +153,9 @@ def _core(tile: Tile, window: Tensor, scale: int) -> Tensor:
 
 
 def _perceptual(pixels: Tensor) -> Perceptual | None:
-    """LPIPS of pictures such as one, (1, 3, H, W), the mean over its networks; None where that is too small for it.
+    """LPIPS for pictures of one shape, (1, 3, H, W), the mean over its networks; None for pictures that are too small.
 
-    The features of the original are computed at every step, as each looks at it from another offset.
+    The features of the original are computed at every step, because each step has another shift.
     """
     if min(pixels.shape[-2:]) < SMALLEST_SIDE_PX + LARGEST_SHIFT_PX:
         return None

@@ -1,9 +1,9 @@
-"""Regions of interest: how much each pixel of a picture weighs when cells are shared out.
+"""Regions of interest: weights of the pixels of a picture for the choice of cells.
 
-The selection of cells multiplies a cell's information density by the mean weight of its pixels. Weight 1 changes
-nothing, more makes for finer cells at the same shares, less for coarser ones; weights stay with the encoder, and the
-stream is like any other. From a flat cell to a busy one the density, a patch entropy, goes from about 1.4 to 3.4 nats:
-with a weight above 2.5 the flattest cell of a region comes before the busiest cell elsewhere.
+The choice of cells multiplies a cell's information density by the mean weight of its pixels. Weight 1 has no effect. A
+larger weight gives finer cells at the same ratios, a smaller weight coarser cells. The weights are not stored in the
+file. The density is a patch entropy of about 1.4 nats in flat cells to 3.4 nats in busy cells. With a weight above 2.5,
+the flattest cell of a region ranks above the busiest cell outside.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from hvqcgic.files import PICTURE_SUFFIXES
 from hvqcgic.pictures import read_grey
 
 DEFAULT_WEIGHT = 4.0
-"""Of a region that names none, and of white in a mask: the whole region comes before everything else."""
+"""Weight of a region without a weight, and of white in a mask; the whole region ranks above everything else."""
 
 WEIGHT_RANGE = (0.001, 1000.0)
-"""Weights allowed: beyond them single precision, or the rounding that settles ties of density, would lose the order."""
+"""Allowed weights; beyond them single precision, or the rounding for ties of density, would lose the order."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Region:
     Attributes:
         x: first column, counted from 0 at the left of the upright picture.
         y: first row, counted from 0 at the top.
-        width: in pixels, as is the height; at least 1.
-        height: see width.
-        weight: above 1 for finer cells, below 1 for coarser ones, within `WEIGHT_RANGE`.
+        width: in pixels, at least 1.
+        height: in pixels, at least 1.
+        weight: above 1 for finer cells, below 1 for coarser cells, within `WEIGHT_RANGE`.
 
     Raises:
-        ConfigError: on construction, where one of them is not allowed.
+        ConfigError: on construction, if a value is not allowed.
     """
 
     x: int
@@ -49,7 +49,7 @@ class Region:
     weight: float = DEFAULT_WEIGHT
 
     def __post_init__(self) -> None:
-        """Check what does not depend on a picture."""
+        """Check everything that does not depend on a picture."""
         if self.x < 0 or self.y < 0:
             raise ConfigError(f"region {self}: starts outside the picture; x and y count from 0 at its upper left")
         if self.width < 1 or self.height < 1:
@@ -62,7 +62,7 @@ class Region:
             )
 
     def __str__(self) -> str:
-        """The form that `parse_region` reads."""
+        """Return the form that `parse_region` reads."""
         return f"{self.x},{self.y},{self.width},{self.height}={self.weight:g}"
 
 
@@ -71,10 +71,10 @@ Roi = Region | Path
 
 
 def parse_region(text: str) -> Region:
-    """A region from "x,y,w,h=weight", in pixels; `DEFAULT_WEIGHT` without "=weight".
+    """Parse a region "x,y,w,h=weight", in pixels; `DEFAULT_WEIGHT` without "=weight".
 
     Raises:
-        ConfigError: the text is not of this form, or a number is not allowed.
+        ConfigError: the text does not have this form, or a number is not allowed.
     """
     place, equals, weight = text.partition("=")
     try:
@@ -89,12 +89,12 @@ def parse_region(text: str) -> Region:
 
 
 def parse_roi(text: str) -> Roi:
-    """What a region on the command line stands for: a rectangle, or the path of a mask.
+    """Parse a region on the command line: a rectangle, or the path of a mask.
 
-    A text with a comma in it is a rectangle, unless it ends as a picture does.
+    A text with a comma is a rectangle, unless it ends with the suffix of a picture.
 
     Raises:
-        ConfigError: as of `parse_region`.
+        ConfigError: as in `parse_region`.
     """
     path = Path(text)
     if not text.strip() or ("," in path.name and path.suffix.lower() not in PICTURE_SUFFIXES):
@@ -103,22 +103,21 @@ def parse_roi(text: str) -> Roi:
 
 
 def read_mask(path: Path, width: int, height: int) -> NDArray[np.float32]:
-    """The weights in a mask: 1 where it is black, `DEFAULT_WEIGHT` where it is white, linear between.
+    """Read the weights in a mask: 1 for black, `DEFAULT_WEIGHT` for white, linear between.
 
-    The grey values count as numbers: a colour profile is not heeded. A mask is turned upright by its own EXIF
-    orientation, which it seldom has, to lie on the picture as it is coded, which is upright. Grey may be stored with
-    1, 8 or 16 bits (16 are rounded to 8), as a palette, or as equal red, green and blue. Colours are refused, as
-    lightness would be a guess at what they mean, and so is transparency.
+    Grey values are used as numbers; a colour profile is ignored. A mask is turned upright by its own EXIF orientation,
+    to match the upright picture. Grey may be stored with 1, 8 or 16 bits (16 are rounded to 8), as a palette, or as
+    equal red, green and blue. Colours are refused, because they have no defined weight, and so is transparency.
 
     Args:
         path: of the mask.
-        width: of the picture in pixels, upright, as is the height.
-        height: see width.
+        width: of the upright picture, in pixels.
+        height: of the upright picture, in pixels.
     Returns:
         (H, W), from 1 to `DEFAULT_WEIGHT`.
     Raises:
         PictureError: it cannot be read, has colours, or is transparent somewhere.
-        Unreachable: it has another size than the picture.
+        Unreachable: its size differs from the picture's.
     """
     grey = read_grey(path)
     rows, columns = grey.shape
@@ -131,19 +130,19 @@ def read_mask(path: Path, width: int, height: int) -> NDArray[np.float32]:
 
 
 def weights_of(rois: Sequence[Roi], width: int, height: int) -> NDArray[np.float32] | None:
-    """How much each pixel of a picture weighs.
+    """Compute the weight of each pixel of a picture.
 
-    Where regions overlap, the largest weight counts, whatever their order; a mask's black counts as outside of it, so
-    that a region of less than 1 may lie there.
+    Where regions overlap, the largest weight is used, in any order. Black in a mask counts as outside, so that a region
+    with a weight below 1 may lie there.
 
     Args:
         rois: rectangles, and paths of masks.
-        width: of the picture in pixels, upright, as is the height.
-        height: see width.
+        width: of the upright picture, in pixels.
+        height: of the upright picture, in pixels.
     Returns:
         (H, W), within `WEIGHT_RANGE`, 1 outside of all regions; None without regions.
     Raises:
-        Unreachable: a region does not lie within the picture, or a mask has another size.
+        Unreachable: a region is not within the picture, or a mask has another size.
         PictureError: a mask cannot be read, has colours, or is transparent somewhere.
     """
     if not rois:
@@ -161,7 +160,7 @@ def weights_of(rois: Sequence[Roi], width: int, height: int) -> NDArray[np.float
 
 
 def _inside(weights: NDArray[np.float32], region: Region) -> NDArray[np.float32]:
-    """View of the region's pixels."""
+    """Return a view of the region's pixels."""
     height, width = weights.shape
     right, bottom = region.x + region.width, region.y + region.height
     if right > width or bottom > height:

@@ -1,9 +1,9 @@
-"""Search along a path for the place where something that grows along it has a wanted value, in few measurements.
+"""Search along a path for the place where an increasing value equals a target, with few measurements.
 
-A rough forecast of the value is known for every place. As long as all measurements lie on one side, the next place is
-where the forecast, scaled to the last measurement, has the wanted value, and after a few of them the end of the path;
-between two sides it is interpolated, by the Illinois rule (Dowell and Jarratt 1971): an end of the bracket that stays
-counts less and less, or the other end would be all that moves.
+A rough forecast of the value is known for every place. While all measurements are on one side of the target, the next
+place is where the forecast, scaled to the last measurement, equals the target; after several such measurements it is
+the end of the path. Between measurements on both sides, the place is interpolated by the Illinois rule (Dowell and
+Jarratt 1971): the weight of an end of the bracket that stays is reduced, so that both ends move.
 """
 
 from __future__ import annotations
@@ -12,25 +12,25 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 Forecast = Callable[[float], float]
-"""Rough value at a place in [0, 1]; of one sign, and growing."""
+"""Rough value at a place in [0, 1]; of one sign, and increasing."""
 
 _HALVINGS = 50
 _LEAST_STEP = 0.02
-"""Share of a bracket that is left on either side of a place to try in it."""
+"""Least distance of a tried place from either end of a bracket, as a share of the bracket."""
 _PATIENCE = 4
-"""Measurements on one side after which the end of the path is looked at: a flat curve would take ever smaller steps."""
+"""Number of measurements on one side before the end of the path is tried; flat curves make small steps."""
 _EARLIER = (0.9, 0.8, 0.7)
-"""Shares of a place where values jump, at which what comes before the jump is looked at."""
+"""Multiples of a place where the value jumps; earlier places at these multiples are tried."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """The values that will do.
+    """Range of acceptable values.
 
     Attributes:
-        aim: the best of them.
-        low: the least of them.
-        high: the largest.
+        aim: the best value.
+        low: the least acceptable value.
+        high: the largest acceptable value.
     """
 
     aim: float
@@ -38,18 +38,18 @@ class Wanted:
     high: float
 
     def holds(self, value: float) -> bool:
-        """Whether a value will do."""
+        """Whether a value is acceptable."""
         return self.low <= value <= self.high
 
 
 @dataclass
 class PathSearch:
-    """Proposes places and is told values.
+    """Proposes places and receives measured values.
 
     Attributes:
-        wanted: the values that will do.
+        wanted: range of acceptable values.
         forecast: see `Forecast`.
-        values: measured so far, by place.
+        values: measured values by place.
     """
 
     wanted: Wanted
@@ -57,7 +57,7 @@ class PathSearch:
     values: dict[float, float] = field(default_factory=dict)
 
     def propose(self) -> float | None:
-        """The next place to measure; None where there is no better one to try."""
+        """Return the next place to measure; None if no better place can be tried."""
         if not self.values:
             return self._place_of(self.wanted.aim)
         below = max((t for t, value in self.values.items() if value < self.wanted.aim), default=None)
@@ -70,11 +70,11 @@ class PathSearch:
         return None if place in self.values or not below < place < above else place
 
     def tell(self, place: float, value: float) -> None:
-        """Take note of what was measured."""
+        """Record a measured value."""
         self.values[place] = value
 
     def _beyond(self, known: float | None, end: float) -> float | None:
-        """A place between the outermost known one and an end of the path, or that end."""
+        """Return a place between the outermost measured place and an end of the path, or the end."""
         if known is None or known == end:
             return None
         if len(self.values) >= _PATIENCE or not self.values[known]:
@@ -109,9 +109,9 @@ class PathSearch:
 
 
 def before_jump(place: float, is_enough: Callable[[float], bool]) -> float:
-    """A place well before one that values jump to at which they have been enough already, or that one.
+    """Return a place well before a jump where the value was already acceptable, or the place of the jump.
 
-    Of few cells, quality does not grow steadily along the ratio path: it may have fallen since.
+    With few cells, quality does not increase steadily along the ratio path, so an earlier place may be acceptable, too.
     """
     earlier = (share * place for share in _EARLIER)
     return next((each for each in earlier if each and is_enough(each)), place)

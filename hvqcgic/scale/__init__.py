@@ -1,5 +1,5 @@
-"""Folders of a million pictures: shards through the evaluator's codecs and metrics on a Dask cluster.
+"""Folders of a million pictures: tar shards coded and measured by the evaluator on a Dask cluster.
 
-In: tar shards and what the evaluator is asked for. Out: one table of rows, done again where workers died.
+Input: tar shards, codecs, metrics. Output: one table of rows; shards of dead workers are repeated.
 May import: everything but `training` and `sweep`.
 """

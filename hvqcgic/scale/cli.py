@@ -1,4 +1,4 @@
-"""`python -m hvqcgic.scale`: from its options to one table of all pictures of all shards.
+"""`python -m hvqcgic.scale`: parse the options, process all shards, write one table of all pictures.
 
 Exit codes: 0 done; 1 some pictures or shards failed; 2 bad input or usage; 130 interrupted; 143 terminated.
 """
@@ -25,11 +25,11 @@ _FAILED_SHOWN = 20
 
 
 def run(options: Namespace) -> int:
-    """Has the shards done and writes the table; returns the exit code.
+    """Process the shards, write the table, return the exit code.
 
     Raises:
-        HvqcgicError: options that cannot be used, a cluster that cannot be reached, or a folder that cannot be
-            written to, or a package that is not installed.
+        HvqcgicError: options cannot be used, a package is not installed, a cluster cannot be reached, or a folder
+            cannot be written.
     """
     check_installed("python -m hvqcgic.scale", "distributed", "webdataset", extra="scale")
     from hvqcgic.scale.parts import read_part
@@ -52,7 +52,7 @@ def run(options: Namespace) -> int:
 
 
 def _work(request: Request, to_do: list[str], options: Namespace) -> list[str]:
-    """Have shards done; returns a line for each that failed, and says how fast it went."""
+    """Process shards and print the speed; return one line for each failed shard."""
     from hvqcgic.scale.cluster import connected, done_shards
 
     failures: list[str] = []
@@ -77,7 +77,7 @@ def _work(request: Request, to_do: list[str], options: Namespace) -> list[str]:
 
 
 def _tell(request: Request, merged: Merged, failures: list[str], *, as_json: bool) -> None:
-    """The outcome, for people or machines, and what failed."""
+    """Print the outcome, for people or programs, and the failures."""
     from hvqcgic.evaluation import summary_table
     from hvqcgic.scale.table import TABLE
 
@@ -101,5 +101,5 @@ def _tell(request: Request, merged: Merged, failures: list[str], *, as_json: boo
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: see the module."""
+    """Run the program; return the exit code, see the module."""
     return run_program("hvqcgic.scale", lambda: build_parser().parse_args(arguments), run, kept="shards that are done")

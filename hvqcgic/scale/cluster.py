@@ -1,4 +1,4 @@
-"""Workers of Dask: a cluster somewhere, or processes of this machine for the time of one call."""
+"""Dask workers: of an existing cluster, or processes of this machine for one call."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ _CONNECT_TIMEOUT = "5s"
 
 
 class ClusterLost(HvqcgicError):
-    """The scheduler of a cluster cannot be reached any more."""
+    """The scheduler of a cluster is no longer reachable."""
 
 
 @contextmanager
 def connected(scheduler: str | None, workers: int) -> Iterator[Client]:
-    """A connection to a cluster.
+    """Connect to a cluster.
 
     Args:
-        scheduler: its address; None for workers on this machine, which end with the connection.
-        workers: how many of those; 0 for one a CPU core.
+        scheduler: address of the scheduler; None to start workers on this machine, which end with the connection.
+        workers: number of workers on this machine; 0 for one per CPU core.
     Raises:
         ConfigError: the scheduler cannot be reached.
     """
     from distributed import Client
 
-    # What it tells of workers that come and go is no concern here: their shards are done by others.
+    # Dask's log lines about workers that join and leave are hidden: other workers take over their shards.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     if scheduler is None:
         with _local_cluster(workers) as cluster, Client(cluster) as client:
@@ -57,7 +57,7 @@ def connected(scheduler: str | None, workers: int) -> Iterator[Client]:
 
 @dataclass(frozen=True)
 class Ended:
-    """A shard that is done, with its number of rows, or has failed, with one line why."""
+    """A finished shard with its number of rows, or a failed shard with one line on the failure."""
 
     shard: str
     rows: int = 0
@@ -65,21 +65,21 @@ class Ended:
 
 
 def done_shards(client: Client, request: Request, to_do: list[str]) -> Iterator[Ended]:
-    """Have shards done by the workers; one that dies is replaced by others.
+    """Process shards on the workers; shards of a dead worker go to other workers.
 
     Args:
         client: of a cluster.
         request: the run.
         to_do: names of shards.
     Yields:
-        each shard when it is done or has failed.
+        each shard when it has finished or failed.
     Raises:
-        ClusterLost: the scheduler has gone.
+        ClusterLost: the scheduler is gone.
     """
     from distributed import as_completed
 
     def errand(data: bytes) -> int:
-        # Sent as code and bytes: what cannot be imported on a worker then fails there as any error of a shard does.
+        # The task is sent as code and bytes, so that a failed import on a worker is an error of the shard.
         do, arguments = pickle.loads(data)
         return do(*arguments)
 
@@ -98,7 +98,7 @@ def done_shards(client: Client, request: Request, to_do: list[str]) -> Iterator[
 
 
 def _why(error: BaseException, place: str) -> str:
-    """One line on a shard that failed."""
+    """Describe a failed shard in one line."""
     from distributed.scheduler import KilledWorker
 
     if isinstance(error, KilledWorker):
@@ -113,7 +113,7 @@ def _local_cluster(workers: int) -> Any:
     return LocalCluster(
         n_workers=workers or n_cores(),
         threads_per_worker=1,
-        # The system knows better what is left than a fixed share for each worker.
+        # No fixed memory limit per worker: the system knows better how much memory is left.
         memory_limit=0,
         dashboard_address=None,  # pyright: ignore[reportArgumentType] - Dask documents None
         silence_logs=logging.CRITICAL,

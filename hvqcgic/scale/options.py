@@ -13,7 +13,7 @@ DEFAULT_CODEC = "hvqcgic:tiny@ratios=0.5,0.4,0.1"
 
 
 def build_parser() -> ArgumentParser:
-    """All options; every one can also stand in a YAML file given with --config."""
+    """Build the parser of all options; each option can also stand in a YAML file given with --config."""
     parser = new_parser(
         "hvqcgic.scale",
         "Compress or evaluate tar shards of pictures with workers of Dask on this or many machines. The "
@@ -22,8 +22,8 @@ def build_parser() -> ArgumentParser:
     parser.add_argument(
         "command",
         type=Literal["compress", "evaluate"],
-        help="compress: a tar file of coded pictures for each shard, and their sizes; evaluate: what "
-        "python -m hvqcgic.evaluate measures of each picture, and nothing kept but that",
+        help="compress: write a tar file of coded pictures for each shard, and their sizes; evaluate: measure each "
+        "picture as python -m hvqcgic.evaluate does, and keep only the values",
     )
     parser.add_argument(
         "shards",
@@ -39,14 +39,14 @@ def build_parser() -> ArgumentParser:
         nargs="+",
         default=[DEFAULT_CODEC],
         metavar="SPEC",
-        help="NAME[:VARIANT][@POINTS] as of python -m hvqcgic.evaluate; for compress one codec at one point, such as "
+        help="NAME[:VARIANT][@POINTS] as in python -m hvqcgic.evaluate; for compress one codec at one point, such as "
         "hvqcgic:tiny@bpp=0.25",
     )
     parser.add_argument(
-        "--out", type=str, required=True, metavar="DIR", help="folder for everything, which all workers see"
+        "--out", type=str, required=True, metavar="DIR", help="folder for all output, on a disk that all workers see"
     )
     parser.add_argument(
-        "--metrics", type=str, nargs="+", metavar="NAME", help="of evaluate: metrics (default: all that can be had)"
+        "--metrics", type=str, nargs="+", metavar="NAME", help="metrics of evaluate (default: all available)"
     )
     add_workers(parser)
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
@@ -54,15 +54,15 @@ def build_parser() -> ArgumentParser:
 
 
 def add_workers(parser: ArgumentParser) -> None:
-    """Who does the work."""
-    parser.add_argument("--device", type=str, default="cpu", help="where networks run: cpu, cuda, cuda:1 ...")
+    """Add the options of the workers."""
+    parser.add_argument("--device", type=str, default="cpu", help="device of the networks: cpu, cuda, cuda:1 ...")
     parser.add_argument(
         "--scheduler",
         type=str | None,
         default=None,
         metavar="ADDRESS",
-        help="of a Dask cluster, tcp://HOST:8786 (default: workers on this machine, for this call)",
+        help="address of a Dask cluster, tcp://HOST:8786 (default: workers on this machine, for this call)",
     )
     parser.add_argument(
-        "--workers", type=NonNegativeInt, default=0, help="workers on this machine; 0 for one a CPU core"
+        "--workers", type=NonNegativeInt, default=0, help="workers on this machine; 0 for one per CPU core"
     )

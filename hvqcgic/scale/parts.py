@@ -1,4 +1,4 @@
-"""What is kept of each shard: DIR/parts/SHARD.json with its rows, written last, and DIR/streams/SHARD.tar."""
+"""Stored results of each shard: DIR/parts/SHARD.json with its rows, written last, and DIR/streams/SHARD.tar."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Part:
     """The rows of a shard.
 
     Attributes:
-        shard: its name.
-        place: where it was read.
-        stamp: size and time of its file, by which a changed one is known; "" of one that is far.
+        shard: name of the shard.
+        place: path, address or command of the shard.
+        stamp: size and time of its file, to detect changes; "" for a remote shard.
         rows: of its pictures.
-        notes: why a metric is absent, by name.
+        notes: reasons for missing metrics, by name.
     """
 
     shard: str
@@ -32,7 +32,7 @@ class Part:
 
 
 def stamp_of(place: str) -> str:
-    """Size and time of a shard's file; "" of one that is far, or not there."""
+    """Size and time of a shard's file; "" for a remote or missing shard."""
     try:
         found = None if is_address(place) else Path(place).stat()
     except OSError:
@@ -41,12 +41,12 @@ def stamp_of(place: str) -> str:
 
 
 def streams_path(folder: Path, shard: str) -> Path:
-    """The coded pictures of a shard."""
+    """Path of the coded pictures of a shard."""
     return folder / "streams" / f"{shard}.tar"
 
 
 def write_part(folder: Path, part: Part) -> None:
-    """Keep the rows of a shard.
+    """Store the rows of a shard.
 
     Raises:
         OutputError: they cannot be written.
@@ -55,7 +55,7 @@ def write_part(folder: Path, part: Part) -> None:
 
 
 def read_part(folder: Path, shard: str, place: str) -> Part | None:
-    """The rows of a shard; None where it is not done, or has changed since."""
+    """Read the rows of a shard; None if the shard is unfinished or has changed."""
     try:
         value: dict[str, Any] = json.loads(_path(folder, shard).read_text(encoding="utf-8"))
         rows = tuple(row_from_json(row) for row in value.pop("rows"))

@@ -1,4 +1,4 @@
-"""What the options of a run over shards stand for, checked as far as that can be before any worker starts."""
+"""The options of a run over shards, parsed and checked before any worker starts."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ RUN = "run.json"
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with each shard; it can be sent to a worker.
+    """The work on each shard. A Work can be sent to a worker.
 
     Attributes:
-        compresses: whether coded pictures are kept; else they are measured.
-        specs: codecs and their points; one of one point where it compresses.
-        metrics: names of those to be measured.
-        device: where networks run.
-        folder: absolute path, for all that is kept; every worker sees it.
+        compresses: True to keep the coded pictures; False to measure them.
+        specs: codecs and their points; one codec with one point if `compresses`.
+        metrics: names of the metrics to measure.
+        device: device of the networks.
+        folder: absolute path for all output; every worker sees it.
     """
 
     compresses: bool
@@ -38,7 +38,7 @@ class Work:
     folder: Path
 
     def settings(self) -> dict[str, Any]:
-        """What the rows depend on beside the pictures; opens every codec.
+        """Settings that the rows depend on, beside the pictures; opens every codec.
 
         Raises:
             ConfigError: a codec cannot be used here.
@@ -58,8 +58,8 @@ class Request:
     """A run over shards.
 
     Attributes:
-        work: what is done with each.
-        places: of the shards by their names, see `hvqcgic.pictures.shards`.
+        work: the work on each shard.
+        places: paths, addresses or commands of the shards by name, see `hvqcgic.pictures.shards`.
     """
 
     work: Work
@@ -70,7 +70,7 @@ def read_request(options: Namespace) -> Request:
     """Check the options.
 
     Raises:
-        ConfigError: a codec, point or metric is unknown, there are no shards, or two of one name.
+        ConfigError: a codec, point or metric is unknown, there are no shards, or two shards have one name.
     """
     specs = parse_specs(options.codecs)
     compresses = options.command == COMPRESS
@@ -89,10 +89,10 @@ def read_request(options: Namespace) -> Request:
 
 
 def find_places(sources: Sequence[str]) -> dict[str, str]:
-    """Places of shards by their names, absolute where they are paths.
+    """Find the shards; return their paths (absolute), addresses or commands by name.
 
     Raises:
-        ConfigError: there are none, or two have one name.
+        ConfigError: there are no shards, or two have one name.
     """
     found: dict[str, str] = {}
     for place in (place for source in sources for place in _expanded(source)):
@@ -117,11 +117,11 @@ def _expanded(source: str) -> list[str]:
 
 
 def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
-    """Note in a folder what its results are of.
+    """Write the settings of the results into their folder.
 
     Raises:
-        ConfigError: it holds results of other settings.
-        OutputError: it cannot be written to.
+        ConfigError: the folder holds results of other settings.
+        OutputError: the folder cannot be written.
     """
     path = folder / RUN
     try:

@@ -1,4 +1,4 @@
-"""One table of all shards, DIR/table.csv, and means of it, without holding all rows at once."""
+"""The table of all shards, DIR/table.csv, and its means, computed without holding all rows in memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Parts = Callable[[], Iterator[Part]]
 
 @dataclass
 class Sums:
-    """Sums over the rows of one codec and point, and how many rows each is of."""
+    """Sums over the rows of one codec and point, and the number of rows in each sum."""
 
     pictures: int = 0
     failed: int = 0
@@ -29,7 +29,7 @@ class Sums:
     counts: dict[str, int] = field(default_factory=dict)
 
     def add(self, row: Row) -> None:
-        """Take a row in."""
+        """Add a row."""
         if not row.ok:
             self.failed += 1
             return
@@ -40,7 +40,7 @@ class Sums:
             self.counts[name] = self.counts.get(name, 0) + 1
 
     def mean(self, codec: str, point: str) -> PointMean:
-        """As the evaluator's summary has it."""
+        """Return the means in the form of the evaluator's summary."""
         means = {name: total / self.counts[name] for name, total in self.totals.items()}
         bpp, encode_s, decode_s = (means.pop(name, 0.0) for name in ("bpp", "encode_s", "decode_s"))
         means.pop("bytes", None)
@@ -49,13 +49,13 @@ class Sums:
 
 @dataclass(frozen=True)
 class Merged:
-    """What a table holds.
+    """Summary of a table.
 
     Attributes:
         points: means of each codec and point.
         n_bytes: of all coded pictures.
-        failed: the first few rows that failed, with their shards.
-        notes: why metrics are absent, by name.
+        failed: the first failed rows, with their shards.
+        notes: reasons for missing metrics, by name.
     """
 
     points: tuple[PointMean, ...]
@@ -69,8 +69,8 @@ def write_table(folder: Path, parts: Parts, *, failed_shown: int) -> Merged:
 
     Args:
         folder: for the table.
-        parts: reads them one after the other; it is called twice, first for the names of all metrics.
-        failed_shown: most failed rows to give back.
+        parts: reads the parts one after the other; called twice, the first time for the names of all metrics.
+        failed_shown: largest number of failed rows to return.
     Raises:
         OutputError: the table cannot be written.
     """

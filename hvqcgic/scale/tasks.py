@@ -1,4 +1,4 @@
-"""What a worker does with one shard, all of it in memory but for what the evaluator leaves in a temporary folder."""
+"""Work of a worker on one shard, in memory except for the evaluator's files in a temporary folder."""
 
 from __future__ import annotations
 
@@ -32,26 +32,26 @@ from hvqcgic.scale.parts import Part, read_part, stamp_of, streams_path, write_p
 from hvqcgic.scale.request import Work
 
 _MEASURED_AT_ONCE = 64
-"""Pictures whose originals and decoded versions lie in a worker's temporary folder at a time."""
+"""Number of pictures whose originals and decoded versions are in a worker's temporary folder at a time."""
 
 _alone = threading.Lock()
 
 
 def do_shard(work: Work, shard: str, place: str) -> int:
-    """Code the pictures of a shard and keep what comes of it, unless that is there; returns how many rows it has.
+    """Code the pictures of a shard and store the results, unless they exist; return the number of rows.
 
     Args:
-        work: what to do.
-        shard: its name.
-        place: where it is.
+        work: the work to do.
+        shard: name of the shard.
+        place: path, address or command of the shard.
     Raises:
         ConfigError: the shard is missing or broken, or the codec cannot be used on this machine.
         ModelError: this machine has no such model.
-        OutputError: the folder cannot be written to.
+        OutputError: the folder cannot be written.
     """
-    # Codecs are loaded once a process, and are not made for several threads.
+    # Codecs are loaded once per process and are not thread-safe.
     with _alone, warnings.catch_warnings(), one_thread():
-        # What a picture's reading warns of is of no concern to who waits for a million of them.
+        # Warnings of picture reading do not help in a run of a million pictures.
         warnings.simplefilter("ignore")
         if (there := read_part(work.folder, shard, place)) is not None:
             return len(there.rows)
@@ -86,7 +86,7 @@ def _compress(work: Work, shard: str, place: str) -> list[Row]:
 
 
 def _code(job: Job, codec: PictureCodec, member: Member) -> tuple[Row, bytes]:
-    """The row of a picture, one that says why where it failed, and its coded form."""
+    """Code a picture; return its row, which gives the reason of a failure, and the coded bytes."""
     try:
         picture = decode(member.data)
         height, width = picture.shape[:2]
@@ -94,20 +94,20 @@ def _code(job: Job, codec: PictureCodec, member: Member) -> tuple[Row, bytes]:
         start = time.perf_counter()
         data = codec.encode(picture)
         seconds = time.perf_counter() - start
-    except Exception as error:  # a codec of another project may raise anything
+    except Exception as error:  # an external codec may raise any exception
         return failed_row(job, error), b""
     sizes = {"bytes": len(data), "bpp": 8 * len(data) / (width * height)}
     return Row(member.name, width, height, job.spec.label, job.point, encode_s=seconds, **sizes), data
 
 
 def _stream_name(name: str, suffix: str, taken: dict[str, bytes]) -> str:
-    """`any/cat.hvq` for `any/cat.png`; where `any/cat.jpg` has taken that, `any/cat.png.hvq`."""
+    """Return `any/cat.hvq` for `any/cat.png`; or `any/cat.png.hvq` if `any/cat.jpg` has taken `any/cat.hvq`."""
     short = str(PurePosixPath(name).with_suffix(suffix))
     return short if short not in taken else name + suffix
 
 
 def _evaluate(work: Work, place: str) -> tuple[list[Row], dict[str, str]]:
-    """Rows of the evaluator for the pictures of a shard, and why metrics are absent."""
+    """Return the evaluator's rows for the pictures of a shard, and the reasons for missing metrics."""
     rows: list[Row] = []
     notes: dict[str, str] = {}
     for members in _in_groups(read_members(place)):
@@ -126,7 +126,7 @@ def _measure(work: Work, members: list[Member], folder: Path) -> Outcome:
 
 
 def _prepare(folder: Path, number: int, member: Member) -> Source:
-    """A picture as the evaluator takes it; what is wrong with it is told without the temporary path."""
+    """Prepare a picture for the evaluator; error messages do not contain the temporary path."""
     path = folder / "in" / f"{number}{PurePosixPath(member.name).suffix}"
     try:
         path.parent.mkdir(exist_ok=True)

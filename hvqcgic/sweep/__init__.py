@@ -1,5 +1,5 @@
 """Sweeps: many operating points and short trainings, chosen by Optuna, on any number of workers.
 
-In: pictures, a space of choices, objectives. Out: a study, its Pareto front, named operating points.
+Input: pictures, a search space, objectives. Output: a study, its Pareto front, named operating points.
 May import: everything but `scale`.
 """

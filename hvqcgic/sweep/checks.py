@@ -1,4 +1,4 @@
-"""What a sweep does beside the steps of a training: compare it with others at every validation."""
+"""Lightning callback of a sweep's training: compare the training with others at every validation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import lightning
 
 
 class Checks(lightning.Callback):
-    """Notes the objectives at every validation, and ends the training where it is to be pruned."""
+    """Records the objectives at every validation, and ends a training that is to be pruned."""
 
     def __init__(
         self,
@@ -21,16 +21,16 @@ class Checks(lightning.Callback):
         """Watch a training.
 
         Args:
-            names: what validation logs in place of each objective, see `validation_names`.
-            is_hopeless: notes the values at a step; whether the training is to end.
-            moved: is called with a few words after each step.
+            names: name of the logged validation value of each objective, see `validation_names`.
+            is_hopeless: records the values at a step; returns whether the training must end.
+            moved: called with a short status after each step.
         """
         self._names, self._is_hopeless, self._moved = names, is_hopeless, moved
         self._shown = ""
         self.pruned_at: int | None = None
 
     def on_validation_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Compare."""
+        """Compare the training with others."""
         metrics = trainer.callback_metrics
         if not all(name in metrics for name in self._names.values()):
             return
@@ -45,5 +45,5 @@ class Checks(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Say how far it is."""
+        """Report the progress."""
         self._moved(f"step {pl_module.step_index} of {pl_module.options.steps}{self._shown}")

@@ -1,4 +1,4 @@
-"""`python -m hvqcgic.sweep`: from its options to trials, a Pareto front and the best operating points.
+"""`python -m hvqcgic.sweep`: parse the options, run trials, write the Pareto front and the best operating points.
 
 Exit codes: 0 done; 1 no trial could be measured; 2 bad input or usage; 130 interrupted; 143 terminated.
 """
@@ -26,11 +26,11 @@ NOTHING_FOUND = 1
 
 
 def run(options: Namespace) -> int:
-    """Takes part in a sweep and writes what it found; returns the exit code.
+    """Take part in a sweep and write its outcome; return the exit code.
 
     Raises:
-        HvqcgicError: options that cannot be used, a storage that cannot be reached, a study of other settings, or a
-            folder that cannot be written to.
+        HvqcgicError: options cannot be used, a storage cannot be reached, the study has other settings, or a folder
+            cannot be written.
     """
     from hvqcgic.sweep.measuring import check_points, prepare_pictures
     from hvqcgic.sweep.outcome import collect
@@ -61,7 +61,7 @@ def run(options: Namespace) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: see the module."""
+    """Run the program; return the exit code, see the module."""
     return run_program(
         "hvqcgic.sweep",
         lambda: parse(sys.argv[1:] if arguments is None else arguments),
@@ -78,10 +78,10 @@ def _run_quietly(options: Namespace) -> int:
 
 
 def _own_file(folder: Path) -> str:
-    """The storage of a sweep on one machine.
+    """Default storage of a sweep on one machine.
 
     Raises:
-        OutputError: its folder cannot be made.
+        OutputError: its folder cannot be created.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,7 +98,7 @@ def _tell(bar: SweepBar, found: Sequence[Place]) -> None:
 
 
 def _print(outcome: Outcome, folder: Path, *, as_json: bool) -> None:
-    """The outcome for people, or for machines."""
+    """Print the outcome for people or for programs."""
     from hvqcgic.sweep import report
 
     if as_json:

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a sweep: each trial a run with its parameters and what they gave."""
+"""TensorBoard view of a sweep: each trial is a run with its parameters and results."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Value = bool | int | float | str
 
 @dataclass(frozen=True)
 class TrialCharts:
-    """What is shown of a trial.
+    """TensorBoard values of a trial.
 
     Attributes:
         params: by name.
-        columns: a value of every parameter that some trial of the sweep has, by name: TensorBoard takes the columns of
-            its table from any one of the runs.
-        values: what was measured, by name; empty of a trial that was pruned.
+        columns: a value for every parameter of any trial in the sweep, by name: TensorBoard takes the columns of its
+            table from an arbitrary run.
+        values: measured values by name; empty for a pruned trial.
         curves: objectives at steps of the training, by name.
     """
 
@@ -35,10 +35,10 @@ class TrialCharts:
 
 
 def write_charts(folder: Path, charts: TrialCharts) -> None:
-    """Write a trial's run of TensorBoard, in place of what an earlier attempt left there.
+    """Write a trial's TensorBoard run, and replace the run of an earlier attempt.
 
     Raises:
-        OutputError: the folder cannot be written to.
+        OutputError: the folder cannot be written.
     """
     try:
         for old in folder.glob("events.out.tfevents.*"):

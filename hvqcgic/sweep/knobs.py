@@ -1,4 +1,4 @@
-"""What an encoder may choose without any training, and its spelling as a codec of the evaluator."""
+"""Encoder options of trials without training, and their form as a codec specification of the evaluator."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from hvqcgic.rate_control import GRANULARITY_ORDERS, PATHS
 from hvqcgic.sweep.space import Space, edges, values_of
 
 POINTS = ("place", "fine", "ratios", "bpp", "lpips", "psnr")
-"""The rate of a trial is one of these: a place on the ratio path, ratios one by one or whole, or a target."""
+"""Ways to set the rate of a trial: a place on the ratio path, single ratios, all three ratios, or a target."""
 
 KNOBS = ("model", "coding", "granularity", "eta", "refine", "path", *POINTS, "medium")
-"""All that section `evaluate` may name."""
+"""All names that section `evaluate` may contain."""
 
 WORDS = {"coding": MODES, "granularity": GRANULARITY_ORDERS, "path": tuple(PATHS)}
-"""Knobs that are words, and which."""
+"""Encoder options with a fixed set of words, and these words."""
 
 
 def check_knobs(space: Space) -> None:
-    """Refuses knobs that no evaluation could take, before any trial.
+    """Check the encoder options before any trial.
 
     Raises:
-        ConfigError: a knob is unknown, there is no rate or more than one, or one that is not allowed.
+        ConfigError: an option is unknown, there is not exactly one rate, or a word is not allowed.
     """
     for name in space:
         if name not in KNOBS:
@@ -47,11 +47,11 @@ def check_knobs(space: Space) -> None:
 
 
 def codec_spec(knobs: Mapping[str, Any], *, model: str | None = None) -> str:
-    """The knobs as the evaluator spells codecs, such as "hvqcgic:tiny+eta=0.1+binomial@path=0.5".
+    """Format the options as a codec specification, such as "hvqcgic:tiny+eta=0.1+binomial@path=0.5".
 
     Args:
         knobs: values by name.
-        model: in place of the knob `model`, a trained one.
+        model: a trained model that replaces the option `model`; None for no replacement.
     """
     words = [model or str(knobs.get("model", "tiny"))]
     if "coding" in knobs:
@@ -81,5 +81,5 @@ def _point(knobs: Mapping[str, Any]) -> str:
 
 
 def _number(value: Any, digits: int) -> str:
-    """A number short enough for a label; words such as "auto" stay."""
+    """Format a number with few digits for a label; words such as "auto" are unchanged."""
     return value if isinstance(value, str) else f"{round(float(value), digits):g}"

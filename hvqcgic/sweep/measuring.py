@@ -1,4 +1,4 @@
-"""The evaluator's work for one trial: its pictures coded at one operating point, in a folder that all trials share."""
+"""Measurement of one trial: pictures coded at one operating point, in a folder that all trials share."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from hvqcgic.sweep.request import Request
 from hvqcgic.sweep.space import edges
 
 CONFIG = "evaluate.yaml"
-"""In the folder of a trial: what `python -m hvqcgic.evaluate --config` measures again."""
+"""File in the folder of a trial; `python -m hvqcgic.evaluate --config` repeats the measurement."""
 
 
 class NotMeasured(HvqcgicError):
@@ -51,14 +51,14 @@ class Measuring:
 
     @property
     def folder(self) -> Path:
-        """Of all trials' evaluations: what was coded once at a point is there for other trials, and for later runs."""
+        """Folder of all trials' evaluations. Results at one operating point are shared by trials and later runs."""
         return self.request.folder / "evaluation"
 
     def plan(self, spec: str) -> Plan:
-        """What is to be coded.
+        """Plan the work for a codec specification.
 
         Raises:
-            ConfigError: the spec is not understood, or a metric cannot be had here.
+            ConfigError: the specification does not parse, or a metric is not available here.
             ModelError: there is no such model.
         """
         options = MetricOptions(self.request.device)
@@ -70,14 +70,14 @@ class Measuring:
         return found
 
     def measure(self, spec: str, moved: Callable[[str], None]) -> PointMean:
-        """Means over the pictures.
+        """Measure the means over the pictures.
 
         Args:
             spec: codec and point.
-            moved: is called with a few words after each picture.
+            moved: called with a short status after each picture.
         Raises:
             NotMeasured: a picture could not be coded, or lacks a metric.
-            HvqcgicError: as `plan`, or the folder cannot be written to.
+            HvqcgicError: as in `plan`, or the folder cannot be written.
         """
         plan = self.plan(spec)
         run_jobs(to_do(plan), self.request.jobs, done=lambda label: moved(f"coded {label.partition(' ')[0]}"))
@@ -89,7 +89,7 @@ class Measuring:
         return means(outcome.rows)[0]
 
     def config(self, spec: str) -> bytes:
-        """Options of `python -m hvqcgic.evaluate` that measure the same again, as YAML."""
+        """Options of `python -m hvqcgic.evaluate` that repeat the measurement, as YAML."""
         values: dict[str, Any] = {
             "pictures": [str(path) for path in self.request.pictures.values()],
             "codecs": [spec],
@@ -103,10 +103,10 @@ class Measuring:
 
 
 def check_points(request: Request) -> None:
-    """Open the codecs at both ends of what the sweep may choose, and the metrics, before anything is written.
+    """Open the codecs at both ends of the search space, and the metrics, before anything is written.
 
     Raises:
-        ConfigError: a value is not allowed, or a metric cannot be had here.
+        ConfigError: a value is not allowed, or a metric is not available here.
         ModelError: there is no such model.
     """
     for knobs in edges(request.evaluate):
@@ -117,8 +117,8 @@ def prepare_pictures(request: Request) -> Measuring:
     """Read the pictures once.
 
     Raises:
-        ConfigError: one cannot be read.
-        OutputError: the folder cannot be written to.
+        ConfigError: a picture cannot be read.
+        OutputError: the folder cannot be written.
     """
     allow_large_pictures()
     sources = tuple(prepare(request.folder / "evaluation", name, path) for name, path in request.pictures.items())

@@ -1,4 +1,4 @@
-"""What a sweep makes small or large: the rate, any metric of the evaluator, times."""
+"""Objectives of a sweep: the bit rate, any metric of the evaluator, or times."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation import METRICS, PointMean, lower_is_better, metric_label
 
 PLAIN = {"bpp": "bits per pixel", "encode_s": "seconds to encode", "decode_s": "seconds to decode"}
-"""Objectives that are no metrics, all better when lower, and how they are called."""
+"""Objectives that are not metrics, with their labels; lower is better for all of them."""
 
 LEAST = 2
 
 
 @dataclass(frozen=True)
 class Objective:
-    """One number of an operating point.
+    """One measured value of an operating point, to minimise or maximise.
 
     Attributes:
         name: "bpp", "encode_s", "decode_s" or a metric of the evaluator.
-        minimised: whether less is better.
+        minimised: whether lower is better.
     """
 
     name: str
@@ -30,24 +30,24 @@ class Objective:
 
     @property
     def direction(self) -> Literal["minimize", "maximize"]:
-        """In Optuna's words."""
+        """Optuna's name of the direction."""
         return "minimize" if self.minimised else "maximize"
 
     @property
     def label(self) -> str:
-        """For people."""
+        """Label for people."""
         return PLAIN.get(self.name) or metric_label(self.name)
 
     def is_better(self, value: float, other: float) -> bool:
-        """Whether a value is better than another one."""
+        """Whether a value is better than another value."""
         return value < other if self.minimised else value > other
 
 
 def parse_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
-    """The objectives of these names.
+    """Parse the names of objectives.
 
     Raises:
-        ConfigError: fewer than two, one named twice, or one that there is not.
+        ConfigError: there are fewer than two, one is named twice, or one is unknown.
     """
     if len(names) < LEAST or len(set(names)) < len(names):
         raise ConfigError(f"objectives {', '.join(names) or 'none'}: name {LEAST} different ones or more")
@@ -61,28 +61,28 @@ def parse_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
 
 
 def metrics_of(objectives: Iterable[Objective]) -> tuple[str, ...]:
-    """Names of the metrics that the evaluator has to measure."""
+    """Names of the metrics among the objectives."""
     return tuple(objective.name for objective in objectives if objective.name not in PLAIN)
 
 
 def numbers_of(point: PointMean) -> dict[str, float]:
-    """Everything that was measured, by the names of objectives."""
+    """All measured values, by the names of objectives."""
     return {name: float(getattr(point, name)) for name in PLAIN} | point.metrics
 
 
 def dominates(mine: Sequence[float], other: Sequence[float], objectives: Sequence[Objective]) -> bool:
-    """Whether values are better than other ones in every objective."""
+    """Whether values are better than others in every objective."""
     return all(o.is_better(a, b) for o, a, b in zip(objectives, mine, other, strict=True))
 
 
 def validation_names(objectives: Sequence[Objective], perceptual: str) -> dict[str, str] | None:
-    """What a training's validation logs in place of each objective, by the objective's name.
+    """Name of the logged validation value of each objective, by the objective's name.
 
     Args:
         objectives: of the sweep.
         perceptual: feature network of the training's LPIPS, or "none".
     Returns:
-        None where validation does not measure all of them.
+        None if validation does not measure all of them.
     """
     logged: Mapping[str, str] = {
         "bpp": "val/adaptive_bpp",

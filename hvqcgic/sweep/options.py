@@ -15,17 +15,16 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.sweep.space import flatten
 
 SECTIONS = ("evaluate", "train")
-"""Options that are spaces."""
+"""Options that hold a search space."""
 
 
 @dataclass(frozen=True)
 class Pruning:
-    """When trainings are ended early.
+    """Rule for the early end of trainings.
 
     Attributes:
-        dominated_by: at least so many other trials must have been better in every objective at the same step; 0 never
-            prunes.
-        after: steps that every trial may take.
+        dominated_by: number of other trainings that must be better in every objective at the same step; 0 never prunes.
+        after: number of steps before a training can be pruned.
     """
 
     dominated_by: int = 2
@@ -44,13 +43,13 @@ class Pruning:
 
 @dataclass(frozen=True)
 class BestPoint:
-    """A named operating point that is taken from what a sweep found.
+    """A named operating point, selected from the trials of a sweep.
 
     Attributes:
         at: an objective.
-        value: that it is to have.
-        best: another objective, of which the best value is taken.
-        within: how far from the value trials may be, as a share of it; where there is none, the nearest is taken.
+        value: the wanted value of that objective.
+        best: another objective; the trial with its best value is selected.
+        within: largest relative distance of a trial from the value; if no trial is as near, the nearest is selected.
     """
 
     at: str
@@ -60,11 +59,11 @@ class BestPoint:
 
 
 def parse(arguments: Sequence[str]) -> Namespace:
-    """The options; `--evaluate.NAME VALUE` and `--train.NAME VALUE` set single entries of these sections.
+    """Parse the options; `--evaluate.NAME VALUE` and `--train.NAME VALUE` set single entries of these sections.
 
     Raises:
-        ArgumentError: an option is unknown, or its value is none that it can have.
-        ConfigError: an entry lacks its value, or that is no YAML.
+        ArgumentError: an option is unknown, or its value is not allowed.
+        ConfigError: an entry has no value, or its value is not YAML.
     """
     rest: list[str] = []
     entries: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
@@ -93,49 +92,47 @@ def _value(name: str, text: str | None) -> Any:
 
 
 def build_parser() -> ArgumentParser:
-    """All options; every one can also stand in a YAML file given with --config."""
+    """Build the parser of all options; each option can also stand in a YAML file given with --config."""
     parser = new_parser(
         "hvqcgic.sweep",
         "Try operating points and short trainings for the best trade between several objectives. The same "
         "command on this or another machine joins in; with more --trials it goes on.",
         example="sweep",
     )
-    parser.add_argument("--trials", type=PositiveInt, default=50, help="how many the study is to have in all")
+    parser.add_argument("--trials", type=PositiveInt, default=50, help="number of trials of the study in all")
     _add_places(parser)
     _add_search(parser)
     parser.add_argument("--jobs", type=PositiveInt, default=1, help="processes of this worker that code pictures")
-    parser.add_argument("--device", type=str, default="cpu", help="where evaluation runs: cpu, cuda, cuda:1 ...")
+    parser.add_argument("--device", type=str, default="cpu", help="device of the evaluation: cpu, cuda, cuda:1 ...")
     parser.add_argument(
         "--heartbeat",
         type=PositiveInt,
         default=60,
-        help="seconds between two signs of life of a worker; after three that are missing its trial is done by another",
+        help="seconds between two heartbeats of a worker; after three missing ones another worker repeats its trial",
     )
     parser.add_argument("--json", action="store_true", help="print the outcome as JSON")
     return parser
 
 
 def _add_places(parser: ArgumentParser) -> None:
-    """What goes in, and where results go."""
+    """Add the options for pictures, output and storage."""
     parser.add_argument(
         "--pictures", type=str, nargs="+", default=[], help="pictures, or folders of pictures, that every trial codes"
     )
-    parser.add_argument(
-        "--out", type=str, default="runs/sweep", metavar="DIR", help="folder for everything a sweep leaves"
-    )
+    parser.add_argument("--out", type=str, default="runs/sweep", metavar="DIR", help="folder for all output of a sweep")
     parser.add_argument(
         "--storage",
         type=str | None,
         default=None,
         metavar="URL",
-        help="what the workers share: sqlite:///FILE on one machine (default: OUT/study.db), for several machines "
-        "postgresql://USER@HOST/DATABASE, or journal:FILE on a disk that all of them see",
+        help="storage that the workers share: sqlite:///FILE on one machine (default: OUT/study.db), for several "
+        "machines postgresql://USER@HOST/DATABASE, or journal:FILE on a shared disk",
     )
     parser.add_argument("--study", type=str, default="sweep", metavar="NAME", help="name of the study in the storage")
 
 
 def _add_search(parser: ArgumentParser) -> None:
-    """What is tried, and what for."""
+    """Add the options of the search."""
     parser.add_argument(
         "--objectives",
         type=list[str],
@@ -146,13 +143,13 @@ def _add_search(parser: ArgumentParser) -> None:
         "--evaluate",
         type=dict[str, Any],
         default={"model": "tiny", "place": {"low": 0.1, "high": 0.9}, "eta": {"low": 0.0, "high": 0.5}},
-        help="what an encoder may choose: each {low: L, high: H} (also log, step, whole), {choices: [...]} or a value",
+        help="encoder options: each {low: L, high: H} (also log, step, whole), {choices: [...]} or a fixed value",
     )
     parser.add_argument(
         "--train",
         type=dict[str, Any],
         default={},
-        help="options of python -m hvqcgic.train for the trials that train, likewise",
+        help="options of python -m hvqcgic.train for the trials that train, in the same form",
     )
     parser.add_argument(
         "--train_share",
@@ -162,9 +159,9 @@ def _add_search(parser: ArgumentParser) -> None:
     )
     parser.add_class_arguments(Pruning, "prune")
     parser.add_argument(
-        "--best", type=dict[str, BestPoint], default={}, help="named operating points to put into OUT/best"
+        "--best", type=dict[str, BestPoint], default={}, help="named operating points to write to OUT/best"
     )
-    parser.add_argument("--seed", type=NonNegativeInt, default=0, help="of the search")
+    parser.add_argument("--seed", type=NonNegativeInt, default=0, help="seed of the search")
     parser.add_argument(
-        "--random_trials", type=PositiveInt, default=10, help="trials drawn at random before the search learns"
+        "--random_trials", type=PositiveInt, default=10, help="random trials before the search uses earlier results"
     )

@@ -1,4 +1,4 @@
-"""What a sweep found: the Pareto front, what each parameter is worth, and the operating points that were named."""
+"""Outcome of a sweep: the Pareto front, the importance of each parameter, and the named operating points."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from hvqcgic.sweep.request import Request
 from hvqcgic.sweep.space import swept
 
 LEAST_TRIALS = 5
-"""Complete trials below which nothing is said of importances."""
+"""Least number of complete trials for importances."""
 
 BOTH = "front"
-"""Stands for all objectives together where an importance is for getting onto the Pareto front."""
+"""Name of the objective "on the Pareto front", that is, all objectives together."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """A trial that was measured.
+    """A measured trial.
 
     Attributes:
         number: of the trial in the study.
         kind: "evaluate" or "train".
         values: of the objectives, in their order.
-        params: that were swept, by name.
-        spec: codec and point, as the evaluator spells them.
-        model: bundled one, or file.
+        params: searched parameters, by name.
+        spec: codec and point, as a specification of the evaluator.
+        model: bundled model, or file.
         folder: of the trial, on the machine of its worker.
-        seconds: that it took.
-        numbers: all that was measured, by name.
+        seconds: duration of the trial.
+        numbers: all measured values, by name.
     """
 
     number: int
@@ -53,11 +53,11 @@ class Found:
 
 @dataclass(frozen=True)
 class Importance:
-    """What a parameter is worth among the trials of one kind.
+    """Importance of the parameters among the trials of one kind.
 
     Attributes:
         kind: of the trials.
-        trials: how many there are.
+        trials: number of trials.
         objective: its name, or BOTH.
         shares: by parameter, sum 1, the largest first.
     """
@@ -70,16 +70,16 @@ class Importance:
 
 @dataclass(frozen=True)
 class Outcome:
-    """All that a sweep found.
+    """Outcome of a sweep.
 
     Attributes:
-        objectives: of it.
-        trials: that were measured, in the order of their numbers.
-        front: those of them that no other one beats, by the first objective.
+        objectives: of the sweep.
+        trials: measured trials, in the order of their numbers.
+        front: trials that no other trial dominates, sorted by the first objective.
         pruned: number of trainings that were ended early.
-        failed: why trials failed, by their numbers.
-        retried: attempts whose worker died or was interrupted.
-        importances: of each kind of trial and objective.
+        failed: reasons of failed trials, by their numbers.
+        retried: number of attempts whose worker died or was interrupted.
+        importances: for each kind of trial and objective.
         best: trials by the names of the operating points.
     """
 
@@ -94,7 +94,7 @@ class Outcome:
 
 
 def collect(study: optuna.Study, found: Sequence[Place], request: Request) -> Outcome:
-    """What a study holds.
+    """Collect the outcome of a study.
 
     Args:
         study: of the sweep.
@@ -116,13 +116,13 @@ def collect(study: optuna.Study, found: Sequence[Place], request: Request) -> Ou
 
 
 def pareto_front(trials: Sequence[Found], objectives: Sequence[Objective]) -> tuple[Found, ...]:
-    """The trials to which no other one is better in some objective and as good in all, by the first objective."""
+    """Return the trials that no other trial dominates, sorted by the first objective."""
     front = [trial for trial in trials if not any(_beats(other.values, trial.values, objectives) for other in trials)]
     return tuple(sorted(front, key=lambda trial: trial.values))
 
 
 def choose(point: BestPoint, trials: Sequence[Found], objectives: Sequence[Objective]) -> Found:
-    """The trial for a named operating point, of one or more: the best of those near the value, or else the nearest."""
+    """Select the trial of a named operating point from at least one: the best near the value, else the nearest."""
     names = [objective.name for objective in objectives]
     at, best = names.index(point.at), names.index(point.best)
     near = [t for t in trials if abs(t.values[at] - point.value) <= point.within * abs(point.value)]
@@ -149,7 +149,7 @@ def _found(trial: FrozenTrial) -> Found:
 
 
 def _importances(study: optuna.Study, trials: Sequence[FrozenTrial], request: Request) -> tuple[Importance, ...]:
-    """Of each kind apart, as trials of the other one lack its parameters."""
+    """Compute importances for each kind separately, because the other kind lacks its parameters."""
     found: list[Importance] = []
     for kind in ("evaluate", "train"):
         alike = [t for t in trials if t.state == TrialState.COMPLETE and t.user_attrs["kind"] == kind]
@@ -166,9 +166,9 @@ def _importances(study: optuna.Study, trials: Sequence[FrozenTrial], request: Re
 
 
 def _shares(study: optuna.Study, names: list[str], place: int | None, sign: int) -> dict[str, float]:
-    """PED-ANOVA: what each parameter adds to being among the better half in an objective, or nearer to the front."""
+    """PED-ANOVA: importance of each parameter for the better half in an objective, or for nearness to the front."""
     with warnings.catch_warnings():
-        # That lower targets are better is meant so.
+        # PED-ANOVA warns that lower targets are better, which is intended.
         warnings.simplefilter("ignore", UserWarning)
         return get_param_importances(
             study,

@@ -1,10 +1,10 @@
-"""Which trials count: a sweep of N trials has N places, each held by a trial and by those that take over from it.
+"""Places of trials: a sweep of N trials has N places, each held by a trial and its retries.
 
-Optuna numbers trials in the order of their making, on any storage and for any number of workers. A place belongs to a
-trial that is no retry; how many of those came before it is its rank, which no later event changes. So two workers can
-never take the same place, nor more places than there are: whoever gets a trial of too high a rank lets go of it
-(`surplus`). A retry has the history of its place in its attributes from the moment it exists; where two workers queue a
-retry for the same trial, the one of the lower number counts.
+Optuna numbers trials in the order of their creation, on any storage and for any number of workers. Every trial that is
+no retry has a rank: the number of such trials before it, which no later event changes. The trial holds the place of its
+rank. Two workers can therefore never hold the same place. A trial whose rank is N or higher is given up (`surplus`). A
+retry holds the history of its place in its attributes from the moment of its creation. If two workers queue a retry for
+the same trial, the retry with the lower number counts.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 MOST_ATTEMPTS = 4
-"""A trial whose workers died so often is given up."""
+"""Number of attempts, all with dead workers, after which a trial is given up."""
 
 _HISTORY, _FIRST = "retry_history", "failed_trial"
-"""As Optuna's own callback and its dashboard have them."""
+"""Names of attributes, the same as in Optuna's own callback and dashboard."""
 
 
 @dataclass(frozen=True)
 class Place:
-    """One of the trials that were asked for.
+    """One of the requested trials.
 
     Attributes:
         rank: from 0.
-        chain: the trial that has the place, and those that took over from it, in their order.
+        chain: the trial that holds the place, and its retries in their order.
     """
 
     rank: int
@@ -37,19 +37,19 @@ class Place:
 
     @property
     def last(self) -> FrozenTrial:
-        """What counts of it."""
+        """The trial of the chain that counts."""
         return self.chain[-1]
 
     @property
     def done(self) -> bool:
-        """Whether it needs no more work: measured, pruned, failed for a reason, or given up."""
+        """Whether the place needs no more work: measured, pruned, failed for its own reason, or given up."""
         state = self.last.state
         if state == TrialState.FAIL:
             return why_failed(self.last) is not None
         return state in (TrialState.COMPLETE, TrialState.PRUNED)
 
     def is_lost(self, now: datetime, grace: timedelta) -> bool:
-        """Whether its worker died, and so did the one that was to queue it again."""
+        """Whether the worker died, and the worker that should queue a retry died, too."""
         last = self.last
         if self.done:
             return False
@@ -58,7 +58,7 @@ class Place:
         return False
 
     def never_began(self, now: datetime, grace: timedelta) -> bool:
-        """Whether its worker died before its first heartbeat."""
+        """Whether the worker died before its first heartbeat."""
         last = self.last
         began = last.datetime_start
         waits = last.state == TrialState.RUNNING and "worker" not in last.user_attrs
@@ -66,30 +66,30 @@ class Place:
 
 
 def history(trial: FrozenTrial) -> tuple[int, ...]:
-    """Numbers of the trials that a retry stands for, the first one first; empty of other trials."""
+    """Numbers of the trials that a retry replaces, the first one first; empty for other trials."""
     return tuple(trial.system_attrs.get(_HISTORY, ()))
 
 
 def attempts(trial: FrozenTrial) -> int:
-    """How often a place was tried, this trial included."""
+    """Number of attempts at a place, including this trial."""
     return len(history(trial)) + 1
 
 
 def next_history(trial: FrozenTrial) -> dict[str, Any]:
-    """System attributes of the retry of a trial."""
+    """System attributes for a retry of a trial."""
     past = [*history(trial), trial.number]
     return {_HISTORY: past, _FIRST: past[0]}
 
 
 def why_failed(trial: FrozenTrial) -> str | None:
-    """Why a failed trial is not tried again; None where it is to be."""
+    """Reason why a failed trial is not repeated; None if it is repeated."""
     if "why" in trial.user_attrs:
         return str(trial.user_attrs["why"])
     return f"given up: its worker ended {attempts(trial)} times" if attempts(trial) >= MOST_ATTEMPTS else None
 
 
 def places(trials: Sequence[FrozenTrial], wanted: int) -> list[Place]:
-    """The places that are taken, at most as many as are wanted, by rank."""
+    """Return the places that are taken, at most as many as wanted, by rank."""
     chains = {trial.number: [trial] for trial in trials if not history(trial) and not is_surplus(trial)}
     seen: set[tuple[int, ...]] = set()
     for trial in sorted(trials, key=lambda trial: trial.number):
@@ -102,12 +102,12 @@ def places(trials: Sequence[FrozenTrial], wanted: int) -> list[Place]:
 
 
 def is_surplus(trial: FrozenTrial) -> bool:
-    """Whether its worker let go of it."""
+    """Whether its worker gave up the trial."""
     return bool(trial.user_attrs.get("surplus"))
 
 
 def find_place(trials: Sequence[FrozenTrial], number: int, wanted: int) -> Place | None:
-    """The place that a trial holds; None where it holds none and is to be let go of."""
+    """Return the place that a trial holds; None if it holds none and must be given up."""
     for place in places(trials, wanted):
         if place.last.number == number:
             return place

@@ -17,9 +17,9 @@ _WIDTH_IN, _HEIGHT_IN, _ACROSS = 6.4, 4.6, 2
 
 
 def draw_front(outcome: Outcome) -> Figure:
-    """All trials that were measured: the first objective against each of the others.
+    """Plot all measured trials: the first objective against each of the others.
 
-    Trials on the front are filled; the line joins the best that can be had at each value of the first objective.
+    Trials on the front are filled; the line joins the best values at each value of the first objective.
 
     Args:
         outcome: with at least one trial.

@@ -1,4 +1,4 @@
-"""What a sweep says on a terminal while it runs: a bar with the time left, what was found, and the trial at hand."""
+"""Progress display of a sweep: a bar with the time left, the findings so far, and the current trial."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import Any
 
 
 class SweepBar:
-    """A bar over all trials of a study, those of other workers too; nothing where there is no terminal."""
+    """A bar over all trials of a study, including those of other workers; invisible without a terminal."""
 
     def __init__(self, bar: Any, task: Any) -> None:
-        """Show on a bar of rich, or on none."""
+        """Use a bar of rich, or none."""
         self._bar, self._task = bar, task
 
     def done(self, count: int, found: str) -> None:
-        """Say how many trials of the study are done, and what is known so far."""
+        """Show the number of finished trials and the findings so far."""
         if self._bar is not None:
             self._bar.update(self._task, completed=count, found=found)
 
     def say(self, words: str) -> None:
-        """Say how the trial at hand goes."""
+        """Show the status of the current trial."""
         if self._bar is not None:
             self._bar.update(self._task, words=words)
 
 
 @contextmanager
 def sweep_bar(total: int) -> Iterator[SweepBar]:
-    """A bar on stderr where that is a terminal.
+    """Show a bar on stderr if stderr is a terminal.
 
     Args:
         total: trials of the study.

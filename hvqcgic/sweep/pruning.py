@@ -1,9 +1,9 @@
-"""When a training is ended early: other trainings of the sweep were better at the same step, in every objective.
+"""Pruning rule: a training ends early if other trainings were better at the same step in every objective.
 
-Optuna prunes studies of one objective only. Here a training notes the objectives as its validation measures them, at
-every validation and in the study, where all workers see them. It is pruned at a step where at least `dominated_by`
-other trainings were better at that very step in all objectives at once. Whoever trades one objective for another is
-never pruned; one lucky measurement of another trial is not enough.
+Optuna prunes only studies with one objective. Here each training records the objectives of every validation in the
+study, where all workers see them. A training is pruned at a step if at least `dominated_by` other trainings were better
+at the same step in all objectives. A training that trades one objective for another is never pruned, and one lucky
+measurement of another trial is not enough.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _COUNTED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
 
 
 def better_at(step: int, mine: FrozenTrial, trials: Sequence[FrozenTrial], objectives: Sequence[Objective]) -> int:
-    """How many other trials were better than one at a step, in every objective.
+    """Number of other trials that were better at a step in every objective.
 
-    Trials whose worker died do not count: those that took over from them do.
+    Trials whose worker died do not count; their retries do.
     """
     values = mine.user_attrs[CHECKS][str(step)]
     others = (
@@ -36,5 +36,5 @@ def better_at(step: int, mine: FrozenTrial, trials: Sequence[FrozenTrial], objec
 
 
 def note_check(trial: optuna.Trial, step: int, values: Sequence[float]) -> None:
-    """Note the objectives of a training at a step in the study."""
+    """Record the objectives of a training at a step in the study."""
     trial.set_user_attr(CHECKS, trial.user_attrs.get(CHECKS, {}) | {str(step): list(values)})

@@ -1,4 +1,4 @@
-"""Optuna without its remarks: what it logs of every trial, and which of its functions it calls experimental."""
+"""Optuna without its log lines for every trial and its warnings about experimental functions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from optuna.exceptions import ExperimentalWarning
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Say nothing that is not an error; the tests of sweeps run the experimental functions that are used here."""
+    """Hide all output of Optuna except errors; the tests of sweeps cover the experimental functions used here."""
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     try:

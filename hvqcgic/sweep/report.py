@@ -1,4 +1,4 @@
-"""A sweep's outcome as files and tables: trials.csv, front.csv, importances.csv, front.png, best/."""
+"""Output of a sweep as files and tables: trials.csv, front.csv, importances.csv, front.png, best/."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from hvqcgic.sweep.plot import draw_front
 
 
 def write_outcome(folder: Path, outcome: Outcome, pictures: Measuring) -> list[str]:
-    """Write everything that comes of a sweep.
+    """Write all output of a sweep.
 
     Args:
         folder: of the sweep.
-        outcome: of it.
+        outcome: of the sweep.
         pictures: of the sweep.
     Returns:
-        what could not be done, a line each.
+        one line for each output that could not be written completely.
     Raises:
-        OutputError: the folder cannot be written to.
+        OutputError: the folder cannot be written.
     """
     write_tables(folder, outcome)
     notes = [_write_best(folder / "best" / name, found, pictures) for name, found in outcome.best.items()]
@@ -42,7 +42,7 @@ def write_tables(folder: Path, outcome: Outcome) -> None:
     """Write trials.csv, front.csv, importances.csv, and the front as front.png and front.svg.
 
     Raises:
-        OutputError: the folder cannot be written to.
+        OutputError: the folder cannot be written.
     """
     write_atomically(folder / "trials.csv", _csv(outcome, outcome.trials), force=True)
     write_atomically(folder / "front.csv", _csv(outcome, outcome.front), force=True)
@@ -52,7 +52,7 @@ def write_tables(folder: Path, outcome: Outcome) -> None:
 
 
 def front_table(outcome: Outcome) -> Table:
-    """The Pareto front, with the names of operating points."""
+    """Format the Pareto front as a table, with the names of operating points."""
     names: dict[int, list[str]] = {}
     for name, found in outcome.best.items():
         names.setdefault(found.number, []).append(name)
@@ -72,7 +72,7 @@ def front_table(outcome: Outcome) -> Table:
 
 
 def importance_table(outcome: Outcome) -> Table:
-    """What each parameter is worth, a column for each kind of trial and objective."""
+    """Format the importance of each parameter as a table, with a column for each kind of trial and objective."""
     table = Table(title="importances of parameters (PED-ANOVA, shares of 1)", title_justify="left")
     table.add_column("parameter")
     for found in outcome.importances:
@@ -84,7 +84,7 @@ def importance_table(outcome: Outcome) -> Table:
 
 
 def as_json(outcome: Outcome) -> dict[str, Any]:
-    """The same for machines."""
+    """Return the outcome as JSON values."""
     return {
         "objectives": [objective.name for objective in outcome.objectives],
         "trials": {
@@ -100,7 +100,7 @@ def as_json(outcome: Outcome) -> dict[str, Any]:
 
 
 def _write_best(folder: Path, found: Found, pictures: Measuring) -> str:
-    """Leave a trial's point, model and configuration under a name; gives a line where the model is missing."""
+    """Write a trial's point, model and configuration under a name; return a line if the model is missing."""
     spec, note = found.spec, ""
     stale = folder / training.MODEL
     if found.kind == "train":
@@ -118,7 +118,7 @@ def _write_best(folder: Path, found: Found, pictures: Measuring) -> str:
 
 
 def _csv(outcome: Outcome, trials: Sequence[Found]) -> bytes:
-    """One line a trial; empty cells where it has no such parameter."""
+    """Format one line per trial; a cell is empty if the trial lacks the parameter."""
     front = {found.number for found in outcome.front}
     numbers = _names(found.numbers for found in trials)
     params = _names(found.params for found in trials)

@@ -1,4 +1,4 @@
-"""A sweep that was asked for: its options checked, before anything is made."""
+"""The options of a sweep, parsed and checked before any trial."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ LOCAL = ("data", "val", "cache", "threads", "accelerator")
 
 @dataclass(frozen=True)
 class Request:
-    """A sweep.
+    """A requested sweep.
 
     Attributes:
-        folder: for everything it leaves.
-        pictures: that every trial codes, by name.
+        folder: for all output.
+        pictures: pictures that every trial codes, by name.
         objectives: at least two.
-        evaluate: what an encoder may choose.
-        train: options of trainings.
+        evaluate: search space of encoder options.
+        train: search space of training options.
         train_share: share of the trials that train, 0 to 1.
         pruning: of trainings.
         best: named operating points.
-        trials: how many the study is to have in all.
+        trials: number of trials of the study in all.
         jobs: processes that code pictures.
-        device: where evaluation runs.
-        heartbeat_s: seconds between two signs of life.
+        device: device of the evaluation.
+        heartbeat_s: seconds between two heartbeats.
     """
 
     folder: Path
@@ -57,17 +57,17 @@ class Request:
     heartbeat_s: int
 
     def trains(self, rank: int) -> bool:
-        """Whether the trial of a rank trains; those that do are spread evenly."""
+        """Whether the trial of a rank trains; trials that train are spread evenly."""
         return math.floor((rank + 1) * self.train_share + 1e-9) > math.floor(rank * self.train_share + 1e-9)
 
     def columns(self) -> dict[str, Any]:
-        """A value of every parameter that is swept, as Optuna has it."""
+        """A value of every searched parameter, in Optuna's form."""
         spaces = [self.evaluate, self.train] if self.train_share else [self.evaluate]
         found = {name: first_value(space[name]) for space in spaces for name in swept(space)}
         return {name: value for name, value in found.items() if value is not None}
 
     def settings(self) -> dict[str, Any]:
-        """All that the values of a trial depend on, the same on every machine."""
+        """All settings that the values of a trial depend on, equal on every machine."""
         train = {name: entry for name, entry in self.train.items() if name not in LOCAL} if self.train_share else {}
         return {
             "objectives": [objective.name for objective in self.objectives],
@@ -82,8 +82,8 @@ def read_request(options: Namespace) -> Request:
     """Check the options.
 
     Raises:
-        ConfigError: an objective, knob, option of the training or best point is unknown or not allowed, or there are no
-            pictures.
+        ConfigError: an objective, encoder option, training option or best point is unknown or not allowed, or there are
+            no pictures.
         PictureError: a picture cannot be read.
     """
     objectives = parse_objectives(options.objectives)
@@ -105,7 +105,7 @@ def read_request(options: Namespace) -> Request:
         train_share=options.train_share,
         pruning=Pruning(**vars(options.prune)),
         best=best,
-        # jsonargparse gives an int of a class of its own where an option is given, which YAML cannot write.
+        # jsonargparse returns an int subclass for a given option, which YAML cannot write.
         trials=int(options.trials),
         jobs=int(options.jobs),
         device=options.device,
@@ -133,7 +133,7 @@ def _check_best(best: dict[str, BestPoint], objectives: tuple[Objective, ...]) -
 
 
 def _with_digests(space: Space) -> Space:
-    """Models and checkpoints by their content, as their paths differ between machines."""
+    """Replace models and checkpoints by hashes of their content, because their paths differ between machines."""
     return space | {
         name: Fixed(
             [_of_model(str(path)) for path in (entry.value if isinstance(entry.value, list) else [entry.value])]

@@ -1,4 +1,4 @@
-"""Which parameters a trial gets: Optuna's TPE, drawn from a seed and the trial's number alone."""
+"""Choice of a trial's parameters: Optuna's TPE, seeded by the sweep's seed and the trial's number."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from optuna.trial import FrozenTrial, TrialState
 
 
 class SeededByTrial(BaseSampler):
-    """TPE for several objectives, with fresh randomness for every trial.
+    """TPE for several objectives, with a new random state for every trial.
 
-    Workers that share a seed then never draw the same numbers, and a sweep with one worker can be repeated.
+    Workers that share a seed therefore never draw the same numbers, and a sweep with one worker can be repeated.
     """
 
     def __init__(self, seed: int, random_trials: int) -> None:
-        """Args: seed: of the sweep; random_trials: drawn at random before TPE begins."""
+        """Args: seed: of the sweep; random_trials: number of random trials before TPE starts."""
         self._seed, self._random_trials = seed, random_trials
         self._of_trial = self._sampler(0)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Take the trial's own randomness."""
+        """Set the random state of the trial."""
         self._of_trial = self._sampler(trial.number)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
@@ -49,7 +49,7 @@ class SeededByTrial(BaseSampler):
         self._of_trial.after_trial(study, trial, state, values)
 
     def _sampler(self, number: int) -> TPESampler:
-        # In groups, as trials that train have parameters that the others lack.
+        # Parameters are sampled in groups, because trials that train have more parameters than the others.
         return TPESampler(
             seed=(self._seed * 1_000_003 + number) % 2**32,
             n_startup_trials=self._random_trials,

@@ -1,4 +1,4 @@
-"""What a sweep may choose: ranges, choices and fixed values, as a YAML file says them."""
+"""Search space of a sweep: ranges, choices and fixed values from a YAML file."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Range:
     """Numbers from low to high.
 
     Attributes:
-        low: the least.
-        high: the largest, above low.
-        log: drawn evenly on a logarithmic scale.
-        step: distance between two of them; None for any number.
-        whole: whole numbers only.
+        low: least value.
+        high: largest value, above low.
+        log: whether values are drawn uniformly on a logarithmic scale.
+        step: distance between neighbouring values; None for any number.
+        whole: whether values are whole numbers.
     """
 
     low: float
@@ -34,7 +34,7 @@ class Range:
     whole: bool = False
 
     def suggest(self, trial: optuna.Trial, name: str) -> float | int:
-        """The number that a trial is to take."""
+        """Return the number for a trial."""
         if self.whole:
             return trial.suggest_int(name, round(self.low), round(self.high), step=round(self.step or 1), log=self.log)
         return trial.suggest_float(name, self.low, self.high, step=self.step, log=self.log)
@@ -42,24 +42,24 @@ class Range:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of some values, of any kind that YAML has."""
+    """One of several values of any YAML type."""
 
     choices: tuple[Any, ...]
 
     def suggest(self, trial: optuna.Trial, name: str) -> Any:
-        """The value that a trial is to take."""
+        """Return the value for a trial."""
         coded = {_coded(choice): choice for choice in self.choices}
         return coded[trial.suggest_categorical(name, list(coded))]
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """The same value in every trial."""
+    """One value for every trial."""
 
     value: Any
 
     def suggest(self, trial: optuna.Trial, name: str) -> Any:
-        """The value."""
+        """Return the value."""
         return self.value
 
 
@@ -68,11 +68,11 @@ Space = dict[str, Entry]
 
 
 def parse_space(section: str, given: Mapping[str, Any]) -> Space:
-    """The entries of a section of the configuration, by dotted names: `{a: {b: 1}}` is `{a.b: 1}`.
+    """Parse a section of the configuration into entries by dotted names: `{a: {b: 1}}` is `{a.b: 1}`.
 
     Args:
         section: its name, for errors.
-        given: `{low: L, high: H}` (also `log`, `step`, `whole`), `{choices: [...]}`, or anything else, fixed.
+        given: `{low: L, high: H}` (also `log`, `step`, `whole`), `{choices: [...]}`, or any other, fixed value.
     Raises:
         ConfigError: a range or choice is malformed.
     """
@@ -80,24 +80,24 @@ def parse_space(section: str, given: Mapping[str, Any]) -> Space:
 
 
 def describe(space: Space) -> dict[str, Any]:
-    """A space in plain values, equal for equal spaces."""
+    """Return a search space as plain values, equal for equal spaces."""
     return {name: asdict(entry) for name, entry in space.items()}
 
 
 def swept(space: Space) -> tuple[str, ...]:
-    """Names of what is not fixed."""
+    """Names of the entries that are not fixed."""
     return tuple(name for name, entry in space.items() if not isinstance(entry, Fixed))
 
 
 def values_of(entry: Entry) -> tuple[Any, ...]:
-    """What an entry can be: all of its choices, both ends of a range."""
+    """Possible values of an entry: all of its choices, or both ends of a range."""
     if isinstance(entry, Fixed):
         return (entry.value,)
     return entry.choices if isinstance(entry, Choice) else _ends(entry)
 
 
 def edges(space: Space) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The first and the last values of all entries, to check before any trial that they are allowed."""
+    """Return the first and the last values of all entries, for a check before any trial."""
     ends: tuple[dict[str, Any], dict[str, Any]] = ({}, {})
     for name, entry in space.items():
         ends[0][name], *_, ends[1][name] = values_of(entry) * 2
@@ -105,12 +105,12 @@ def edges(space: Space) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def first_value(entry: Entry) -> Any:
-    """The first value of an entry, as Optuna has it."""
+    """Return the first value of an entry, in Optuna's form."""
     return _coded(edges({"": entry})[0][""])
 
 
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Dotted names as nested mappings, as YAML files for the training have them."""
+    """Convert dotted names to nested mappings, the form of YAML files for the training."""
     nested: dict[str, Any] = {}
     for name, value in flat.items():
         *groups, last = name.split(".")
@@ -122,7 +122,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flatten(given: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings by dotted names; ranges and choices stay whole."""
+    """Convert nested mappings to dotted names; ranges and choices stay whole."""
     flat: dict[str, Any] = {}
     for key, value in given.items():
         name = f"{prefix}{key}"
@@ -158,5 +158,5 @@ def _is_number(value: object) -> bool:
 
 
 def _coded(value: Any) -> Any:
-    """Optuna's choices are scalars; a list is a choice by its JSON."""
+    """Return a choice in Optuna's form: Optuna's choices are scalars, so a list becomes its JSON."""
     return value if isinstance(value, str | int | float | None) else json.dumps(value)

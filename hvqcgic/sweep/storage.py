@@ -1,7 +1,7 @@
-"""Where the trials of a sweep are kept, so that any number of workers share them: SQLite, PostgreSQL or a journal file.
+"""Storage of a sweep's trials, shared by any number of workers: SQLite, PostgreSQL or a journal file.
 
-A worker that is at work on a trial leaves a heartbeat there. Where it stays away for long the worker is taken for dead,
-and the next worker that looks puts the trial back into the queue (`retry`).
+A worker writes heartbeats for its current trial. If several heartbeats are missing, the worker counts as dead, and the
+next worker that checks puts the trial back into the queue (`retry`).
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from hvqcgic.sweep.places import MOST_ATTEMPTS, attempts, next_history
 
 JOURNAL = "journal:"
 GRACE = 3
-"""Heartbeats that may be missing before a worker is taken for dead."""
+"""Number of missing heartbeats after which a worker counts as dead."""
 
 STORAGE_ERRORS = (SQLAlchemyError, OptunaError, OSError)
-"""What a storage that is there no longer raises."""
+"""Exceptions of a storage that has become unreachable."""
 
 _TRIES = 6
 _SECONDS_TO_CONNECT = 10
@@ -39,17 +39,17 @@ _SECONDS_TO_LOCK = 120
 
 
 class StorageLost(HvqcgicError):
-    """The storage could be reached, and cannot any more."""
+    """The storage was reachable before and is not any more."""
 
 
 def open_storage(url: str, heartbeat_s: int) -> Storage:
-    """The storage at an address.
+    """Open the storage at an address.
 
     Args:
         url: `sqlite:///PATH`, `postgresql://USER@HOST/DATABASE`, or `journal:PATH` for a file on a shared disk.
         heartbeat_s: seconds between two heartbeats.
     Raises:
-        ConfigError: it cannot be reached, or is none; a password in the address is not repeated.
+        ConfigError: it cannot be reached or is no storage; the message hides a password in the address.
     """
     try:
         if url.startswith(JOURNAL):
@@ -64,7 +64,7 @@ def open_storage(url: str, heartbeat_s: int) -> Storage:
 
 @contextmanager
 def opened_storage(url: str, heartbeat_s: int) -> Iterator[Storage]:
-    """`open_storage`, with its connections closed in the end."""
+    """Context of `open_storage` that closes the connections at the end."""
     storage = open_storage(url, heartbeat_s)
     try:
         yield storage
@@ -75,7 +75,7 @@ def opened_storage(url: str, heartbeat_s: int) -> Iterator[Storage]:
 
 
 def shown(url: str) -> str:
-    """An address without its password."""
+    """Return an address without its password."""
     try:
         return sqlalchemy.make_url(url).render_as_string(hide_password=True)
     except SQLAlchemyError:
@@ -83,9 +83,9 @@ def shown(url: str) -> str:
 
 
 def retry(study: optuna.Study, trial: FrozenTrial) -> None:
-    """Put a trial that was not finished back into the queue, with its parameters, unless that was done too often.
+    """Put an unfinished trial back into the queue with its parameters, unless it had too many attempts.
 
-    Differs from Optuna's `RetryHeartbeatStaleTrialCallback` in that what an unfinished attempt noted is left behind.
+    Unlike Optuna's `RetryHeartbeatStaleTrialCallback`, the retry does not take over attributes of the old attempt.
     """
     if attempts(trial) >= MOST_ATTEMPTS:
         return
@@ -102,13 +102,13 @@ def retry(study: optuna.Study, trial: FrozenTrial) -> None:
 
 
 class JournalWithHeartbeat(JournalStorage, BaseHeartbeat):
-    """Optuna's journal in a file, with what it lacks to find workers that died.
+    """Optuna's journal in a file, with heartbeats to find dead workers.
 
-    A heartbeat is the time at the worker, so that clocks must agree to within the grace period.
+    A heartbeat is the worker's clock time, so the clocks of the workers must agree to within the grace period.
     """
 
     def __init__(self, path: Path, heartbeat_s: int) -> None:
-        """Open or begin a journal.
+        """Open or create a journal.
 
         Args:
             path: of the file.
@@ -121,11 +121,11 @@ class JournalWithHeartbeat(JournalStorage, BaseHeartbeat):
         self._heartbeat_s = heartbeat_s
 
     def record_heartbeat(self, trial_id: int) -> None:
-        """Note that a trial's worker is alive."""
+        """Record that a trial's worker is alive."""
         try:
             self.set_trial_system_attr(trial_id, "heartbeat", time.time())
         except UpdateFinishedTrialError:
-            # Another worker took this one for dead, which it notices itself once it wants to tell its result.
+            # Another worker has declared this one dead; this worker finds out when it reports its result.
             return
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
@@ -138,7 +138,7 @@ class JournalWithHeartbeat(JournalStorage, BaseHeartbeat):
         return self._heartbeat_s
 
     def get_heartbeat_stale_trial_callback(self) -> Callable[[optuna.Study, FrozenTrial], None]:
-        """What becomes of the trial of a worker that died."""
+        """Callback for the trial of a dead worker."""
         return retry
 
 
@@ -163,7 +163,7 @@ def _open_database(url: str, heartbeat_s: int) -> RDBStorage:
 
 
 def _create_tables(url: str, options: dict[str, Any], heartbeat_s: int) -> RDBStorage:
-    """Optuna's storage; of workers that start at once one makes the tables, the others find them on their next try."""
+    """Open Optuna's storage. Of workers that start together, one creates the tables; the others succeed on a retry."""
     for left in reversed(range(_TRIES)):
         try:
             return RDBStorage(
@@ -181,10 +181,10 @@ def _create_tables(url: str, options: dict[str, Any], heartbeat_s: int) -> RDBSt
 
 
 def _lock_when_reading(engine: sqlalchemy.Engine) -> None:
-    """Let every transaction lock the file from its start.
+    """Make every transaction lock the file from its start.
 
-    SQLite has no lock on rows: Optuna reads a trial's state and then changes it, and between the two another worker
-    may have taken the same trial.
+    SQLite has no row locks. Optuna reads a trial's state and then changes it, and between the two another worker could
+    take the same trial.
     """
     engine.dispose()
 

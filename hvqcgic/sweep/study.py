@@ -1,4 +1,4 @@
-"""The study that the workers of a sweep share: who comes first makes it, the others check that they mean the same."""
+"""The study that the workers of a sweep share: the first worker creates it, the others compare their settings."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def open_study(
     *,
     sampler: BaseSampler,
 ) -> optuna.Study:
-    """The study of a sweep, made where there is none.
+    """Open the study of a sweep, or create it.
 
     Args:
         storage: of `open_storage`.
         name: of the study.
         objectives: of the sweep.
-        settings: all that its values depend on, in plain values.
+        settings: all settings that its values depend on, in plain values.
         sampler: of this worker.
     Raises:
-        ConfigError: there is one of other settings; the message names the first that differs.
+        ConfigError: the study has other settings; the message names the first difference.
     """
     wanted = json.loads(json.dumps(dict(settings)))
     try:
@@ -64,11 +64,11 @@ def open_study(
 
 
 def claim_folder(study: optuna.Study, folder: Path) -> None:
-    """Mark a folder as that of a study, so that no other one mixes its trials into it.
+    """Mark a folder as belonging to a study, so that no other study writes its trials there.
 
     Raises:
-        ConfigError: it is that of another study.
-        OutputError: it cannot be written to.
+        ConfigError: it belongs to another study.
+        OutputError: it cannot be written.
     """
     note = folder / "study.json"
     token = study.user_attrs[_TOKEN]
@@ -87,7 +87,7 @@ def _describe(study: optuna.Study, settings: Mapping[str, Any]) -> None:
 
 
 def _wait_for_settings(study: optuna.Study, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that the study's maker left; where it died before it could, one's own."""
+    """Read the settings that the study's creator wrote; write this worker's own if the creator died before."""
     until = time.monotonic() + _SECONDS_FOR_SETTINGS
     while _SETTINGS not in study.user_attrs:
         if time.monotonic() > until:

@@ -1,4 +1,4 @@
-"""Trials that train: a short training from a checkpoint or model, and the model file that comes of it."""
+"""Trials that train: a short training from a checkpoint or model, and the resulting model file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hvqcgic.sweep.space import Space, edges, nest
 from hvqcgic.training import PictureDataModule, TrainingConfig, freeze_model, load_module, parse_options, run_training
 
 CONFIG, MODEL = "train.yaml", "model.safetensors"
-"""In the folder of a trial: what can be trained again, and what `hvqcgic.load` takes."""
+"""Files in the folder of a trial: options that repeat the training, and the model for `hvqcgic.load`."""
 
 _STAGES = ("joint", "hyperprior")
 _OWN = ("out", "force", "resume", "config")
@@ -27,10 +27,10 @@ _DEFAULTS = {"stage": "joint", "training.file_pictures": 0}
 
 
 def check_training(space: Space) -> None:
-    """Refuses options that no training could take, before any trial.
+    """Check training options before any trial.
 
     Raises:
-        ConfigError: an option is unknown or not allowed, is set by the sweep itself, or there is nothing to start from.
+        ConfigError: an option is unknown or not allowed, is set by the sweep itself, or there is no starting model.
     """
     if wrong := [name for name in space if name in _OWN]:
         raise ConfigError(f"train.{wrong[0]} is set for each trial by the sweep itself; leave it out")
@@ -45,15 +45,15 @@ def check_training(space: Space) -> None:
 
 
 def train(values: Mapping[str, Any], folder: Path, callbacks: Sequence[lightning.Callback]) -> Path:
-    """Trains in a folder; returns the checkpoint.
+    """Train in a folder; return the path of the checkpoint.
 
     Args:
         values: options of `python -m hvqcgic.train` by dotted names.
         folder: of the trial.
-        callbacks: that watch the training.
+        callbacks: Lightning callbacks of the training.
     Raises:
-        HvqcgicError: settings, checkpoints or pictures that cannot be used.
-        SystemExit: Lightning's way to end at Ctrl-C.
+        HvqcgicError: settings, checkpoints or pictures cannot be used.
+        SystemExit: raised by Lightning at Ctrl-C.
     """
     chosen = _DEFAULTS | dict(values) | {"out": str(folder), "force": True}
     write_atomically(folder / CONFIG, _yaml(chosen), force=True)
@@ -64,10 +64,10 @@ def train(values: Mapping[str, Any], folder: Path, callbacks: Sequence[lightning
 
 
 def freeze(checkpoint: Path, name: str) -> Path:
-    """Freezes a checkpoint to the model file beside it.
+    """Freeze a checkpoint to a model file in the same folder; return its path.
 
     Raises:
-        ModelError: it cannot be frozen.
+        ModelError: the checkpoint cannot be frozen.
         OutputError: the file cannot be written.
     """
     module = load_module(checkpoint)
@@ -83,7 +83,7 @@ def perceptual_net(space: Space) -> str:
 
 @lru_cache(maxsize=1)
 def _pictures(chosen: str) -> PictureDataModule:
-    """Training pictures, read once for all trials of a worker."""
+    """Return the training pictures, read once for all trials of a worker."""
     return PictureDataModule(**json.loads(chosen))
 
 

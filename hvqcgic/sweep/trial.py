@@ -1,4 +1,4 @@
-"""One trial: its parameters chosen, trained where it trains, measured, and all of it left in its folder."""
+"""One trial: choose parameters, train if requested, measure, and write the results to the trial's folder."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ EVALUATE, TRAIN = "evaluate", "train"
 
 
 class Surplus(Exception):
-    """The sweep has all its trials: this one is let go of."""
+    """The sweep has all its trials, so this trial is given up."""
 
 
 class Failed(Exception):
-    """The trial cannot be done, and would not be at another time."""
+    """The trial cannot be done and would fail again at another time."""
 
 
 @dataclass
 class TrialRun:
-    """Does trials, one after the other; what Optuna calls an objective.
+    """Objective function of the study: runs trials one after the other.
 
     Attributes:
         request: the sweep.
         pictures: ready to be coded.
-        storage: where it notes that it is alive.
-        say: is called with a few words on how the trial goes.
+        storage: receives the heartbeats.
+        say: called with a short status of the trial.
     """
 
     request: Request
@@ -55,22 +55,22 @@ class TrialRun:
     number: int = field(default=-1, init=False)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
-        """Does a trial; returns the values of the objectives.
+        """Run a trial; return the values of the objectives.
 
         Raises:
             Surplus: the trial holds no place.
-            Failed: it cannot be done; why is noted in the study.
-            optuna.TrialPruned: its training was ended early.
-            KeyboardInterrupt: as it was asked for; the trial is to be done again.
+            Failed: the trial cannot be done; the reason is recorded in the study.
+            optuna.TrialPruned: the training was ended early.
+            KeyboardInterrupt: the trial was interrupted and must be repeated.
         """
         self.number = trial.number
-        # Optuna's own thread may not have come to it yet, and without a heartbeat nobody would miss this worker.
+        # Optuna's own thread may not have sent a heartbeat yet, and without one this worker's death would go unnoticed.
         self.storage.record_heartbeat(trial._trial_id)
         trial.set_user_attr("worker", f"{socket.gethostname()}:{os.getpid()}")
         try:
             return self._run(trial)
         except SystemExit as error:
-            # What Lightning makes of an interruption.
+            # Lightning converts an interruption to SystemExit.
             raise (error.__context__ if isinstance(error.__context__, KeyboardInterrupt) else error) from None
         except (optuna.TrialPruned, Surplus, OutputError, *STORAGE_ERRORS):
             raise
@@ -124,7 +124,7 @@ class TrialRun:
         return better_at(step, mine, trials, self.request.objectives) >= pruning.dominated_by
 
     def _leave(self, trial: optuna.Trial, folder: Path, numbers: Mapping[str, float]) -> None:
-        """Leave what a trial was, and its run of TensorBoard."""
+        """Write the trial's files and its TensorBoard run."""
         kind = trial.user_attrs["kind"]
         params = {"kind": kind, **{name: value for name, value in trial.params.items() if value is not None}}
         checks = {int(step): found for step, found in trial.user_attrs[CHECKS].items()}

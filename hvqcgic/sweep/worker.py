@@ -1,4 +1,4 @@
-"""A worker: takes trials until the study has all of them, and looks after those whose workers died."""
+"""A worker: runs trials until the study has all of them, and queues trials of dead workers again."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ class Worker:
     def __init__(
         self, study: optuna.Study, storage: Storage, run: TrialRun, *, told: Callable[[list[Place]], None]
     ) -> None:
-        """Work on a study.
+        """Create a worker for a study.
 
         Args:
             study: of the sweep.
-            storage: where it is.
-            run: does a trial.
-            told: is called with the places of the study whenever they may have changed.
+            storage: of the study.
+            run: runs a trial.
+            told: called with the places of the study whenever they may have changed.
         """
         self._study, self._storage, self._run, self._told = study, storage, run, told
         self._wanted = run.request.trials
         self._grace = timedelta(seconds=GRACE * run.request.heartbeat_s)
 
     def work(self) -> list[Place]:
-        """Takes part until all trials that were asked for are done, by whomever; returns their places.
+        """Take part until all requested trials are done, by any worker; return their places.
 
         Raises:
             StorageLost: the storage cannot be reached any more.
-            OutputError: the folder cannot be written to.
-            KeyboardInterrupt: the trial at hand is queued again.
+            OutputError: the folder cannot be written.
+            KeyboardInterrupt: the current trial is queued again.
         """
         try:
             while True:
@@ -55,7 +55,7 @@ class Worker:
                 elif all(place.done for place in found):
                     return found
                 else:
-                    # Others are at work; should one of them die, its trial is to be done here.
+                    # Other workers are busy; if one of them dies, this worker repeats its trial.
                     self._run.say("waits for trials of other workers")
                     time.sleep(min(self._run.request.heartbeat_s, _LONGEST_PAUSE_S))
         except HvqcgicError:
@@ -65,7 +65,7 @@ class Worker:
             raise StorageLost(f"the storage or the disk is lost: {why}; the same command goes on") from error
 
     def _look(self) -> list[Place]:
-        """The places as they are, after trials of workers that died are queued again."""
+        """Queue trials of dead workers again; return the current places."""
         fail_stale_trials(self._study)
         found = places(self._study.get_trials(deepcopy=False), self._wanted)
         now = datetime.now()
@@ -92,7 +92,7 @@ class Worker:
             self._queue_again()
             raise
         except (UpdateFinishedTrialError, ValueError, AssertionError):
-            # What Optuna raises where a trial to be told of has ended already; trials themselves raise none of these.
+            # Optuna raises these for a report on a trial that has already ended; trials themselves raise none of them.
             mine = self._mine()
             if mine is None or mine.state != TrialState.FAIL:
                 raise
@@ -104,6 +104,6 @@ class Worker:
             retry(self._study, mine)
 
     def _mine(self) -> FrozenTrial | None:
-        """The trial at hand as the study has it; None where this worker has not begun any."""
+        """The current trial as the study has it; None if this worker has not started one."""
         trials = self._study.get_trials(deepcopy=False)
         return next((trial for trial in trials if trial.number == self._run.number), None)

@@ -1,6 +1,6 @@
-"""Training: data, losses, rate, stages, checkpoints, and export to model files.
+"""Training: pictures, losses, bit rate, stages, checkpoints, and export to model files.
 
-In: pictures and a configuration. Out: checkpoints, TensorBoard files, a frozen model.
+Input: pictures and a configuration. Output: checkpoints, TensorBoard files, a frozen model.
 May import: everything but `evaluation`, `sweep` and `scale`.
 """
 
@@ -61,6 +61,6 @@ else:
         },
     )
 
-# Lightning, lpips and compressai import torchvision, each in its own way: it must be importable before any of them is.
+# Lightning, lpips and compressai import torchvision in different ways, so torchvision is made importable first.
 with suppress(ImportError):
     import_torchvision()

@@ -1,7 +1,7 @@
-"""Moving average of the weights in training: what is validated, exported and started from where it is kept.
+"""Moving average of the weights in training; validation, export and --init use the average if there is one.
 
-The codebook and the counts of its use are left as they are: they are moving averages already, and a code revived on
-another feature has no meaningful mean with the one it was. The discriminator is no part of a model.
+The codebook and its usage counts are not averaged: they are moving averages already, and a revived code has no
+meaningful mean with its former value. The discriminator is not part of a model and is not averaged.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 CHECKPOINT_KEY = "average"
-"""Where a checkpoint keeps it; one without this key was trained without an average."""
+"""Key of the average in a checkpoint; a checkpoint without it was trained without an average."""
 
 
 class WeightAverage:
     """Exponential moving average of named weights.
 
     Source: Polyak and Juditsky 1992; decay rises as (1 + n) / (10 + n) to its value, as in TensorFlow's
-    `ExponentialMovingAverage`, so that a short training does not keep its start.
+    `ExponentialMovingAverage`, so that a short training does not keep its initial weights.
     """
 
     def __init__(self, decay: float) -> None:
@@ -31,13 +31,13 @@ class WeightAverage:
         self._averages: dict[str, Tensor] = {}
 
     def start(self, weights: Mapping[str, nn.Parameter]) -> None:
-        """Goes on from a loaded state if it is of these weights, else begins at them; either way on their device."""
+        """Continue a loaded state if it has the same weights, else start at the weights; use their device."""
         if not self._averages:
             self._averages = {name: weight.detach().clone() for name, weight in weights.items()}
         self._averages = {name: self._averages[name].to(weight.device) for name, weight in weights.items()}
 
     def update(self, weights: Mapping[str, nn.Parameter]) -> None:
-        """Takes the weights after a step in.
+        """Update the average after a step.
 
         Determinism: same-device.
         """
@@ -48,7 +48,7 @@ class WeightAverage:
 
     @contextmanager
     def in_place_of(self, weights: Mapping[str, nn.Parameter]) -> Iterator[None]:
-        """The average stands in the weights' place; they are back, to the last bit, when the context ends."""
+        """Replace the weights by the average; restore them to the last bit when the context ends."""
         self._swap(weights)
         try:
             yield
@@ -60,21 +60,21 @@ class WeightAverage:
             weight.data, self._averages[name] = self._averages[name], weight.data
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"updates": self.updates, "weights": self._averages}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on from the state of a checkpoint."""
+        """Load the state of a checkpoint."""
         self.updates = state["updates"]
         self._averages = {name: value.clone() for name, value in state["weights"].items()}
 
 
 def weights_of(checkpoint: Mapping[str, Any], *, raw: bool = False) -> dict[str, Tensor]:
-    """State of a module as a checkpoint holds it, averaged weights in the place of those that have an average.
+    """Return the module state of a checkpoint, with averaged weights if there is an average.
 
     Args:
         checkpoint: of a training, with or without an average.
-        raw: weights as the last step left them.
+        raw: return the weights of the last step instead.
     """
     averages = {} if raw else checkpoint.get(CHECKPOINT_KEY, {}).get("weights", {})
     return {**checkpoint["state_dict"], **averages}

@@ -1,4 +1,4 @@
-"""Training batches of stage hyperprior from cached features (see `feature_cache.py`): no encoder runs in a step."""
+"""Training batches of stage hyperprior from cached features (see `feature_cache.py`), without an encoder in a step."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ from hvqcgic.training.sources import Shard
 
 
 class CachedStream:
-    """Endless training batches, windows of the features of whole pictures at multiples of 16 px.
+    """Endless training batches: windows of the features of whole pictures, at multiples of 16 px.
 
-    They differ from crops that an encoder sees (`CropStream`): features near a window's edge have seen what is beyond
-    it, as those of a file do, where those of a crop have seen padding; attention and normalisation have seen the whole
-    picture; and there are no flips and no downscaled crops, as an encoder does not commute with either. The granularity
-    map is drawn from the window, as it is from a crop.
+    The windows differ from crops of `CropStream`. Features near a window's edge depend on the picture beyond the edge,
+    as in a file; features near a crop's edge depend on padding. Attention and normalisation use the whole picture.
+    There are no flips and no downscaled crops, because an encoder does not commute with either. The granularity map is
+    drawn from the window, as from a crop.
     """
 
     def __init__(
         self, entries: Sequence[Entry], crop_px: int, batch_size: int, *, seed: int, device: torch.device | str = "cpu"
     ) -> None:
-        """Cut windows from entries.
+        """Create a stream of windows of entries.
 
         Args:
             entries: of the training pictures, at least one; none smaller than a window.
             crop_px: side of the windows in pixels, a multiple of 16.
-            batch_size: windows a batch.
-            seed: seeds order and places.
-            device: where batches go.
+            batch_size: windows in a batch.
+            seed: seed of order and positions.
+            device: device of the batches.
         """
         self._entries, self._cells, self._batch_size = tuple(entries), crop_px // CELL_PX, batch_size
         self._seed, self._device = seed, torch.device(device)
@@ -69,19 +69,19 @@ class CachedStream:
 
 
 class CachedPictures(PictureDataModule):
-    """As `PictureDataModule`, but training batches come from a cache, which is filled before the first of them."""
+    """A `PictureDataModule` whose training batches come from a cache, which is filled before the first batch."""
 
     def __init__(self, folder: Path, data: str | None, val: str | None, **settings: Any) -> None:
-        """Check the settings, and whether the cache can be written to.
+        """Check the settings, and whether the cache can be written.
 
         Args:
             folder: of the cache.
             data: training pictures, see `PictureDataModule`.
-            val: validation pictures, likewise.
+            val: validation pictures, see `PictureDataModule`.
             **settings: of `PictureDataModule`; `downscale` and `memory_mb` have no effect.
         Raises:
-            ConfigError: as `PictureDataModule`.
-            OutputError: the cache cannot be written to.
+            ConfigError: as in `PictureDataModule`.
+            OutputError: the cache cannot be written.
         """
         super().__init__(data, val, **settings)
         check_folder(folder)
@@ -93,7 +93,7 @@ class CachedPictures(PictureDataModule):
 
         Raises:
             ConfigError: no training picture can be read.
-            OutputError: the cache cannot be written to, or is full.
+            OutputError: the cache cannot be written, or is full.
         """
         self.setup()
         assert self.trainer is not None
@@ -104,11 +104,11 @@ class CachedPictures(PictureDataModule):
         return TrainBatches(self, stream.batch)
 
     def _open(self, shards: Sequence[Shard]) -> None:
-        """Keep the shards for `train_dataloader`: only then the backbone has its weights and its device."""
+        """Store the shards for `train_dataloader`, because the backbone has its weights and its device only then."""
         self._shards = tuple(shards)
 
     def _fill(self, cache: FeatureCache, trainer: lightning.Trainer) -> list[Entry]:
-        """Entries of all training pictures; one picture is held at a time, and what is done stays on the disk."""
+        """Return the entries of all training pictures; memory holds one picture at a time."""
         entries: list[Entry] = []
         total = sum(len(shard.names) for shard in self._shards)
         try:

@@ -1,4 +1,4 @@
-"""What happens beside the optimiser steps of a training."""
+"""Lightning callbacks of a training: end, checkpoints, pictures in TensorBoard."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hvqcgic.training.dashboard import charts_layout, strip
 
 
 class StopAtStep(lightning.Callback):
-    """Ends training once the module has taken its steps: Lightning's own count also counts the discriminator's."""
+    """Ends training after the module's number of steps, as Lightning's count includes the discriminator's steps."""
 
     def __init__(self, steps: int) -> None:
         """Args: steps: of the stage."""
@@ -27,38 +27,38 @@ class StopAtStep(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Asks the trainer to stop."""
+        """Stop the trainer at the last step."""
         if pl_module.step_index >= self.steps:
             trainer.should_stop = True
 
 
 class SaveEvery(lightning.Callback):
-    """Writes the checkpoint now and then, and at the last step; always the same file, whole or not at all."""
+    """Writes the checkpoint at regular steps and at the last step, always to the same file, whole or not at all."""
 
     def __init__(self, path: Path, every: int, steps: int) -> None:
-        """Args: path: of the checkpoint; every: steps between two; steps: of the stage."""
+        """Args: path: of the checkpoint; every: steps between two checkpoints; steps: of the stage."""
         self.path, self.every, self.steps = path, every, steps
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves where it is time."""
+        """Save the checkpoint at its steps."""
         if pl_module.step_index % self.every == 0 or pl_module.step_index >= self.steps:
             trainer.save_checkpoint(self.path)
 
 
 class ShowPictures(lightning.Callback):
-    """Puts charts and, at every validation, the first pictures into TensorBoard.
+    """Writes chart layouts and, at every validation, the first pictures to TensorBoard.
 
-    A picture is a strip of what the stage shows of it, see `images` of its module.
+    A picture is a strip of the images of the stage, see `images` of its module.
     """
 
     def __init__(self, pictures: int = 3) -> None:
-        """Args: pictures: how many are shown."""
+        """Args: pictures: number of pictures."""
         self.pictures = pictures
 
     def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Lays the charts out."""
+        """Write the layout of the charts."""
         if not trainer.is_global_zero:
             return
         for logger in trainer.loggers:
@@ -74,7 +74,7 @@ class ShowPictures(lightning.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Writes the strip of one of the first pictures."""
+        """Write the strip of one of the first pictures."""
         if batch_idx >= self.pictures or not trainer.is_global_zero:
             return
         image = strip(pl_module.images(batch, outputs["found"]))
@@ -84,13 +84,13 @@ class ShowPictures(lightning.Callback):
 
 
 def add_jpeg(writer: SummaryWriter, tag: str, image: Tensor, step: int) -> None:
-    """As `SummaryWriter.add_image`, (3, H, W) in [0, 1], but as JPEG: a tenth of the bytes in every event file.
+    """Write an image as JPEG, which takes a tenth of the bytes of `SummaryWriter.add_image`.
 
     Args:
         writer: of TensorBoard.
         tag: of the image.
         image: (3, H, W), in [0, 1].
-        step: at which it was made.
+        step: training step of the image.
     """
     pixels = (image.clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     data = io.BytesIO()

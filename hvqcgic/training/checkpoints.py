@@ -1,4 +1,4 @@
-"""Checkpoint files: written whole or not at all, read with one line for what is none."""
+"""Checkpoint files: written whole or not at all; a file that is no checkpoint gives an error of one line."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from hvqcgic.files import reason, write_atomically
 
 
 class WholeCheckpoints(TorchCheckpointIO):
-    """Writes beside the checkpoint before it and replaces that once all is on the disk.
+    """Writes a checkpoint to a new file in the same folder, and replaces the old checkpoint once it is on the disk.
 
-    Lightning's own way moves a file from the system's temporary folder, which copies where that is another disk.
+    Lightning moves a file from the system's temporary folder, which copies the file if that is another disk.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Writes a checkpoint.
+        """Write a checkpoint.
 
         Args:
-            checkpoint: what to write.
+            checkpoint: content to write.
             path: of the file.
             storage_options: for other kinds of storage; has no effect.
         Raises:
-            OutputError: the file cannot be written; the one before it is as it was.
+            OutputError: the file cannot be written; the old checkpoint is unchanged.
         """
         data = io.BytesIO()
         torch.save(checkpoint, data)
@@ -38,14 +38,14 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """A checkpoint's content, on the CPU.
+    """Read a checkpoint into CPU memory.
 
     Raises:
-        ConfigError: the file is not there, or no checkpoint of this project.
+        ConfigError: the file is missing, or is no checkpoint of this project.
     """
     try:
         with warnings.catch_warnings():
-            # What PyTorch finds odd about a foreign file is said better by the error below.
+            # The error below describes a foreign file better than PyTorch's warnings do.
             warnings.simplefilter("ignore")
             found = torch.load(path, map_location="cpu", weights_only=True)
         if not {"state_dict", "hyper_parameters", "step_index"} <= found.keys():
@@ -57,7 +57,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def steps_taken(path: Path, module: nn.Module) -> int:
-    """Steps of a checkpoint that a module is to go on from.
+    """Number of steps in a checkpoint from which a module is to continue.
 
     Raises:
         ConfigError: the file is no checkpoint, or one of other networks.

@@ -1,4 +1,4 @@
-"""The options of `python -m hvqcgic.train`, and the run they describe."""
+"""The options of `python -m hvqcgic.train`, and the training that they request."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ Module = TypeVar("Module", bound=StageModule)
 
 
 def build_parser() -> ArgumentParser:
-    """All options; every one can also stand in a YAML file given with --config."""
+    """Build the parser of all options; each option can also stand in a YAML file given with --config."""
     description = "Train a model, stage by stage. What a stage leaves is OUT/STAGE.ckpt."
     parser = new_parser("hvqcgic.train", description, example="tiny")
     parser.add_argument(
         "--stage",
         type=Literal["backbone", "hyperprior", "joint", "all", "reverse"],
         default="all",
-        help="backbone: picture networks on the distortion alone; hyperprior: the entropy model on them, frozen; "
-        "joint: everything on distortion + lambda * rate; all: one after the other; reverse: a network behind a frozen "
-        "model (--init), which `hvqcgic decompress --steps` runs",
+        help="backbone: trains the picture networks on the distortion; hyperprior: trains the entropy model on fixed "
+        "picture networks; joint: trains both on distortion + lambda * rate; all: these three in order; reverse: "
+        "trains a reverse path for a frozen model (--init), which `hvqcgic decompress --steps` uses",
     )
     parser.add_argument(
         "--lambda", type=float, default=TrainingConfig.lmbda, help="weight of one bit per pixel against the distortion"
@@ -66,7 +66,7 @@ def build_parser() -> ArgumentParser:
 
 
 def add_input(parser: ArgumentParser) -> None:
-    """Pictures, and starting weights."""
+    """Add the options of pictures and starting weights."""
     parser.add_argument(
         "--data",
         type=str | None,
@@ -81,42 +81,43 @@ def add_input(parser: ArgumentParser) -> None:
         type=str,
         nargs="+",
         metavar="CKPT",
-        help="checkpoints, model files or bundled models that the first stage starts from, later ones over earlier "
-        "ones; moving averages of weights where a checkpoint holds them; of one of stage backbone the entropy networks "
-        "are left out, as they are untrained there: HYPERPRIOR.ckpt BACKBONE.ckpt takes the entropy networks of the "
-        "first and the backbone of the second. Model options that are not given are those of the last one",
+        help="checkpoints, model files or bundled models with the starting weights of the first stage; weights of "
+        "later files replace those of earlier ones. A checkpoint's moving average is used if there is one. "
+        "From a checkpoint of stage backbone only the backbone is used: HYPERPRIOR.ckpt BACKBONE.ckpt takes "
+        "the entropy networks of the first and the backbone of the second. Model options that are not given "
+        "are those of the last file",
     )
     parser.add_argument(
         "--cache",
         type=str | None,
         default=None,
         metavar="DIR",
-        help="stage hyperprior: run the frozen picture networks over each training picture once, keep the features in "
-        "this folder (about 4.3 bytes a pixel), and train on windows of them at multiples of 16 px, without flips and "
-        "downscaled crops; later runs on the same backbone and pictures read them. Entries of other backbones are left "
-        "alone; delete the folder to free the space",
+        help="stage hyperprior: compute the features of each training picture once, store them in this folder "
+        "(about 4.3 bytes a pixel), and train on windows of them at multiples of 16 px, without flips and "
+        "downscaled crops; later runs with the same backbone and pictures read the stored features. Features "
+        "of other backbones are left alone; delete the folder to free the space",
     )
 
 
 def add_checkpoints(parser: ArgumentParser) -> None:
-    """Where results go, how often, and what becomes of those that are there already."""
+    """Add the options of output, checkpoints and existing results."""
     parser.add_argument("--out", type=str, default="runs/train", help="folder for checkpoints and TensorBoard files")
     parser.add_argument(
-        "--resume", type=bool, default=False, help="go on from the checkpoint of the stage in --out where there is one"
+        "--resume", type=bool, default=False, help="continue the stage's checkpoint in --out if there is one"
     )
     parser.add_argument(
         "--save_every",
         type=PositiveInt,
         default=200,
-        help="steps between two checkpoints; the last step leaves one, too",
+        help="steps between two checkpoints; the last step also writes one",
     )
     parser.add_argument(
-        "--force", type=bool, default=False, help="start anew, replacing the checkpoint in --out where there is one"
+        "--force", type=bool, default=False, help="start anew and replace an existing checkpoint in --out"
     )
 
 
 def add_machine(parser: ArgumentParser) -> None:
-    """What a training runs on, and the network that judges its pictures."""
+    """Add the options of the machine and of the perceptual networks."""
     parser.add_argument(
         "--perceptual",
         type=Literal["alex", "vgg", "squeeze", "none"],
@@ -127,19 +128,19 @@ def add_machine(parser: ArgumentParser) -> None:
         "--second_perceptual",
         type=Literal["alex", "vgg", "squeeze", "none"],
         default="none",
-        help="another one, whose LPIPS joins the loss: the mean over both; what is measured stays that of --perceptual",
+        help="second feature network: the loss uses the mean of both LPIPS; validation measures that of --perceptual",
     )
     parser.add_argument("--accelerator", type=str, default="auto", help="cpu, cuda, mps or auto")
-    parser.add_argument("--precision", type=str, default="32-true", help="of Lightning: 32-true or bf16-mixed")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 leaves torch's choice")
+    parser.add_argument("--precision", type=str, default="32-true", help="Lightning precision: 32-true or bf16-mixed")
+    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for PyTorch's default")
 
 
 def parse_options(arguments: Sequence[str]) -> Namespace:
-    """The options; those of the model that are not given are those of what the training starts from.
+    """Parse the options; model options that are not given are taken from the starting weights.
 
     Raises:
-        ArgumentError: an option is unknown, or its value is none that it can have.
-        HvqcgicError: what the training starts from cannot be read.
+        ArgumentError: an option is unknown, or its value is not allowed.
+        HvqcgicError: the starting weights cannot be read.
     """
     options = build_parser().parse_args(arguments)
     if not options.init:
@@ -148,10 +149,10 @@ def parse_options(arguments: Sequence[str]) -> Namespace:
 
 
 def steps_by_stage(options: Namespace) -> dict[Stage, int]:
-    """The stages that the options ask for, in their order, and the steps of each.
+    """Return the requested stages in their order, with the steps of each stage.
 
     Raises:
-        ConfigError: no stage has any, or a cache is given that none can use.
+        ConfigError: no stage has any steps, or no stage can use the given cache.
     """
     steps: dict[Stage, int] = {options.stage: options.training.steps}
     if options.stage == "all":
@@ -174,14 +175,14 @@ def run_training(
     pictures: PictureDataModule | None = None,
     callbacks: Sequence[lightning.Callback] | None = None,
 ) -> Path:
-    """Trains what the options name and says what it reached; returns the last checkpoint.
+    """Train the requested stages and print the result; return the last checkpoint.
 
     Args:
         options: of `parse`.
-        pictures: those that the options name, where they were read before.
-        callbacks: see `Machine`; nothing is said where there are any.
+        pictures: the pictures of the options, if they have been read already.
+        callbacks: see `Machine`; with callbacks nothing is printed.
     Raises:
-        HvqcgicError: settings, checkpoints or pictures that cannot be used, or no weights for LPIPS.
+        HvqcgicError: settings, checkpoints or pictures cannot be used, or LPIPS has no weights.
     """
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -211,23 +212,23 @@ def run_training(
 
 
 def make_pictures(options: Namespace, *, cached: bool = False) -> PictureDataModule:
-    """The pictures that the options name; with `cached`, their features are kept in the folder that they name.
+    """Create the pictures of the options; with `cached`, their features are stored in the folder of --cache.
 
     Raises:
-        ConfigError: a setting out of its range.
-        OutputError: the cache cannot be written to.
+        ConfigError: a setting is out of its range.
+        OutputError: the cache cannot be written.
     """
     chosen = {"data": options.data, "val": options.val, "seed": options.training.seed, **vars(options.pictures)}
     return CachedPictures(Path(options.cache), **chosen) if cached else PictureDataModule(**chosen)
 
 
 def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule | ReverseModule:
-    """A stage's module with fresh weights, which follow from the seed.
+    """Create a stage's module with random weights, which depend on the seed.
 
     Raises:
-        ConfigError: settings that contradict each other, or out of their range; stage reverse without a frozen model.
+        ConfigError: settings contradict each other or are out of range, or stage reverse has no frozen model.
         ModelError: the frozen model cannot be read.
-        WeightsMissing: as `load_perceptual`.
+        WeightsMissing: as in `load_perceptual`.
     """
     training = TrainingConfig(**vars(options.training) | {"steps": steps, "lmbda": options["lambda"]})
     perceptual = load_perceptual(options.perceptual, "perceptual") if stage != "hyperprior" else None
@@ -241,17 +242,17 @@ def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule | Rev
 
 
 def with_second_perceptual(module: Module, options: Namespace) -> Module:
-    """A module with the other network of LPIPS that the options name for the loss, in stages that decode pictures."""
+    """Add the second LPIPS network of the options to the loss of a module, in stages that decode pictures."""
     if module.stage != "hyperprior":
         module.add_perceptual(load_perceptual(options.second_perceptual, "second_perceptual"))
     return module
 
 
 def load_perceptual(net: str, option: str) -> Lpips | None:
-    """LPIPS with this feature network, the value of an option; nothing for "none".
+    """Load LPIPS with the feature network that an option names; None for "none".
 
     Raises:
-        WeightsMissing: no weights for it, with how to do without.
+        WeightsMissing: there are no weights for it; the message says how to train without.
     """
     try:
         return None if net == "none" else load_lpips(net)
@@ -260,7 +261,7 @@ def load_perceptual(net: str, option: str) -> Lpips | None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 done, 2 refused in one line."""
+    """Run the program; return exit code 0 for done, 2 for a refusal with one line."""
     try:
         last = run_training(parse_options(sys.argv[1:] if arguments is None else arguments))
         if is_first():
@@ -275,5 +276,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def complain(message: str) -> None:
-    """One line on standard error."""
+    """Write one line to standard error."""
     print(f"hvqcgic.train: {one_line([message])}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What a run of stages reached, for the terminal: table, time taken, checkpoint, and what to type next."""
+"""Final report of a run of stages in the terminal: table, duration, checkpoint, and the next command."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hvqcgic.training.progress import ClosingRow, closing_table, duration
 
 @dataclass(frozen=True)
 class StageResult:
-    """A stage that has taken its steps.
+    """Result of a finished stage.
 
     Attributes:
-        stage: which.
-        checkpoint: what it left.
+        stage: name of the stage.
+        checkpoint: its checkpoint.
         options: of its training.
-        metrics: last value of each logged number, by name; of the last validation where it is one of validation.
-        seconds: that it took, in this process.
+        metrics: last value of each logged number, by name; validation values are of the last validation.
+        seconds: duration in this process.
     """
 
     stage: Stage
@@ -33,7 +33,7 @@ class StageResult:
 
 
 def closing_rows(results: Sequence[StageResult]) -> list[ClosingRow]:
-    """A line for each stage, and for each coding mode of the last stage's files."""
+    """Rows of the table: one for each stage, and one for each coding mode of the last stage's files."""
     rows = []
     for result in results:
         rows.append(_stage_row(f"stage {result.stage}", result.metrics, "val"))
@@ -63,11 +63,11 @@ def _stage_row(name: str, metrics: Mapping[str, float], group: str) -> ClosingRo
 
 
 def print_closing(results: Sequence[StageResult], console: Console) -> None:
-    """Prints table, time, checkpoint and next step.
+    """Print table, duration, checkpoint and next command.
 
     Args:
         results: of the stages, at least one.
-        console: where to print.
+        console: output console.
     """
     last = results[-1]
     options = last.options
@@ -86,7 +86,7 @@ def print_closing(results: Sequence[StageResult], console: Console) -> None:
 
 
 def next_command(last: StageResult) -> str:
-    """What to type after a stage."""
+    """Return the command that usually follows a stage."""
     path = shlex.quote(str(last.checkpoint))
     if last.stage == "reverse":
         return f"python -m hvqcgic.export {path} -o NAME-reverse.safetensors, with the NAME of its model and beside it"

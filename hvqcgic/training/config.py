@@ -1,4 +1,4 @@
-"""What a training run is told: one flat dataclass; every field is an option of `python -m hvqcgic.train`."""
+"""Configuration of a training: one flat dataclass; every field is an option of `python -m hvqcgic.train`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.models import ModelConfig, check_ratios
 
 Stage = Literal["backbone", "hyperprior", "joint", "reverse"]
-RateGradient = Literal["soft", "straight_through", "none"]
+RateGradient = Literal["soft", "none"]
 
 
 @dataclass(frozen=True)
@@ -18,55 +18,56 @@ class TrainingConfig:
     """Loss, schedule and sampling of one stage.
 
     The loss is D + lambda * R: D = mse_weight * MSE + l1_weight * L1 + lpips_weight * LPIPS on pictures in [0, 1], R in
-    bits per pixel of the crop.
+    bits per pixel of the crop. The terms of D are `hvqcgic.perceptual.TERMS`.
 
     Attributes:
-        lmbda: weight of one bit per pixel against D; 0.01 to 0.3 spans the useful range.
+        lmbda: weight of one bit per pixel against D; 0.01 to 0.3 is the useful range.
         lmbda_warmup: steps over which lambda rises from 0 (stage joint).
-        lmbda_slope: power by which lambda, where it reaches the features, falls with the number of a picture's cells
-            from what it is at the model's default ratios; 0 is one lambda for all ratios, 0.6 about what the bundled
-            model's ratio path pays for a bit (0.45 with all cells coarse, 0.08 with all fine).
+        lmbda_slope: lambda is divided by the relative number of a picture's cells to this power, for the rate that
+            reaches the features; the reference is the number of cells at the model's default ratios. 0 uses one
+            lambda for all ratios. 0.6 follows the slope along the bundled model's ratio path (0.45 with all cells
+            coarse, 0.08 with all cells fine).
         mse_weight: weight of the mean squared error on a 0 to 1 scale.
         l1_weight: weight of the mean absolute error on a 0 to 1 scale.
         lpips_weight: weight of LPIPS.
-        lpips_shift: LPIPS sees each batch without 0 to so many of its upper rows and left columns, drawn for each step:
-            else the stride of its network, 4 px in AlexNet, always falls in step with the grid of the cells, and the
-            decoder learns a texture of that grid which the loss takes for detail. 3 covers every offset.
-        lpips_start: step of stage backbone from which LPIPS counts, and of stage reverse from which pictures count at
-            all; in stage joint it always does.
+        lpips_shift: each step crops a random number of upper rows and left columns, 0 to this number, from the
+            input of LPIPS. Without the shift the stride of the network, 4 px in AlexNet, coincides with the grid of
+            the cells, and the decoder learns a grid texture that the loss accepts as detail. 3 covers every offset.
+        lpips_start: first step of stage backbone with LPIPS in the loss, and first step of stage reverse with
+            decoded pictures in the loss; stage joint always uses LPIPS.
         commitment_weight: weight of the mean squared distance from features to their codes.
-        adversarial_weight: largest share of the adversarial gradient, relative to the distortion's, at the decoder's
-            last layer; 0 leaves the discriminator out.
-        adversarial_start: step of stages backbone and reverse from which the discriminator is trained and counts; in
-            stage joint it always does.
-        features_weight: stage reverse: weight of the mean squared distance from estimated to true features, in units of
-            how far codes lie from them.
-        texture_weight: stage reverse: weight of the distance between the local statistics of NIQE, of the decoded and
-            of the true picture.
-        rate_gradient: how R reaches the features in stage joint: `soft` (cross-entropy of softmax(-distance^2 / tau)
-            against the prior, RDVQ's way), `straight_through` (features stand in for codes in the prior's numerator;
-            forms diagonal and quadratic), `none`.
+        adversarial_weight: largest share of the adversarial gradient, relative to the distortion's, at the
+            decoder's last layer; 0 trains without a discriminator.
+        adversarial_start: first step of stages backbone and reverse with the discriminator; stage joint always uses
+            it.
+        features_weight: weight of the mean squared distance from estimated to true features in stage reverse, in
+            units of the distance from codes to features.
+        texture_weight: weight of the distance between the local statistics of NIQE of the decoded and of the true
+            picture in stage reverse.
+        rate_gradient: path of the rate's gradient to the features in stage joint: `soft` (cross-entropy of
+            softmax(-distance^2 / tau) against the prior, as in RDVQ), or `none`.
         tau: temperature of `soft`, in units of the mean squared distance to the nearest code.
-        rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), for one bit in units of the
-            mean squared distance to the nearest code; 0 is the nearest code, which is what a codec chooses.
+        rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), for one bit in units of
+            the mean squared distance to the nearest code; 0 chooses the nearest code.
         steps: optimiser steps of this stage.
-        learning_rate: of the picture networks, after warm-up.
-        entropy_learning_rate: of hyperpriors, context networks and index prior, after warm-up.
-        final_learning_rate: share of the learning rates that is left at the last step (cosine).
+        learning_rate: learning rate of the picture networks after warm-up.
+        entropy_learning_rate: learning rate of hyperpriors, context networks and index prior after warm-up.
+        final_learning_rate: remaining share of the learning rates at the last step (cosine schedule).
         warmup_steps: steps of linear warm-up.
-        weight_decay: of AdamW.
+        weight_decay: weight decay of AdamW.
         gradient_clip: largest norm of the gradient.
-        ema_decay: of the moving average of the trained weights, below 1: validation, export and `--init` then take the
-            average (validation measures both); its decay rises from 0.1 to this as (1 + n) / (10 + n); 0 keeps none.
-        codebook_start: step at which k-means starts the codebook; features pass unquantised until then.
-        codebook_decay: of the codebook's moving average, 0 to 1; nearer to 1 is slower.
-        codebook_slowdown: how many times slower the codebook moves in stage joint, at least 1.
-        favoured_share: share of the pictures trained at the model's default ratios, 0 to 1; the rest is drawn from the
-            whole simplex.
+        ema_decay: decay of the moving average of the trained weights, below 1. Validation, export and `--init` then
+            use the average (validation measures both). The decay rises from 0.1 as (1 + n) / (10 + n). 0 keeps no
+            average.
+        codebook_start: step at which k-means initialises the codebook; earlier steps do not quantise.
+        codebook_decay: decay of the codebook's moving average, 0 to 1; a value nearer to 1 is slower.
+        codebook_slowdown: factor by which the codebook moves more slowly in stage joint, at least 1.
+        favoured_share: share of the pictures trained at the model's default ratios, 0 to 1; the ratios of the
+            others are drawn uniformly.
         validate_every: steps between validations.
-        validation_pictures: how many validation pictures are measured then.
-        file_pictures: how many of these are also coded to real files then (stages hyperprior and joint).
-        seed: of weights, crops, ratios and noise.
+        validation_pictures: number of validation pictures to measure.
+        file_pictures: number of these pictures that are also coded to real files (stages hyperprior and joint).
+        seed: seed of weights, crops, ratios and noise.
     """
 
     lmbda: float = 0.08
@@ -103,7 +104,7 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuses what no training can mean.
+        """Check the ranges of the numbers.
 
         Raises:
             ConfigError: a number is out of its range.
@@ -130,7 +131,7 @@ _RANGES = {
     "validate_every": (1, math.inf),
     "validation_pictures": (1, math.inf),
 }
-"""Where a number may lie; all others from 0 upwards."""
+"""Ranges of numbers; all other numbers must be at least 0."""
 
 
 def _option(name: str) -> str:
@@ -138,17 +139,12 @@ def _option(name: str) -> str:
 
 
 def check_settings(model: ModelConfig, training: TrainingConfig) -> None:
-    """Refuses settings that contradict each other.
+    """Check that the settings do not contradict each other.
 
     Raises:
-        ConfigError: naming them.
+        ConfigError: names the contradicting settings.
     """
     try:
         check_ratios(model.default_ratios)
     except ValueError as error:
         raise ConfigError(f"--model.default_ratios: {error}") from error
-    if training.rate_gradient == "straight_through" and model.entropy.form == "learned":
-        raise ConfigError(
-            "rate_gradient straight_through needs a prior that features can stand in for codes in: "
-            "use --model.entropy.form diagonal or quadratic, or --training.rate_gradient soft"
-        )

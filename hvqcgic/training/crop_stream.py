@@ -1,11 +1,12 @@
-"""Training pictures: batch number n of a training is a pure function of the seed and n.
+"""Training pictures: batch n of a training is a pure function of the seed and n.
 
-Shards (see `sources.py`) are decoded in windows that fit the memory limit. Where everything fits, the one window is
-read once; else windows follow one another in a shuffled order of the shards, the next one read while this one is used.
+Shards (see `sources.py`) are decoded in windows that fit the memory limit. If all pictures fit, the only window is
+read once. Otherwise windows follow one another in a shuffled order of the shards, and the next window is read while the
+current one is used.
 
-Of processes that train together, each holds all pictures where they fit, and cuts its share of every batch from them:
-batches are those of one process. Of streamed windows each process reads shards of its own, and cuts its share of every
-batch from those: batches are a function of the number of processes, too.
+If all pictures fit, each process of a training holds all of them and cuts its share of every batch from them, so that
+the batches equal those of one process. With streamed windows, each process reads its own shards of each window and cuts
+its share of every batch from them, so that the batches also depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -24,18 +25,18 @@ from hvqcgic.training.crops import PicturePool
 from hvqcgic.training.ranks import own_share, rank_and_size
 from hvqcgic.training.sources import Shard
 
-# A streamed picture is worth its decoding only if several crops are cut from it.
+# Decoding a streamed picture takes long, so several crops are cut from it.
 CROPS_A_PICTURE_READ = 8
 _SAMPLED_PICTURES = 32
 
 
 def in_random_order(samples: np.ndarray, count: int, seed: Sequence[int]) -> np.ndarray:
-    """What each sample is of: every one of `count` things once, in random order, before any comes again.
+    """Assign one of `count` things to each sample: all things once in random order, before any repeats.
 
     Args:
-        samples: their numbers, counted from 0, (N,), int64.
-        count: of the things, at least 1.
-        seed: numbers that tell what the order is for.
+        samples: numbers of the samples, counted from 0, (N,), int64.
+        count: number of things, at least 1.
+        seed: numbers that identify the order.
     Returns:
         (N,), int64 in [0, count).
     """
@@ -53,14 +54,14 @@ class CropStream:
         """Read the first window.
 
         Args:
-            shards: where the pictures are; none empty.
+            shards: shards of the pictures; none empty.
             crop_px: side of the crops in pixels.
-            batch_size: crops a batch.
-            seed: seeds order, places, flips and scales.
+            batch_size: crops in a batch.
+            seed: seed of order, positions, flips and scales.
             downscale: largest factor of the random downscale, at least 1.
             memory_mb: memory for decoded pictures, in MB of 10^6 bytes.
         Raises:
-            ConfigError: no picture can be read, or a shard alone exceeds the memory limit.
+            ConfigError: no picture can be read, or one shard exceeds the memory limit.
         """
         self._shards, self._crop_px, self._batch_size = tuple(shards), crop_px, batch_size
         self._seed, self._downscale = seed, downscale
@@ -79,7 +80,7 @@ class CropStream:
         self._pool = None if self.streamed else PicturePool.of(_decode(self._shards))
 
     def to(self, device: torch.device | str) -> CropStream:
-        """Keep the pictures, and make crops, on `device`."""
+        """Move the pictures, and make crops, on `device`."""
         self._device = torch.device(device)
         if pool := self._pool:
             self._pool = PicturePool(pool.pixels.to(device), pool.starts.to(device), pool.sizes)
@@ -87,14 +88,15 @@ class CropStream:
 
     @property
     def pictures(self) -> int:
-        """Pictures in all shards, readable or not."""
+        """Number of pictures in all shards, readable or not."""
         return sum(len(shard.names) for shard in self._shards)
 
     def batch(self, number: int) -> Tensor:
         """This process's share of batch `number`, counted from 0: (B, 3, crop_px, crop_px), float32 in [0, 1].
 
-        Determinism: a pure function of the seed and the number for given pictures, and, of streamed ones, of the
-        number of processes; same-device.
+        Determinism: a pure function of the seed and the number for given pictures, and, with streamed windows, of the
+            number
+        of processes; same-device.
         Raises:
             ConfigError: a shard of a streamed window cannot be read, or there are fewer shards than processes.
         """
@@ -106,7 +108,7 @@ class CropStream:
         return self._pool.crops(chosen, self._crop_px, self._downscale, generator, share=share)
 
     def _streamed_batch(self, number: int) -> Tensor:
-        """The same from this process's own shards of a window."""
+        """This process's share of a batch from its own shards of a window."""
         rank, size = rank_and_size()
         window, within = divmod(number, self._window_batches)
         pool = self._enter(window)
@@ -115,21 +117,21 @@ class CropStream:
         return pool.crops(chosen, self._crop_px, self._downscale, generator)
 
     def _chosen(self, pool: PicturePool, window: int, within: int, count: int) -> np.ndarray:
-        """Pictures of a batch of a window."""
+        """Choose the pictures of a batch from a window."""
         samples = within * count + np.arange(count)
         return in_random_order(samples, len(pool), (self._seed, 2, window))
 
     def _measure(self) -> float:
-        """What a shard takes decoded, in MB, from some pictures of the first."""
+        """Size of a decoded shard in MB, estimated from some pictures of the first shard."""
         with warnings.catch_warnings():
-            # What cannot be read is reported when the whole shard is read.
+            # Unreadable pictures are reported when the whole shard is read.
             warnings.simplefilter("ignore")
             sample = [picture.nbytes for picture in islice(self._shards[0].stream(), _SAMPLED_PICTURES)]
         return sum(sample) / 1e6 / max(1, len(sample)) * self.pictures / len(self._shards)
 
     @property
     def _window_shards(self) -> int:
-        """Shards of a streamed window, over all processes: as many for each.
+        """Number of shards in a streamed window over all processes, the same for each process.
 
         Raises:
             ConfigError: there are fewer shards than processes.
@@ -141,7 +143,7 @@ class CropStream:
                 f"{shards} shards cannot be shared by {size} processes, which each read their own; cut the pictures "
                 f"into at least {size} shards, or raise memory_mb so that every process can hold all of them"
             )
-        # Two windows are held at a time: the one in use and the one being read.
+        # Memory holds two windows: the current one and the one being read.
         fitting = max(1, int(self._window_memory_mb / self._shard_mb))
         return size * min(fitting, shards // size)
 
@@ -151,7 +153,7 @@ class CropStream:
         return max(1, int(crops / self._batch_size))
 
     def _enter(self, window: int) -> PicturePool:
-        """Make `window` the current one and begin to read the next; returns its pictures."""
+        """Make `window` the current window and start to read the next one; return the current window's pictures."""
         if self._pool is None or window != self._at:
             ready = self._ahead[1].result() if self._ahead and self._ahead[0] == window else self._read(window)
             self._pool, self._at = PicturePool.of(ready, self._device), window
@@ -164,10 +166,10 @@ class CropStream:
         return _decode(self.own_shards(window))
 
     def own_shards(self, window: int) -> list[Shard]:
-        """The shards of a streamed window that this process reads.
+        """Shards of a streamed window that this process reads.
 
         Args:
-            window: its number, counted from 0. Each shard is read, by one of the processes, before any comes again.
+            window: its number, counted from 0. Each shard is read by one process before any shard is read again.
         """
         rank, size = rank_and_size()
         places = window * self._window_shards + np.arange(self._window_shards)

@@ -1,4 +1,4 @@
-"""Pictures decoded once and kept as uint8, and crops cut from them by a few kernels a batch, on any device."""
+"""Pictures decoded once and held as uint8, and crops cut from them by a few kernels per batch, on any device."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Crops of a batch share a scale in groups, so that a batch takes a handful of kernels on a GPU.
+# Crops of a batch share scales in groups, so that a batch takes few kernels on a GPU.
 _SCALE_GROUPS = 4
 _UNSCALED_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class CachedCrops:
-    """Crops whose features are known already, see `hvqcgic.training.feature_cache`.
+    """Crops with precomputed features, see `hvqcgic.training.feature_cache`.
 
     Attributes:
         picture: (B, 3, crop_px, crop_px), float32 in [0, 1].
@@ -28,12 +28,12 @@ class CachedCrops:
     features: dict[str, Tensor]
 
     def to(self, device: torch.device | str) -> CachedCrops:
-        """The same on `device`; Lightning moves batches by it."""
+        """Copy to `device`; Lightning moves batches with this method."""
         return CachedCrops(self.picture.to(device), {g: y.to(device) for g, y in self.features.items()})
 
 
 Batch = Tensor | CachedCrops
-"""What a training step takes: pictures (B, 3, H, W), float32 in [0, 1], or crops whose features are known."""
+"""Input of a training step: pictures (B, 3, H, W), float32 in [0, 1], or crops with precomputed features."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class PicturePool:
 
     @classmethod
     def of(cls, pictures: Sequence[np.ndarray], device: torch.device | str = "cpu") -> PicturePool:
-        """Lay pictures, each (H, W, 3) uint8, into one pool on `device`."""
+        """Copy pictures, each (H, W, 3) uint8, into one pool on `device`."""
         sizes = np.array([picture.shape[:2] for picture in pictures], np.int64).reshape(-1, 2)
         areas = sizes.prod(1)
         pixels = torch.empty((int(areas.sum()), 3), dtype=torch.uint8)
@@ -67,11 +67,11 @@ class PicturePool:
 
     @property
     def device(self) -> torch.device:
-        """Where the pixels are and crops are made."""
+        """Device of the pixels and of the crops."""
         return self.pixels.device
 
     def windows(self, chosen: np.ndarray, corners: np.ndarray, side_px: int, mirrored: np.ndarray) -> Tensor:
-        """Cut square windows; what lies beyond a picture's right or bottom edge repeats its last column or row.
+        """Cut square windows; beyond a picture's right or bottom edge, the last column or row is repeated.
 
         Args:
             chosen: picture of each window, (B,), int64.
@@ -101,14 +101,14 @@ class PicturePool:
         *,
         share: slice = slice(None),
     ) -> Tensor:
-        """Cut a random crop from each chosen picture: place, left-right flip, and for about half a random downscale.
+        """Cut a random crop from each chosen picture: position, left-right flip, and a random downscale for about half.
 
         Args:
             chosen: picture of each crop, (B,), int64.
             crop_px: side of the crops in pixels.
-            downscale: crops are read from windows up to this many times their side, as far as pictures allow.
+            downscale: largest side of the source window in units of crop_px, limited by the picture's size.
             generator: source of all randomness.
-            share: the crops of the batch that are cut; what is drawn does not depend on it.
+            share: the crops of the batch to cut; the random numbers do not depend on it.
         Returns:
             crops, (B, 3, crop_px, crop_px), float32 in [0, 1], on the pool's device; B is that of the share.
         Determinism: random(generator) for the windows; resampling is same-device.
@@ -122,7 +122,7 @@ class PicturePool:
     def _scaled(
         self, chosen: np.ndarray, wanted: np.ndarray, crop_px: int, downscale: float, generator: np.random.Generator
     ) -> Tensor:
-        """The wanted ones of crops of one scale, (B, 3, crop_px, crop_px), float32 in [0, 1]."""
+        """Cut the requested crops of one scale, (B, 3, crop_px, crop_px), float32 in [0, 1]."""
         sizes = self.sizes[chosen]
         side = crop_px
         if generator.random() >= _UNSCALED_SHARE:

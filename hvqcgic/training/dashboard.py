@@ -1,4 +1,4 @@
-"""What TensorBoard shows: the layout of its charts, and strips of pictures.
+"""TensorBoard display: the layout of the charts, and strips of pictures.
 
 Everything here is a pure function of tensors; `charts_layout` goes to `SummaryWriter.add_custom_scalars`, images to
 `SummaryWriter.add_image`.
@@ -20,7 +20,7 @@ def charts_layout() -> dict[str, dict[str, list[object]]]:
     """Custom scalars: adaptive and static coding in one chart, real files beside the estimate, codebook use.
 
     Returns:
-        categories of charts; each chart a list ["Multiline", tags], as `SummaryWriter.add_custom_scalars` takes it.
+        categories of charts; each chart is a list ["Multiline", tags], as `SummaryWriter.add_custom_scalars` takes it.
     """
     codings = ("adaptive", "static_huffman", "static_arithmetic")
     return {
@@ -41,10 +41,10 @@ def charts_layout() -> dict[str, dict[str, list[object]]]:
 
 
 def strip(images: Sequence[Tensor]) -> Tensor:
-    """Put images side by side with a white gap.
+    """Place images side by side with a white gap.
 
     Args:
-        images: each (3, H, W) in [0, 1]; the lower ones are filled up with white below.
+        images: each (3, H, W) in [0, 1]; shorter images are filled up with white below.
     Returns:
         (3, largest H, sum of W and gaps), float32.
     """

@@ -1,4 +1,4 @@
-"""Training and validation pictures of a run, and how a resumed one goes on with them."""
+"""Training and validation pictures of a run, and their state for resuming."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hvqcgic.training.sources import Shard, Split, embedded_split, find_shards, 
 class PictureDataModule(lightning.LightningDataModule):
     """Crops to train on, whole pictures to validate on.
 
-    A checkpoint holds the number of batches used, so that a resumed training sees the batches that would have come.
+    A checkpoint holds the number of used batches, so that a resumed training continues with the next batch.
     """
 
     def __init__(
@@ -34,24 +34,24 @@ class PictureDataModule(lightning.LightningDataModule):
         val_pictures: int = 16,
         prefixes: list[str] | None = None,
     ) -> None:
-        """Check the settings; pictures are read by `setup`.
+        """Check the settings; `setup` reads the pictures.
 
         Args:
-            data: training pictures: a folder (searched in depth), a tar file or a pattern of tar files in WebDataset's
-                manner, `train-{000..099}.tar`, also of addresses (https://...) and commands (pipe:...); none for the
-                embedded default, scikit-image's colour photographs and dead leaves.
-            val: validation pictures, likewise; none to hold some of `data` out.
+            data: training pictures: a folder (searched recursively), a tar file or a pattern of tar files in
+                WebDataset's format, `train-{000..099}.tar`, also addresses (https://...) and commands (pipe:...); none
+                for the default pictures, scikit-image's colour photographs and dead leaves.
+            val: validation pictures, likewise; none to hold out some of `data`.
             crop_px: side of the training crops in pixels, a multiple of 16.
-            batch_size: crops a batch, over all processes that train together.
-            seed: seeds the order of pictures, places of crops, flips and scales.
+            batch_size: crops in a batch, over all processes of the training.
+            seed: seed of the order of pictures, positions of crops, flips and scales.
             downscale: about half of the crops are downscaled by a random factor from 1 up to this.
-            memory_mb: memory for decoded training pictures of each process, in MB; beyond it they are streamed shard
-                by shard, and each process reads shards of its own.
-            val_pictures: pictures held out where `val` is none.
-            prefixes: train only on pictures of `data` whose file names are one of these, a hyphen, and a part without
-                hyphens (`cats` for `cats-0001.webp`), such as those of free sources; none for all.
+            memory_mb: memory for decoded training pictures of each process, in MB; more pictures are streamed shard by
+                shard, and each process reads its own shards.
+            val_pictures: number of held-out pictures if `val` is none.
+            prefixes: train only on pictures of `data` whose file name is one of these prefixes, a hyphen, and a part
+                without hyphens (`cats` for `cats-0001.webp`); none for all pictures.
         Raises:
-            ConfigError: a setting out of its range, or prefixes without `data`.
+            ConfigError: a setting is out of its range, or prefixes are given without `data`.
         """
         super().__init__()
         if crop_px < 16 or crop_px % 16:
@@ -74,7 +74,7 @@ class PictureDataModule(lightning.LightningDataModule):
         """Find and read the pictures, once.
 
         Raises:
-            ConfigError: no pictures, none of a prefix, a broken tar file, or too few pictures for a split.
+            ConfigError: no pictures, no picture with a prefix, a broken tar file, or too few pictures for a split.
         """
         if self.validation:
             return
@@ -86,7 +86,7 @@ class PictureDataModule(lightning.LightningDataModule):
         self.validation = tuple(_to_float(picture) for picture in pictures)
 
     def _open(self, shards: Sequence[Shard]) -> None:
-        """Make the training pictures of some shards ready to cut crops from."""
+        """Prepare the training pictures of some shards for cropping."""
         self.stream = CropStream(
             shards,
             self.crop_px,
@@ -110,17 +110,17 @@ class PictureDataModule(lightning.LightningDataModule):
         return ValPictures(self.validation)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Count the training batches that were used: a loader may have been asked for more than that."""
+        """Count the used training batches; a loader may prefetch more batches than are used."""
         if self.trainer is not None and self.trainer.training:
             self.batches_used += 1
         return batch
 
     def state_dict(self) -> dict[str, int]:
-        """What a checkpoint keeps."""
+        """Return the state for a checkpoint."""
         return {"batches_used": self.batches_used}
 
     def load_state_dict(self, state_dict: dict[str, int]) -> None:
-        """Go on after the batches of a checkpoint."""
+        """Continue after the batches of a checkpoint."""
         self.batches_used = state_dict["batches_used"]
 
     def _split(self) -> Split:
@@ -135,10 +135,10 @@ class PictureDataModule(lightning.LightningDataModule):
 
 
 class TrainBatches:
-    """Batches that go on where the data module's count stands."""
+    """Batches from the data module's count of used batches on."""
 
     def __init__(self, module: PictureDataModule, batch: Callable[[int], Batch]) -> None:
-        """Args: module: whose count it is; batch: gives the batch of a number."""
+        """Args: module: holds the count; batch: returns the batch with a number."""
         self._module, self._batch = module, batch
 
     def __iter__(self) -> Iterator[Batch]:

@@ -35,7 +35,7 @@ def _radii(side: int, generator: np.random.Generator) -> np.ndarray:
     low = (_SMALLEST_RADIUS_PX * _SUPERSAMPLING) ** -2.0
     high = (_LARGEST_RADIUS * side) ** -2.0
     radii = (low + (high - low) * generator.random(_LEAVES_A_PICTURE)) ** -0.5
-    # At this density few leaves are large, and a photograph holds some large surfaces.
+    # With this density few leaves are large, but photographs have some large surfaces.
     radii[:40] = side * generator.uniform(0.05, _LARGEST_RADIUS, 40)
     return radii
 
@@ -56,7 +56,7 @@ def _paint_leaf(canvas: np.ndarray, radius: float, generator: np.random.Generato
 
 
 def _colour(generator: np.random.Generator) -> np.ndarray:
-    """A colour of photographs, (3,) in [0, 1]: brightness spread widely, saturation mostly low."""
+    """Draw a colour as in photographs, (3,) in [0, 1]: brightness widely spread, saturation mostly low."""
     grey = generator.beta(1.2, 1.4)
     tint = generator.normal(0, 1, 3)
     return np.clip(grey + (tint - tint.mean()) * 0.25 * generator.random() ** 2, 0, 1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Freezing: from a checkpoint to the one file that codes and decodes."""
+"""Freezing: convert a checkpoint to a model file that codes and decodes."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ from hvqcgic.training.sources import embedded_split, find_shards
 from hvqcgic.training.validation import measure
 
 HALF_PRECISION_LIMIT_DB = 0.02
-"""What float16 weights may cost in PSNR."""
+"""Largest loss of PSNR by float16 weights."""
 
 
 def load_module(path: str | Path, *, raw: bool = False) -> HvqModule:
-    """The module of a checkpoint, in evaluation mode.
+    """Load the module of a checkpoint, in evaluation mode.
 
     Args:
         path: of the checkpoint.
-        raw: weights as the last step left them, where the checkpoint also holds their moving average, which is taken
-            otherwise.
+        raw: use the weights of the last step, also if the checkpoint has a moving average.
 
     Raises:
         ConfigError: the file cannot be read, or is no checkpoint of this project.
@@ -61,17 +60,17 @@ def freeze_model(
     name: str | None = None,
     half: bool | None = None,
 ) -> FrozenModel:
-    """The frozen form of a model as it stands.
+    """Freeze a model in its present state.
 
     Args:
-        model: trained, or with a started codebook at least.
+        model: trained, or at least with an initialised codebook.
         priors: of its hyper-latents.
         card: data, steps, hardware, figures, for the file.
-        name: of the model, where it is not its configuration's.
-        half: network weights as float16, or else float32; where None, float32 for Control-GIC's networks alone.
+        name: of the model; None for the name in its configuration.
+        half: True for float16 network weights, False for float32; None for float32 only with Control-GIC's networks.
 
     Raises:
-        ModelError: the codebook was never started, a weight is not finite, or an integer network could leave the exact
+        ModelError: the codebook is not initialised, a weight is not finite, or an integer network could leave the exact
             range; the message names the layer.
     """
     if not bool(model.quantiser.initialised):
@@ -89,7 +88,7 @@ def freeze_model(
         usage=model.quantiser.usage.cpu().numpy().round(),
         map_tables=map_coder(),
         log_prior=_float64(prior.log_prior) if entropy.log_prior else None,
-        features=_float64(prior.features) if entropy.form == "learned" else None,
+        features=_float64(prior.features) if prior.form.learns_codes else None,
         precision=Precision(entropy.activation_bits, entropy.weight_bits, ACTIVATION_LIMIT),
         decoder_prior=config.backbone.decoder_prior,
     )
@@ -98,7 +97,7 @@ def freeze_model(
 
 @torch.no_grad()
 def hyper_latent_pmf(priors: HyperLatentPriors, granularity: str, channels: int, limit: int) -> NDArray[np.float64]:
-    """Probabilities of the integers -limit ... limit under a factorised prior, (C_z, 2 limit + 1); rows of sum 1."""
+    """Probabilities of the integers -limit ... limit under a factorised prior, (C_z, 2 limit + 1); rows sum to 1."""
     values = torch.arange(-limit, limit + 1, dtype=torch.float32, device=next(priors.parameters()).device)
     z = values.expand(1, channels, 1, -1)
     was_training = priors.training
@@ -109,10 +108,10 @@ def hyper_latent_pmf(priors: HyperLatentPriors, granularity: str, channels: int,
 
 
 def map_coder() -> dict[str, NDArray[Any]]:
-    """The granularity map's coder: it depends on photographs and ratios, not on a model, and comes with the package.
+    """Tables of the granularity map's coder. They depend on photographs and ratios, not on a model, and are bundled.
 
     Raises:
-        ModelError: the package lacks it.
+        ModelError: the package lacks the tables.
 
     Made by `tools/fit_map_coder.py`.
     """
@@ -124,14 +123,14 @@ def map_coder() -> dict[str, NDArray[Any]]:
 
 
 def pictures_to_check(source: str | None, count: int = 8) -> list[Tensor]:
-    """Pictures on which the cost of float16 is measured, (3, H, W) each, float32 in [0, 1].
+    """Read pictures for measuring the loss by float16, (3, H, W) each, float32 in [0, 1].
 
     Args:
-        source: folder, tar file or pattern of tar files; None for the embedded validation pictures.
-        count: read at most so many.
+        source: folder, tar file or pattern of tar files; None for the default validation pictures.
+        count: largest number of pictures.
 
     Raises:
-        ConfigError: there is none that can be read.
+        ConfigError: no picture can be read.
     """
     shards = embedded_split(0).val if source is None else find_shards(source)
     found: list[NDArray[Any]] = []
@@ -146,10 +145,10 @@ def pictures_to_check(source: str | None, count: int = 8) -> list[Tensor]:
 def check_half_precision(
     model: HvqModel, priors: HyperLatentPriors, frozen: FrozenModel, pictures: Sequence[Tensor]
 ) -> float:
-    """What float16 weights cost in PSNR, in decibels, as `half_precision_cost_db` says; 0 where they are float32.
+    """Loss of PSNR by float16 weights, in decibels, see `half_precision_cost_db`; 0 for float32 weights.
 
     Raises:
-        ModelError: more than HALF_PRECISION_LIMIT_DB.
+        ModelError: the loss exceeds HALF_PRECISION_LIMIT_DB.
     """
     cost = half_precision_cost_db(model, priors, frozen, pictures) if frozen.is_half else 0.0
     if not cost <= HALF_PRECISION_LIMIT_DB:
@@ -163,7 +162,7 @@ def check_half_precision(
 def half_precision_cost_db(
     model: HvqModel, priors: HyperLatentPriors, frozen: FrozenModel, pictures: Sequence[Tensor]
 ) -> float:
-    """PSNR that float16 weights cost at the default ratios, in decibels: the mean over pictures.
+    """Loss of PSNR by float16 weights at the default ratios, in decibels: the mean over pictures.
 
     Args:
         model: as trained.
@@ -176,7 +175,7 @@ def half_precision_cost_db(
     weights = {name: torch.from_numpy(array.astype(np.float32)) for name, array in frozen.networks.items()}
     halved.load_state_dict(weights, strict=False)
     ratios = model.config.default_ratios
-    # Only a decoder that reads the prior needs what the rate is estimated from.
+    # The rate estimate is needed only for a decoder that reads the prior.
     rate_priors = priors if model.config.backbone.decoder_prior else None
     costs = []
     for picture in pictures:

@@ -1,10 +1,10 @@
-"""Features of a frozen picture network, computed once for each training picture and kept on disk.
+"""Features of frozen picture networks, computed once for each training picture and stored on disk.
 
 DIR/BACKBONE/PICTURE.safetensors is an entry: `picture` (3, H, W) uint8 and `coarse`, `medium`, `fine` (d, h_g, w_g)
-float32, H and W multiples of 16. BACKBONE and PICTURE are hashes of what the features depend on: weights, codebook and
-configuration of the picture networks; pixels. So an entry of another backbone is never found, and the granularity
-map of any ratios and either selection is drawn from the picture when it is needed. Windows are read from the files
-(safetensors maps them into memory); nothing is held here.
+float32, H and W multiples of 16. BACKBONE is a hash of weights, codebook and configuration of the picture networks.
+PICTURE is a hash of the pixels. Entries of another backbone are therefore never found. The granularity map, of any
+ratios and either selection, is computed from the stored picture when it is needed. Windows are read from the files,
+which safetensors maps into memory; this module holds no features.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from hvqcgic.models import PictureModel
 FORMAT = 1
 CELL_PX = 16
 PART_PX = 1024
-"""Larger pictures are cut into parts of at most this side: attention over a picture costs the square of its pixels."""
+"""Larger pictures are cut into parts of at most this side, because attention costs the square of the pixels."""
 
 STRIDES_PX = {"picture": 1, "fine": 4, "medium": 8, "coarse": 16}
 
@@ -40,14 +40,14 @@ _NO_BACKBONE = (
     *("analysis.", "synthesis.", "context.", "prior."),
     *("quantiser.usage", "quantiser.cluster_", "quantiser.initialised"),
 )
-"""Parts of a model that its features do not depend on: entropy networks, and running statistics of the codes."""
+"""Parts of a model that do not affect the features: entropy networks, and running statistics of the codes."""
 
 _NO_BACKBONE_CONFIG = ("name", "default_ratios", "entropy", "entropy_sigma", "selection")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A picture of a cache.
+    """A picture in a cache.
 
     Attributes:
         path: of its file.
@@ -60,14 +60,14 @@ class Entry:
     columns: int
 
     def window(self, row: int, column: int, cells: int) -> dict[str, NDArray[np.generic]]:
-        """Picture and features of a square window, by the names of STRIDES_PX, (channels, side, side) each.
+        """Read picture and features of a square window, by the names of STRIDES_PX, (channels, side, side) each.
 
         Args:
-            row: of its top left cell of 16 px.
-            column: of that cell.
-            cells: its side in cells of 16 px.
+            row: row of its top left cell of 16 px.
+            column: column of that cell.
+            cells: side of the window in cells of 16 px.
         Raises:
-            ConfigError: the file has gone, or cannot be read any more.
+            ConfigError: the file is missing, or cannot be read any more.
         """
         found = {}
         try:
@@ -87,17 +87,17 @@ class FeatureCache:
     """Entries of one backbone.
 
     Attributes:
-        folder: where they are.
-        computed: entries that were not there.
-        repaired: entries that were there, but damaged, and were computed anew.
-        read: entries that were there.
+        folder: of the entries.
+        computed: number of new entries.
+        repaired: number of damaged entries that were computed again.
+        read: number of existing entries.
     """
 
     def __init__(self, folder: Path, model: PictureModel) -> None:
-        """Args: folder: of the cache, for any number of backbones; model: on the device where features are computed.
+        """Args: folder: of the cache, for any number of backbones; model: on the device that computes the features.
 
         Raises:
-            OutputError: as `check_folder`.
+            OutputError: as in `check_folder`.
         """
         check_folder(folder)
         self.folder = folder / backbone_fingerprint(model)
@@ -105,12 +105,12 @@ class FeatureCache:
         self.computed = self.repaired = self.read = 0
 
     def entry(self, picture: NDArray[np.uint8]) -> Entry:
-        """The entry of a picture, computed where it is not there or is damaged.
+        """Return the entry of a picture; compute it if it is missing or damaged.
 
         Args:
             picture: (H, W, 3); H and W multiples of 16, at most about PART_PX.
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the entry cannot be written.
         """
         key = hashlib.sha256(f"{picture.shape}".encode() + np.ascontiguousarray(picture).tobytes()).hexdigest()[:32]
         path = self.folder / f"{key}.safetensors"
@@ -120,7 +120,7 @@ class FeatureCache:
             self.read += 1
             return found
         tensors = self._compute(picture)
-        # Another training on the same cache may have been faster; its entry is the same.
+        # Another training may have written the same entry meanwhile; the two entries are equal.
         with suppress(OutputExists):
             write_atomically(path, save(tensors, {"digest": digest(key, tensors)}), force=True)
         self.repaired += there
@@ -137,10 +137,10 @@ class FeatureCache:
 
 
 def check_folder(folder: Path) -> None:
-    """Makes the folder of a cache, unless it is there, and tries whether it can be written to.
+    """Create the folder of a cache if it is missing, and test that it can be written.
 
     Raises:
-        OutputError: it cannot be.
+        OutputError: it cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -153,10 +153,10 @@ def check_folder(folder: Path) -> None:
 
 
 def backbone_fingerprint(model: PictureModel) -> str:
-    """16 hexadecimal digits over all that features depend on: configuration, names, shapes and numbers.
+    """16 hexadecimal digits over everything that affects the features: configuration, names, shapes and numbers.
 
     Args:
-        model: whose entropy networks, counts of the codes' use, name, ratios and selection are left out.
+        model: its entropy networks, usage counts, name, ratios and selection are ignored.
     """
     config = {name: value for name, value in model.config.to_dict().items() if name not in _NO_BACKBONE_CONFIG}
     found = hashlib.sha256(json.dumps([FORMAT, config], sort_keys=True).encode())
@@ -168,7 +168,7 @@ def backbone_fingerprint(model: PictureModel) -> str:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether an entry holds what was written to it."""
+    """Whether an entry is undamaged."""
     try:
         with safe_open(path, "np") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
@@ -179,7 +179,7 @@ def is_whole(path: Path) -> bool:
 
 
 def digest(key: str, tensors: dict[str, NDArray[np.generic]]) -> str:
-    """Hash of an entry's content, and of the picture's hash `key`, so that no entry passes for another one."""
+    """Hash of an entry's content and of the picture's hash `key`, so that entries cannot be confused."""
     found = hashlib.sha256(key.encode())
     for name, values in sorted(tensors.items()):
         found.update(f"{name} {values.dtype.str} {values.shape}".encode())
@@ -188,7 +188,7 @@ def digest(key: str, tensors: dict[str, NDArray[np.generic]]) -> str:
 
 
 def parts_of(picture: NDArray[np.uint8], least_px: int) -> Iterator[NDArray[np.uint8]]:
-    """A picture as entries take it: itself, or parts of even size where it exceeds PART_PX.
+    """Split a picture into entries: the whole picture, or parts of equal size if it exceeds PART_PX.
 
     Sides grow to multiples of 16, and to `least_px`, by repeating the last column or row.
 

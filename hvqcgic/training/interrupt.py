@@ -1,4 +1,4 @@
-"""Ctrl-C ends a training between two steps, with a checkpoint to go on from."""
+"""Ctrl-C ends a training between two steps and leaves a checkpoint to continue from."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from hvqcgic.training.processes import first_console
 
 
 class SaveOnInterrupt(lightning.Callback):
-    """Saves a checkpoint at Ctrl-C (or SIGTERM) and says where it is.
+    """Saves a checkpoint at Ctrl-C (or SIGTERM) and prints its path.
 
-    The first signal lets the running step finish, so that weights, optimiser, step and data agree; a second one stops
-    at once, and saves nothing. Lightning then ends the process as it does at any KeyboardInterrupt.
+    The first signal lets the current step finish, so that weights, optimiser, step and data agree. A second signal
+    stops at once and saves nothing. Lightning then ends the process as for any KeyboardInterrupt.
     """
 
     def __init__(self, path: Path, resume: str, *, console: Console | None = None) -> None:
-        """Save to `path`.
+        """Create the callback.
 
         Args:
             path: of the checkpoint.
-            resume: how to go on, for the message.
-            console: where to write; by default standard error.
+            resume: command to continue, for the message.
+            console: output console; by default standard error.
         """
         self._path, self._resume = path, resume
         self._console = console or first_console()
@@ -36,7 +36,7 @@ class SaveOnInterrupt(lightning.Callback):
         self._before: dict[signal.Signals, Any] = {}
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Take the signals over; only the main thread may."""
+        """Install the signal handlers, which only the main thread may do."""
         self._asked = self._between_steps = False
         if threading.current_thread() is threading.main_thread():
             self._before = {s: signal.signal(s, self._ask) for s in (signal.SIGINT, signal.SIGTERM)}
@@ -44,7 +44,7 @@ class SaveOnInterrupt(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """End between two steps, if that was asked for."""
+        """End between two steps after a signal."""
         self._end_if_asked()
 
     def on_validation_batch_end(
@@ -56,11 +56,11 @@ class SaveOnInterrupt(lightning.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Likewise between two validation pictures."""
+        """End between two validation pictures after a signal."""
         self._end_if_asked()
 
     def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: BaseException) -> None:
-        """Save where the training was interrupted between steps."""
+        """Save a checkpoint if the training was interrupted between steps."""
         if self._between_steps:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             trainer.save_checkpoint(self._path)
@@ -70,7 +70,7 @@ class SaveOnInterrupt(lightning.Callback):
         self._give_back()
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Give the signals back."""
+        """Restore the signal handlers."""
         self._give_back()
 
     def _ask(self, number: int, frame: FrameType | None) -> None:

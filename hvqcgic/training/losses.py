@@ -1,4 +1,4 @@
-"""Rate and adversarial terms of the loss; the distortion is that of `hvqcgic.perceptual.losses`."""
+"""Rate and adversarial terms of the loss; the distortion is in `hvqcgic.perceptual.losses`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hvqcgic.entropy import FREQUENCY_BITS
-from hvqcgic.models import BITS_A_NAT, squared_distances
+from hvqcgic.index_priors import BITS_A_NAT
+from hvqcgic.models import squared_distances
 from hvqcgic.training.ranks import same_for_all
 
 
 def soft_bits(y: Tensor, codebook: Tensor, logits: Tensor, tau: float) -> Tensor:
-    """Bits of a soft choice of codes: the term through which the rate reaches the features.
+    """Bits of a soft choice of codes, the term that carries the rate's gradient to the features.
 
     Args:
         y: features, (N, d).
@@ -23,8 +24,8 @@ def soft_bits(y: Tensor, codebook: Tensor, logits: Tensor, tau: float) -> Tensor
         logits: log-probabilities of the prior in bits, (N, K), fixed.
         tau: temperature, in units of the mean squared distance to the nearest code.
     Returns:
-        (N,), in bits; a code costs at most `FREQUENCY_BITS` more than the cell's cheapest, as in files: else the
-        forms whose bits grow with the distance could pull codes out to where no exact prior follows.
+        (N,), in bits. A code costs at most `FREQUENCY_BITS` more than the cell's cheapest code, as in files. Without
+        this limit, the forms whose bits grow with the distance could move codes beyond the range of the exact prior.
     Source: RDVQ (CVPR 2026): cross-entropy of softmax(-distance^2 / tau) against the prior.
     """
     distances = squared_distances(y, codebook) + (y * y).sum(1, keepdim=True)
@@ -35,22 +36,8 @@ def soft_bits(y: Tensor, codebook: Tensor, logits: Tensor, tau: float) -> Tensor
     return (soft * bits).sum(1)
 
 
-def straight_through_bits(y: Tensor, mean: Tensor, precision: Tensor) -> Tensor:
-    """What the prior's numerator costs if features stand in for codes: pulls the features to the prior's mean.
-
-    Args:
-        y: features, (N, d).
-        mean: of the prior for each cell, (N, d), fixed.
-        precision: likewise, (N, d, d), fixed.
-    Returns:
-        (N,), in bits up to a constant.
-    """
-    miss = y - mean.detach()
-    return 0.5 * BITS_A_NAT * torch.einsum("ni,nij,nj->n", miss, precision.detach(), miss)
-
-
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:
-    """Hinge loss of scores of real and of decoded pictures."""
+    """Hinge loss of the scores of real and of decoded pictures."""
     return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
 
 
@@ -59,8 +46,8 @@ class WithAdversary:
     """Two losses of decoded pictures as one.
 
     Attributes:
-        total: base + weight * adversarial, a scalar with the gradient of that.
-        weight: that was found.
+        total: base + weight * adversarial, a scalar with the gradient of this sum.
+        weight: of the adversarial loss.
     """
 
     total: Tensor
@@ -68,15 +55,15 @@ class WithAdversary:
 
 
 def with_adversary(decoded: Tensor, base: Tensor, adversarial: Tensor, layer: Tensor, limit: float) -> WithAdversary:
-    """Weighs the adversarial loss so that its gradient at the last layer is `limit` of the base's (VQGAN, eq. 7).
+    """Weight the adversarial loss so that its gradient at the last layer is `limit` of the base's (VQGAN, eq. 7).
 
-    The gradients are taken at the picture, once, and go on to the networks together: LPIPS is gone through once. With
-    several processes the weight is the mean of theirs: one for the whole batch.
+    The gradients are computed at the picture once and go on to the networks together, so LPIPS is differentiated once.
+    With several processes the weight is the mean of their weights: one weight for the whole batch.
 
     Args:
         decoded: pictures, with their graph.
-        base: of them alone, a scalar.
-        adversarial: likewise.
+        base: loss of the pictures without the adversarial term, a scalar.
+        adversarial: adversarial loss of the pictures, a scalar.
         layer: the last weights before the pictures.
         limit: share, at least 0.
     """

@@ -1,7 +1,7 @@
 """The stages that train a model, as a Lightning module (design, section 5).
 
-backbone    encoder, codebook and decoder on D alone, with a discriminator where it is asked for
-hyperprior  backbone fixed; hyperpriors, context passes and index prior on R
+backbone    encoder, codebook and decoder on D, with an optional discriminator
+hyperprior  hyperpriors, context passes and index prior on R, with a fixed backbone
 joint       everything on D + lambda * R
 """
 
@@ -36,15 +36,15 @@ class HvqModule(StageModule):
     def __init__(
         self, model: ModelConfig, training: TrainingConfig, stage: Stage, perceptual: Perceptual | None
     ) -> None:
-        """Set up networks with fresh weights.
+        """Create networks with random weights.
 
         Args:
             model: configuration of the networks.
             training: loss and schedule.
-            stage: what is trained.
-            perceptual: LPIPS, or None to train and measure without; its weights are no part of a checkpoint.
+            stage: name of the stage.
+            perceptual: LPIPS, or None to train and measure without; its weights are not part of a checkpoint.
         Raises:
-            ConfigError: settings that contradict each other.
+            ConfigError: settings contradict each other.
         """
         check_settings(model, training)
         super().__init__(training, stage, perceptual)
@@ -58,13 +58,13 @@ class HvqModule(StageModule):
         self._static_lengths = StaticLengths()
 
     def groups(self) -> list[dict[str, Any]]:
-        """What this stage trains, see `parameter_groups`."""
+        """Weights that this stage trains, see `parameter_groups`."""
         return parameter_groups(self.model, self.priors, self.stage, self.options)
 
     def training_step(self, batch: Batch, batch_index: int) -> None:
-        """One optimiser step on pictures (B, 3, H, W) in [0, 1], or on crops whose features are known already."""
+        """Take one optimiser step on pictures (B, 3, H, W) in [0, 1], or on crops with precomputed features."""
         generator = self.generator()
-        # Noise on hyper-latents and the shift of LPIPS differ from process to process; ratios and revival do not.
+        # Processes draw different noise on hyper-latents and different shifts of LPIPS, but equal ratios and revivals.
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)) + rank_and_size()[0])
         known = isinstance(batch, CachedCrops)
         picture = batch.picture if known else batch
@@ -80,13 +80,13 @@ class HvqModule(StageModule):
         self.step_index += 1
 
     def features(self, picture: Tensor) -> dict[str, Tensor]:
-        """Features of pictures (B, 3, H, W) in float32, (B, d, h_g, w_g) each; fixed in stage hyperprior."""
+        """Features of pictures (B, 3, H, W) in float32, (B, d, h_g, w_g) each; without gradient in stage hyperprior."""
         with torch.set_grad_enabled(self.stage != "hyperprior"):
             return {g: y.float() for g, y in self.model.encoder(picture).items()}
 
     def quantise(self, features: dict[str, Tensor], masks: GranularityMap, generator: torch.Generator) -> Codes:
-        """Codes of features; k-means starts the codebook at its step; till then they pass unquantised."""
-        # Distances between codes are too fine for the half precision that the picture networks may run in.
+        """Quantise features; k-means initialises the codebook at its step, and earlier steps do not quantise."""
+        # Distances between codes need float32; the picture networks may run in half precision.
         with torch.set_grad_enabled(self.stage != "hyperprior"), torch.autocast(self.device.type, enabled=False):
             if bool(self.model.quantiser.initialised):
                 codes = self.model.quantise(features, masks)
@@ -101,7 +101,7 @@ class HvqModule(StageModule):
             return self.model.lay_out(y, Quantised(y, blank, y.new_zeros(len(y))), masks)
 
     def update_codebook(self, codes: Codes, generator: torch.Generator) -> None:
-        """Moves the codebook and counts its use, by the cells of all processes."""
+        """Move the codebook and count its use, with the cells of all processes."""
         own = codes.quantised.indices.split(codes.counts)
         if self.stage != "hyperprior":
             self.model.quantiser.update(gather_parts(codes.y.split(codes.counts)), gather_parts(own), generator)
@@ -145,9 +145,10 @@ class HvqModule(StageModule):
         return total
 
     def validation_step(self, batch: Tensor, batch_index: int) -> dict[str, Measured]:
-        """Quality and estimated rate of a whole picture, (3, H, W); callbacks get it as "found".
+        """Measure quality and estimated rate of a whole picture, (3, H, W); callbacks get the result as "found".
 
-        Where a moving average is kept, `val/` and "found" are of that, and `val_raw/` of the weights as they are.
+        With a moving average, `val/` and "found" are of the average, and `val_raw/` is of the weights without
+        averaging.
         """
         with self.averaged():
             found = self.validate(batch, "val")
@@ -162,12 +163,12 @@ class HvqModule(StageModule):
         if found.rate is None:
             return shown
         bits = {g: found.rate.cell_bits[g][0, 0] for g in GRANULARITIES}
-        # The lightest colour is what an index of fixed length takes.
+        # The lightest colour is the length of a fixed-length index.
         heat = heat_map(masks, bits, top_bits=math.log2(self.model.config.codebook_size))
         return [*shown, heat[:, : picture.shape[-2], : picture.shape[-1]]]
 
     def validate(self, picture: Tensor, group: str) -> Measured:
-        """Measures a picture, (3, H, W), with the weights that are in place, and logs it in a group of charts."""
+        """Measure a picture, (3, H, W), with the current weights, and log the values in a group of charts."""
         priors, lpips = None if self.stage == "backbone" else self.priors, self._perceptual[0]
         found = measure(self.model, priors, picture, self.model.config.default_ratios, perceptual=lpips)
         values = validation_scalars(group, found, picture[0].numel(), with_lpips=lpips is not None)
@@ -180,16 +181,16 @@ class HvqModule(StageModule):
         return self.model.config.backbone.decoder_prior
 
     def lambda_now(self) -> float:
-        """Lambda, warmed up from 0."""
+        """Lambda at the current step, with warm-up from 0."""
         return self.options.lmbda * min(1.0, (self.step_index + 1) / max(self.options.lmbda_warmup, 1))
 
     def log_perplexity(self) -> None:
-        """Effective number of codes in use for each granularity."""
+        """Log the effective number of used codes for each granularity."""
         values = perplexity(self.model.quantiser.usage)
         self.log_dict({f"codebook/perplexity_{g}": value for g, value in zip(GRANULARITIES, values, strict=True)})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Beside what every stage keeps, the static tables that charts compare with."""
+        """Add the static tables that charts compare with to the state of every stage."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["static_lengths"] = self._static_lengths.state_dict()
 

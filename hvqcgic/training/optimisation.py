@@ -1,4 +1,4 @@
-"""Which weights a stage trains, by which optimisers, and at which learning rates."""
+"""Trained weights of a stage, their optimisers, and their learning rates."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from hvqcgic.training.rate import HyperLatentPriors
 def parameter_groups(
     model: HvqModel, priors: HyperLatentPriors, stage: Stage, options: TrainingConfig
 ) -> list[dict[str, Any]]:
-    """What a stage trains: a group each for picture networks and entropy networks, as an optimiser takes them.
+    """Weights that a stage trains: one optimiser group for picture networks, and one for entropy networks.
 
     Args:
         model: the model.
         priors: of its hyper-latents.
-        stage: backbone leaves the entropy networks out, hyperprior the picture networks.
-        options: learning rates; "base_lr" keeps a group's while "lr" follows the schedule.
+        stage: backbone omits the entropy networks, hyperprior omits the picture networks.
+        options: learning rates; "base_lr" holds a group's learning rate while "lr" follows the schedule.
     """
     groups = []
     if stage != "hyperprior":
@@ -36,7 +36,7 @@ def parameter_groups(
 def make_optimisers(
     groups: list[dict[str, Any]], discriminator: nn.Module | None, options: TrainingConfig
 ) -> list[torch.optim.Optimizer]:
-    """AdamW for the groups, and another for the discriminator where there is one; fused, a quarter of the time."""
+    """Create AdamW for the groups, and another for a discriminator; fused takes a quarter of the time."""
     optimisers: list[torch.optim.Optimizer] = [
         torch.optim.AdamW(groups, weight_decay=options.weight_decay, betas=(0.9, 0.98), fused=True)
     ]
@@ -47,7 +47,7 @@ def make_optimisers(
 
 
 def trained_weights(module: nn.Module, groups: list[dict[str, Any]]) -> dict[str, nn.Parameter]:
-    """The weights of groups by their names in a module."""
+    """Return the weights of groups by their names in a module."""
     trained = {id(weight) for group in groups for weight in group["params"]}
     return {name: weight for name, weight in module.named_parameters() if id(weight) in trained}
 

@@ -1,4 +1,4 @@
-"""How many processes train together, and how they are started (data-parallel training, Lightning's DDP)."""
+"""Number and start of the processes of one training (data-parallel training, Lightning's DDP)."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ class Processes:
     """Processes that share every batch and train one model.
 
     Args:
-        devices: processes on each machine, one a GPU, or one a group of CPU threads. Given alone, the command starts
-            the others itself; under torchrun it must be its --nproc_per_node.
-        num_nodes: machines; the command is then started on each, best with torchrun.
+        devices: processes on each machine: one per GPU, or one per group of CPU threads. Without torchrun, the command
+            starts the other processes itself; with torchrun, this must equal its --nproc_per_node.
+        num_nodes: number of machines; the command is started on each of them, best with torchrun.
     """
 
     devices: int = 1
     num_nodes: int = 1
 
     def __post_init__(self) -> None:
-        """Refuses less than one of either.
+        """Check that both numbers are at least 1.
 
         Raises:
-            ConfigError: naming it.
+            ConfigError: names the wrong number.
         """
         for name, value in vars(self).items():
             if value < 1:
                 raise ConfigError(f"--trainer.{name} is {value}; use at least 1")
 
     def __str__(self) -> str:
-        """The options, as typed; empty for a single process."""
+        """Return the options as typed; empty for a single process."""
         return f"--trainer.devices {self.devices} --trainer.num_nodes {self.num_nodes}" if self.count > 1 else ""
 
     @property
     def count(self) -> int:
-        """Over all machines."""
+        """Number of processes over all machines."""
         return self.devices * self.num_nodes
 
     def check_batch(self, batch_size: int) -> None:
-        """Refuses a batch of `batch_size` pictures that cannot be shared evenly.
+        """Check that the processes can share a batch of `batch_size` pictures evenly.
 
         Raises:
-            ConfigError: naming both.
+            ConfigError: names both numbers.
         """
         if batch_size % self.count:
             raise ConfigError(
@@ -57,14 +57,14 @@ class Processes:
             )
 
     def for_trainer(self) -> dict[str, Any]:
-        """Arguments of Lightning's trainer. Batches are shared out by `ranks.own_share`, not by a sampler."""
-        # A granularity without cells leaves its networks without a gradient in that step.
+        """Return arguments of Lightning's trainer. `ranks.own_share` distributes the batches, not a sampler."""
+        # In a step without cells of a granularity, its networks get no gradient.
         strategy = "auto" if self.count == 1 else DDPStrategy(find_unused_parameters=True)
         return {**vars(self), "strategy": strategy, "use_distributed_sampler": False}
 
 
 def is_first() -> bool:
-    """Whether this is the process of all that writes to terminal and charts; known before the group is formed."""
+    """Whether this process writes to terminal and charts; known before the process group exists."""
     known = (os.environ.get(name) for name in ("RANK", "SLURM_PROCID"))
     rank = next((value for value in known if value), None)
     if rank is None:
@@ -73,5 +73,5 @@ def is_first() -> bool:
 
 
 def first_console() -> Console:
-    """Standard error of the first process; the others are silent."""
+    """Console on standard error for the first process; silent for the others."""
     return Console(stderr=True, quiet=not is_first())

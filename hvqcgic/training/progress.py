@@ -1,4 +1,4 @@
-"""What a training says in the terminal: a bar with time left and the numbers that matter, and a closing table."""
+"""Terminal output of a training: a bar with time left and current values, and a final table."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ NUMBERS = {
     "val PSNR dB": "val/psnr_db",
     "val LPIPS": "val/lpips",
 }
-"""Labels of the bar, and the logged numbers they show; numbers that a stage does not log are left out."""
+"""Labels of the bar, and the logged values that they show; values that a stage does not log are omitted."""
 
-# Reading a number from a GPU waits for it; a person reads no faster than this.
+# Reading a value from a GPU waits for it, so values are read no more often than a person can follow.
 _SECONDS_BETWEEN_UPDATES = 0.5
 _SECONDS_BETWEEN_LINES = 60.0
 
 
 class TrainingProgress(lightning.Callback):
-    """A rich bar on a terminal; elsewhere one plain line a minute, so that no log is flooded.
+    """A progress bar of rich on a terminal; elsewhere one plain line a minute, to keep logs short.
 
-    Counts the module's own `step_index`: Lightning's count also counts the discriminator's steps.
+    Counts the module's own `step_index`, because Lightning's count includes the discriminator's steps.
     """
 
     def __init__(
         self, steps: int, stage: str, *, numbers: Mapping[str, str] | None = None, console: Console | None = None
     ) -> None:
-        """Prepare a bar that starts with the training.
+        """Create the callback; the bar starts with the training.
 
         Args:
             steps: optimiser steps of the stage.
             stage: name shown before the bar.
-            numbers: label and logged name of each number shown; by default NUMBERS.
-            console: where to write; by default standard error.
+            numbers: label and logged name of each value shown; by default NUMBERS.
+            console: output console; by default standard error.
         """
         self._steps, self._stage = steps, stage
         self._numbers = NUMBERS if numbers is None else numbers
@@ -54,7 +54,7 @@ class TrainingProgress(lightning.Callback):
         self._began, self._first_step = 0.0, 0
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Show the bar where there is a terminal."""
+        """Show the bar if there is a terminal."""
         self._began, self._first_step = time.monotonic(), pl_module.step_index
         self._due = self._began + (0 if self._console.is_terminal else _SECONDS_BETWEEN_LINES)
         if not self._console.is_terminal:
@@ -75,7 +75,7 @@ class TrainingProgress(lightning.Callback):
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Move the bar, or write a line where one is due."""
+        """Move the bar, or write a line once a minute."""
         now, step = time.monotonic(), pl_module.step_index
         if now < self._due and step < self._steps:
             return
@@ -88,11 +88,11 @@ class TrainingProgress(lightning.Callback):
             self._console.print(self._line(step, now, numbers), soft_wrap=True, highlight=False)
 
     def on_train_end(self, trainer: lightning.Trainer, pl_module: Any) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar and leave it visible."""
         self._stop()
 
     def on_exception(self, trainer: lightning.Trainer, pl_module: Any, exception: BaseException) -> None:
-        """Give the terminal back before anything else is written."""
+        """Release the terminal before anything else is written."""
         self._stop()
 
     def _stop(self) -> None:
@@ -112,15 +112,15 @@ class TrainingProgress(lightning.Callback):
 
 @dataclass(frozen=True)
 class ClosingRow:
-    """One line of the closing table: means over the validation pictures at one setting.
+    """One line of the final table: means over the validation pictures at one setting.
 
     Attributes:
         name: stage, or coding mode.
-        bpp: bits per pixel, of real files where `is_file`, else estimated; None where there is no rate yet.
+        bpp: bits per pixel, of real files if `is_file`, else estimated; None without a rate.
         is_file: whether `bpp` was measured on files.
-        saving_percent: fewer bytes than static arithmetic coding of the same indices; None where it does not apply.
-        psnr_db: None where it was not measured.
-        lpips: None where it was not measured.
+        saving_percent: saving against static arithmetic coding of the same indices; None if not applicable.
+        psnr_db: None if not measured.
+        lpips: None if not measured.
     """
 
     name: str
@@ -132,7 +132,7 @@ class ClosingRow:
 
 
 def closing_table(rows: Sequence[ClosingRow], title: str) -> Table:
-    """What the training reached, for the terminal.
+    """Format the final results as a table.
 
     Args:
         rows: lines from top to bottom.
@@ -160,7 +160,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Hours, minutes and seconds: 1:02:03, or 2:03; a dash where it is not known (NaN)."""
+    """Format hours, minutes and seconds: 1:02:03, or 2:03; a dash for NaN."""
     if seconds != seconds:
         return "–"
     minutes, rest = divmod(round(seconds), 60)

@@ -1,7 +1,7 @@
-"""What the processes of one training tell each other, so that they train as one process with the whole batch would.
+"""Communication between the processes of one training, with the same result as one process with the whole batch.
 
-Each process has its share of every batch: the pictures [rank * B / size, (rank + 1) * B / size). Gradients are averaged
-by Lightning's DDP; what is no gradient (codebook, revival, usage counts) goes through here. One process needs no group.
+Each process has its share of every batch: the pictures [rank * B / size, (rank + 1) * B / size). Lightning's DDP
+averages the gradients. Codebook, revival and usage counts use the functions here. One process needs no process group.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from torch import Tensor
 
 
 def rank_and_size() -> tuple[int, int]:
-    """This process's number, and how many there are; (0, 1) outside a process group."""
+    """Return this process's number and the number of processes; (0, 1) outside a process group."""
     return (dist.get_rank(), dist.get_world_size()) if _grouped() else (0, 1)
 
 
 def own_share(batch_size: int) -> slice:
-    """The pictures of a batch that this process trains on.
+    """Slice of a batch that this process trains on.
 
     Args:
-        batch_size: pictures a batch, over all processes; a multiple of their number.
+        batch_size: pictures in a batch over all processes, a multiple of the number of processes.
     """
     rank, size = rank_and_size()
     share = batch_size // size
@@ -30,7 +30,7 @@ def own_share(batch_size: int) -> slice:
 
 
 def mean_over_all(values: Tensor) -> Tensor:
-    """This process's part of a mean over the values of all processes, so that DDP's average of gradients is its own.
+    """This process's part of the mean over the values of all processes; DDP's average of the parts is the mean.
 
     Args:
         values: (N,), N differs between processes.
@@ -46,7 +46,7 @@ def mean_over_all(values: Tensor) -> Tensor:
 
 
 def same_for_all(value: Tensor) -> Tensor:
-    """The mean of a number, a scalar without gradient, over all processes."""
+    """Mean of a scalar over all processes, without gradient."""
     if not _grouped():
         return value
     total = value.clone()
@@ -55,12 +55,12 @@ def same_for_all(value: Tensor) -> Tensor:
 
 
 def gather_parts(parts: Sequence[Tensor]) -> Tensor:
-    """Rows of all processes in the order that one process with the whole batch has them.
+    """Gather rows of all processes in the order of one process with the whole batch.
 
     Args:
         parts: rows of this process by granularity, (N_g, ...) each, N_g differs between processes.
     Returns:
-        (N, ...): of each granularity the rows of process 0, then of process 1, and so on; without gradient.
+        (N, ...): for each granularity the rows of process 0, then of process 1, and so on; without gradient.
     """
     rows = torch.cat([part.detach() for part in parts])
     if not _grouped():

@@ -21,7 +21,7 @@ from hvqcgic.models import (
     straight_through,
 )
 from hvqcgic.training.config import RateGradient
-from hvqcgic.training.losses import soft_bits, straight_through_bits
+from hvqcgic.training.losses import soft_bits
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,7 @@ def estimate_rate(
         cell_bits[step.granularity][cells] = bits.detach()
         if gradient == "none":
             continue
-        if gradient == "soft":
-            felt = soft_bits(y[step.name], model.quantiser.codebook, logits.detach(), tau)
-        else:
-            gaussian = model.prior.gaussian(parameters[step.name], model.config.code_width)
-            felt = straight_through_bits(y[step.name], *gaussian)
+        felt = soft_bits(y[step.name], model.quantiser.codebook, logits.detach(), tau)
         pull = pull + (felt if pull_weights is None else felt * pull_weights[cells.nonzero()[:, 0]]).sum()
     return Rate(total, z_bits, pull, cell_bits, parameters)
 

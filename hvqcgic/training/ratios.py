@@ -1,4 +1,4 @@
-"""Which ratios each training picture gets."""
+"""Ratios of the training pictures."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from hvqcgic.models import Ratios
 
 
 def draw_ratios(count: int, favoured: Ratios, favoured_share: float, *, generator: torch.Generator) -> list[Ratios]:
-    """Ratios for `count` pictures: the favoured ones, or uniform on the simplex, so that users may ask for any.
+    """Draw ratios for `count` pictures: the favoured ratios, or uniform on the simplex to cover all ratios of users.
 
     Args:
-        count: pictures.
+        count: number of pictures.
         favoured: (fine, medium, coarse).
-        favoured_share: probability of these, 0 to 1.
+        favoured_share: probability of the favoured ratios, 0 to 1.
         generator: source of the draws.
     """
     drawn: list[Ratios] = []

@@ -1,4 +1,4 @@
-"""Some validation pictures coded to real files, beside what the float model estimates for them."""
+"""Validation pictures coded to real files, and the float model's estimates for them."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from hvqcgic.training.processes import first_console
 from hvqcgic.training.validation import Measured
 
 MODES = {"adaptive": "adaptive", "static_arithmetic": "static-arithmetic", "static_huffman": "static-huffman"}
-"""Names in the charts, and the coding modes they stand for."""
+"""Coding modes by their names in the charts."""
 
 
 @dataclass(frozen=True)
 class FileSizes:
-    """One picture's files.
+    """Sizes of one picture's files.
 
     Attributes:
-        pixels: of the picture.
-        bits: whole files by name of MODES.
-        estimate_bits: cross-entropy of indices and hyper-latents under the float model, and the map's bits, which that
-            model does not predict; container left out.
+        pixels: number of pixels of the picture.
+        bits: of whole files, by name of MODES.
+        estimate_bits: cross-entropy of indices and hyper-latents under the float model, plus the map's bits in the
+            file, which the float model does not predict; without the container.
     """
 
     pixels: int
@@ -38,12 +38,12 @@ class FileSizes:
 
 
 def file_sizes(codec: Codec, picture: torch.Tensor, found: Measured) -> FileSizes:
-    """Codes a validation picture in every mode of MODES.
+    """Code a validation picture in every mode of MODES.
 
     Args:
-        codec: of the model as it stands.
+        codec: of the model in its present state.
         picture: (3, H, W), in [0, 1], of 8 bits a sample.
-        found: what the float model gave for it; its `rate` is there.
+        found: the float model's result for the picture, including `rate`.
     """
     assert found.rate is not None
     pixels = (picture * 255).round().to(torch.uint8).permute(1, 2, 0).cpu().numpy()
@@ -55,21 +55,21 @@ def file_sizes(codec: Codec, picture: torch.Tensor, found: Measured) -> FileSize
 
 
 class RealFiles(lightning.Callback):
-    """At every validation, freezes the model in memory and logs the bits per pixel of real files.
+    """Freezes the model in memory at every validation and logs the bits per pixel of real files.
 
     Logs `file/adaptive_bpp`, `file/static_arithmetic_bpp`, `file/static_huffman_bpp`, `file/estimate_bpp` (means over
     pictures) and `file/saving_percent` (adaptive against static arithmetic).
     """
 
     def __init__(self, pictures: int, *, console: Console | None = None) -> None:
-        """Args: pictures: how many, from the first; console: for warnings, by default standard error."""
+        """Args: pictures: number of pictures, from the first; console: for warnings, by default standard error."""
         self.pictures = pictures
         self._console = console or first_console()
         self._codec: Codec | None = None
         self._sizes: list[FileSizes] = []
 
     def on_validation_start(self, trainer: lightning.Trainer, pl_module: HvqModule) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Freezes the model; one that cannot be frozen is named and trained on."""
+        """Freeze the model; a failure is reported and the training continues."""
         self._codec, self._sizes = None, []
         if pl_module.stage not in ("hyperprior", "joint") or not self.pictures or not trainer.is_global_zero:
             return
@@ -89,12 +89,12 @@ class RealFiles(lightning.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Codes the picture, if it is one of the first."""
+        """Code the picture if it is one of the first."""
         if self._codec is not None and batch_idx < self.pictures:
             self._sizes.append(file_sizes(self._codec, batch, outputs["found"]))
 
     def on_validation_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Logs the means."""
+        """Log the means."""
         if not self._sizes:
             return
         count = len(self._sizes)

@@ -1,4 +1,4 @@
-"""Freezing of a reverse path: from a checkpoint of stage reverse to the file beside its model's."""
+"""Freezing of a reverse path: convert a checkpoint of stage reverse to a file beside its model's file."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def is_reverse(checkpoint: Path) -> bool:
     """Whether a checkpoint is one of stage reverse.
 
     Raises:
-        ConfigError: it is none of this project.
+        ConfigError: it is no checkpoint of this project.
     """
     return read_checkpoint(checkpoint)["hyper_parameters"].get("stage") == "reverse"
 
 
 def export_reverse(options: argparse.Namespace, card: dict[str, Any]) -> str:
-    """Writes the file of a reverse path; returns a line about it.
+    """Write the file of a reverse path; return a line about the file.
 
     Args:
         options: of `python -m hvqcgic.export`.
         card: for the file.
     Raises:
         ConfigError: the checkpoint cannot be used, or its model is not beside the output.
-        ModelError: that model is damaged, or float16 would cost more than it may.
+        ModelError: the model is damaged, or the loss by float16 is too large.
         OutputError: the file cannot be written.
     """
     path = Path(options.output)
@@ -57,10 +57,10 @@ def export_reverse(options: argparse.Namespace, card: dict[str, Any]) -> str:
 
 
 def model_beside(path: Path) -> Path:
-    """The model that a file of a reverse path is to stand beside.
+    """Path of the model beside which the file of a reverse path is written.
 
     Raises:
-        ConfigError: the file has no such name, or the model is not there.
+        ConfigError: the file's name does not end as required, or the model is missing.
     """
     if not path.stem.endswith(REVERSE_ENDING) or path.suffix != MODEL_SUFFIX:
         raise ConfigError(
@@ -74,14 +74,14 @@ def model_beside(path: Path) -> Path:
 
 
 def load_reverse_module(checkpoint: Path, model: Path, *, raw: bool = False) -> ReverseModule:
-    """The module of a checkpoint of stage reverse, in evaluation mode.
+    """Load the module of a checkpoint of stage reverse, in evaluation mode.
 
     Args:
         checkpoint: its path.
-        model: file of the model that it stands behind.
-        raw: weights as the last step left them, where the checkpoint also holds their moving average.
+        model: file of its frozen model.
+        raw: use the weights of the last step, also if the checkpoint has a moving average.
     Raises:
-        ConfigError: the checkpoint stands behind another model, or is damaged.
+        ConfigError: the checkpoint belongs to another model, or is damaged.
         ModelError: the model is damaged.
     """
     content, frozen = read_checkpoint(checkpoint), read_model(model)
@@ -98,10 +98,10 @@ def load_reverse_module(checkpoint: Path, model: Path, *, raw: bool = False) -> 
 
 
 def half_precision_cost_db(module: ReverseModule, frozen: FrozenReverse, pictures: Sequence[Tensor]) -> float:
-    """What float16 weights cost in PSNR, in decibels: the mean over pictures and numbers of steps from 1.
+    """Loss of PSNR by float16 weights, in decibels: the mean over pictures and over numbers of steps from 1.
 
     Args:
-        module: as trained; left as it was.
+        module: as trained; unchanged afterwards.
         frozen: the same, frozen.
         pictures: (3, H, W) each, in [0, 1].
     """

@@ -1,7 +1,7 @@
-"""Stage `reverse`: a network that leads decoded codes back to features, behind a frozen model (`models/reverse.py`).
+"""Stage `reverse`: a network for a frozen model that estimates features from decoded codes (`models/reverse_path.py`).
 
-Two losses: on points of the path, the distance from estimated to true features; on pictures decoded after as many
-steps as a reader may take, the distortion, the distance in local statistics, and a discriminator where it is asked for.
+There are two losses. On points of the path: the distance from estimated to true features. On pictures decoded after the
+usual numbers of steps: the distortion, the distance in local statistics, and an optional discriminator.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ from hvqcgic.training.stage_module import StageModule
 from hvqcgic.training.texture import texture_distance
 
 SHOWN_STEPS = (0, 1, 2, 4)
-"""Numbers of steps that are validated and shown; pictures are trained after one of them, but for 0."""
+"""Numbers of steps that are validated and shown; training pictures use those above 0."""
 
 CALIBRATION_STEPS = 50
-"""First steps of the stage, over which the statistics of the path are gathered."""
+"""First steps of the stage, which collect the statistics of the path."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Reversed:
     Attributes:
         decoded: (1, 3, H, W) each, in [0, 1].
         psnr_db: against the picture.
-        lpips: NaN where no perceptual network is at hand.
+        lpips: NaN without a perceptual network.
     """
 
     decoded: tuple[Tensor, ...]
@@ -56,14 +56,14 @@ class Reversed:
 
 @dataclass(frozen=True)
 class Seen:
-    """A batch as the frozen model sees it: true fine features (B, d, H/4, W/4), codes' deviation from them, the rest.
+    """Results of the frozen model for a batch.
 
     Attributes:
-        clean: the true features.
+        clean: the true fine features, (B, d, H/4, W/4).
         masks: the granularity map.
         codes: per granularity, (B, d, h_g, w_g).
-        mean: of the prior, likewise.
-        deviation: of the prior, likewise.
+        mean: of the prior, per granularity, (B, d, h_g, w_g).
+        deviation: of the prior, per granularity, (B, d, h_g, w_g).
     """
 
     clean: Tensor
@@ -74,7 +74,7 @@ class Seen:
 
 
 class ReverseModule(StageModule):
-    """Trains a `ReverseModel` behind a model that stays as it is."""
+    """Trains a `ReverseModel` for a model that stays unchanged."""
 
     def __init__(
         self,
@@ -84,21 +84,21 @@ class ReverseModule(StageModule):
         training: TrainingConfig,
         perceptual: Perceptual | None,
     ) -> None:
-        """A fresh network, and a decoder that starts as the model's.
+        """Create a network with random weights, and a decoder with the model's weights.
 
         Args:
-            model: thawed from a frozen model, of which it is the float twin.
-            fingerprint: of that.
+            model: thawed float form of a frozen model.
+            fingerprint: of the frozen model.
             reverse_config: of the network.
             training: loss and schedule.
             perceptual: LPIPS, or None to train and measure without.
         Raises:
-            ConfigError: the model's decoder is none that could read reversed features.
+            ConfigError: the model's decoder cannot read estimated features.
         """
         super().__init__(training, "reverse", perceptual)
         settings = {"model": model.config.to_dict(), "training": vars(training), "stage": "reverse"}
         self.save_hyperparameters(settings | {"reverse": reverse_config.to_dict(), "fingerprint": fingerprint.hex()})
-        # In a tuple like LPIPS: what stays as it is need not be in every checkpoint.
+        # The tuple keeps the unchanged model out of checkpoints, as for LPIPS.
         self._behind = (model.eval().requires_grad_(False),)
         self.reverse = ReverseModel(reverse_config, model.config)
         self.reverse.start(model.decoder)
@@ -110,7 +110,7 @@ class ReverseModule(StageModule):
 
     @property
     def last_layer(self) -> Tensor:
-        """Of the tuned decoder, or, with a kept one, of the network."""
+        """Last layer of the tuned decoder, or of the network if the model's decoder is kept."""
         decoder = self.reverse.decoder
         return self.reverse.network.change.weight if decoder is None else decoder.to_picture.weight
 
@@ -120,12 +120,12 @@ class ReverseModule(StageModule):
         return [{"params": list(self.reverse.parameters()), "lr": rate, "base_lr": rate}]
 
     def on_fit_start(self) -> None:
-        """Takes the frozen model along, too."""
+        """Move the frozen model to the device, too."""
         super().on_fit_start()
         self.model.to(self.device)
 
     def training_step(self, batch: Tensor, batch_index: int) -> None:
-        """One optimiser step on pictures (B, 3, H, W) in [0, 1]."""
+        """Take one optimiser step on pictures (B, 3, H, W) in [0, 1]."""
         generator = self.generator()
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)) + rank_and_size()[0])
         seen = self.see(batch, self.masks(batch, generator))
@@ -144,10 +144,10 @@ class ReverseModule(StageModule):
 
     @torch.no_grad()
     def see(self, picture: Tensor, masks: GranularityMap) -> Seen:
-        """What the frozen model makes of pictures (B, 3, H, W), H and W multiples of 16, as a decoder would have it."""
+        """Run the frozen model on pictures (B, 3, H, W), H and W multiples of 16, with the results of a decoder."""
         model = self.model
         features = {g: y.float() for g, y in model.encoder(picture).items()}
-        # As in training the model: codes and prior in float32, whatever the picture networks run in.
+        # As in the model's training, codes and prior are in float32 for any precision of the picture networks.
         with torch.autocast(picture.device.type, enabled=False):
             codes = model.quantise(features, masks).maps
             expected = model.expected_codes(model.predict(features, masks, codes), masks)
@@ -155,7 +155,7 @@ class ReverseModule(StageModule):
 
     @torch.no_grad()
     def calibrate(self, seen: Seen) -> None:
-        """Takes a batch into the running means of deviation and spread: those of the cells of each size."""
+        """Add a batch to the running means of deviation and spread of each cell size."""
         for place, g in enumerate(GRANULARITIES):
             if not bool(seen.masks[g].any()):
                 continue
@@ -168,7 +168,7 @@ class ReverseModule(StageModule):
             self.reverse.spread[place].lerp_(same_for_all(wide), share)
 
     def features_loss(self, clean: Tensor, known: Known) -> Tensor:
-        """Mean squared miss on points of the path, in units of the level squared; a third of them are its end."""
+        """Mean squared error on points of the path, in units of the squared level; a third of them at time 1."""
         count = len(clean)
         time = torch.where(torch.rand(count) < 1 / 3, 1.0, torch.rand(count).clamp(min=0.05)).to(clean)
         share = time[:, None, None, None]
@@ -179,7 +179,7 @@ class ReverseModule(StageModule):
     def estimate(
         self, known: Known, steps: int, *, randomness: float, generator: torch.Generator | None = None
     ) -> Estimate:
-        """What the network says at the last of some steps, the only one with a gradient."""
+        """Estimate of the network at the last of several steps; only this step has a gradient."""
 
         def at(state: Tensor, time: float) -> Estimate:
             return self.reverse.network(state, state.new_full((len(state),), time), known)
@@ -212,7 +212,7 @@ class ReverseModule(StageModule):
         return self.adversarial(picture, decoded, total)
 
     def validation_step(self, batch: Tensor, batch_index: int) -> dict[str, Reversed]:
-        """Quality of a whole picture, (3, H, W), at the model's default ratios; callbacks get it as "found"."""
+        """Measure the quality of a whole picture, (3, H, W), at the default ratios; callbacks get it as "found"."""
         with self.averaged():
             found = self.measure(batch)
         for name, values in (("psnr_db", found.psnr_db), ("lpips", found.lpips)):
@@ -223,7 +223,7 @@ class ReverseModule(StageModule):
 
     @torch.no_grad()
     def measure(self, picture: Tensor) -> Reversed:
-        """A picture, (3, H, W) in [0, 1], after each number of SHOWN_STEPS, with noise of seed 0."""
+        """Decode a picture, (3, H, W) in [0, 1], after each number of SHOWN_STEPS, with noise of seed 0."""
         height, width = picture.shape[-2:]
         padded = pad_to_cells(picture[None])
         seen = self.see(padded, select_cells(self.model.config, padded, [self.model.config.default_ratios]))
@@ -243,5 +243,5 @@ class ReverseModule(StageModule):
         return Reversed(tuple(decoded), tuple(float(-10 * torch.log10(error)) for error in errors), tuple(far))
 
     def images(self, picture: Tensor, found: Reversed) -> list[Tensor]:
-        """A validation picture and what it is after SHOWN_STEPS, (3, H, W) each."""
+        """Return a validation picture and its decoded pictures after SHOWN_STEPS, (3, H, W) each."""
         return [picture, *(one[0] for one in found.decoded)]

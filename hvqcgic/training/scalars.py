@@ -1,4 +1,4 @@
-"""The numbers that a training logs, by the names of their charts (see `dashboard.py`)."""
+"""The logged values of a training, by the names of their charts (see `dashboard.py`)."""
 
 from __future__ import annotations
 
@@ -13,38 +13,39 @@ from hvqcgic.training.rate import Rate, arithmetic_lengths, huffman_lengths, sta
 from hvqcgic.training.validation import Measured
 
 TABLES_EVERY = 100
-"""Steps between two looks at the codes' use for the static tables that training compares itself with."""
+"""Steps between two updates of the static tables that training compares itself with."""
 
 
 class StaticLengths:
-    """Code lengths of static coding, renewed every TABLES_EVERY steps."""
+    """Code lengths of static coding, updated every TABLES_EVERY steps."""
 
     def __init__(self) -> None:
-        """No lengths until the first step that asks for them."""
+        """Create the tables without lengths; the first call of `at` computes them."""
         self._lengths: dict[str, Tensor] = {}
 
     def at(self, step: int, usage: Tensor) -> dict[str, Tensor]:
-        """Bits of each code, (3, K), by the name of the coding, at a step where the codes' use is `usage`, (3, K)."""
+        """Bits of each code, (3, K), by the name of the coding, for usage counts (3, K) at a step."""
         if not self._lengths or step % TABLES_EVERY == 0:
             self._lengths = {"arithmetic": arithmetic_lengths(usage), "huffman": huffman_lengths(usage)}
         self._lengths = {name: lengths.to(usage.device) for name, lengths in self._lengths.items()}
         return self._lengths
 
     def state_dict(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps, so that the charts of a resumed training are those of one in a single run."""
+        """Return the state for a checkpoint, so that a resumed training has the charts of an uninterrupted one."""
         return dict(self._lengths)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Goes on from the state of a checkpoint."""
+        """Load the state of a checkpoint."""
         self._lengths = dict(state)
 
 
 def distortion_scalars(parts: Distortion, commitment: Tensor, *, with_lpips: bool) -> dict[str, Any]:
     """Parts of D, and PSNR in decibels."""
-    found = {"loss/distortion": parts.total, "loss/mse": parts.mse, "loss/l1": parts.l1, "loss/commitment": commitment}
-    found["quality/psnr_db"] = -10 * torch.log10(parts.mse.detach().clamp(min=1e-10))
+    found = {f"loss/{name}": value for name, value in parts.terms.items() if name != "lpips"}
+    found |= {"loss/distortion": parts.total, "loss/commitment": commitment}
+    found["quality/psnr_db"] = -10 * torch.log10(parts.terms["mse"].detach().clamp(min=1e-10))
     if with_lpips:
-        found["quality/lpips"] = parts.lpips
+        found["quality/lpips"] = parts.terms["lpips"]
     return found
 
 
@@ -68,8 +69,8 @@ def validation_scalars(group: str, found: Measured, pixels: int, *, with_lpips: 
     """Quality and estimated rate of a validation picture.
 
     Args:
-        group: of the charts: `val`, or `val_raw` for weights beside their moving average.
-        found: what was measured.
+        group: of the charts: `val`, or `val_raw` for the weights without averaging.
+        found: the measured values.
         pixels: of the picture.
         with_lpips: whether LPIPS was measured.
     """

@@ -1,4 +1,4 @@
-"""Where pictures come from: folders, tar shards, and what is at hand on a machine that has nothing."""
+"""Sources of pictures: folders, tar shards, and default pictures for machines without any."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from hvqcgic.files import PICTURE_SUFFIXES
 from hvqcgic.pictures import decode, expand, is_address, list_pictures, read_index, read_members, read_picture
 from hvqcgic.training.dead_leaves import dead_leaves
 
-# Files of a folder that are read together; small enough for a window of streamed training (see `data.py`).
+# Number of files of a folder that are read together; small enough for a window of streamed training (see `data.py`).
 FOLDER_SHARD_FILES = 64
 
-# Colour photographs inside scikit-image's wheel; others are fetched from the net by `skimage.data` and are not used.
+# Colour photographs in scikit-image's wheel; `skimage.data` would download the others, so they are not used.
 # The two motorcycles are a stereo pair: both must stay on the same side of the split.
 EMBEDDED_TRAIN = (
     "astronaut.png",
@@ -39,7 +39,7 @@ _LISTED_AT_ONCE = 16
 
 
 class Shard(Protocol):
-    """Pictures that are read together. `names` can be told without decoding; fewer pictures may be found."""
+    """Pictures that are read together. `names` needs no decoding; unreadable pictures make `read` return fewer."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -51,7 +51,7 @@ class Shard(Protocol):
         ...
 
     def stream(self) -> Iterator[np.ndarray]:
-        """The same one by one, so that no more than one is held at a time."""
+        """Decode the pictures one by one, so that memory holds one at a time."""
         ...
 
     def keep(self, names: Collection[str]) -> Shard:
@@ -67,11 +67,11 @@ class FolderShard:
     names: tuple[str, ...]
 
     def read(self) -> list[np.ndarray]:
-        """Decode the files; unreadable ones are left out with one warning."""
+        """Decode the files; unreadable ones are omitted with one warning."""
         return list(self.stream())
 
     def stream(self) -> Iterator[np.ndarray]:
-        """Decode file after file, likewise."""
+        """Decode the files one by one; unreadable ones are omitted with one warning."""
         return _decode_all(str(self.folder), ((name, self.folder / name) for name in self.names))
 
     def keep(self, names: Collection[str]) -> FolderShard:
@@ -81,21 +81,21 @@ class FolderShard:
 
 @dataclass(frozen=True)
 class TarShard:
-    """Picture members of one tar file in WebDataset's manner, at a place as of `hvqcgic.pictures.shards`."""
+    """Picture members of one tar file in WebDataset's format, see `hvqcgic.pictures.shards` for its address."""
 
     place: str
     names: tuple[str, ...]
 
     def read(self) -> list[np.ndarray]:
-        """Decode the members; unreadable ones are left out with one warning.
+        """Decode the members; unreadable ones are omitted with one warning.
 
         Raises:
-            ConfigError: the shard is missing, no tar, or cut off.
+            ConfigError: the shard is missing, no tar file, or incomplete.
         """
         return list(self.stream())
 
     def stream(self) -> Iterator[np.ndarray]:
-        """Decode member after member, likewise."""
+        """Decode the members one by one; unreadable ones are omitted with one warning."""
         wanted = frozenset(self.names)
         members = read_members(self.place, wanted.__contains__)
         return _decode_all(self.place, ((member.name, member.data) for member in members))
@@ -116,7 +116,7 @@ class LeavesShard:
         return list(self.stream())
 
     def stream(self) -> Iterator[np.ndarray]:
-        """Paint picture after picture."""
+        """Paint the pictures one by one."""
         return (dead_leaves(_LEAVES_SIDE_PX, np.random.default_rng([int(name)])) for name in self.names)
 
     def keep(self, names: Collection[str]) -> LeavesShard:
@@ -133,17 +133,17 @@ class Split:
 
 
 def find_shards(source: str) -> tuple[Shard, ...]:
-    """Shards of a folder (searched in depth), of a tar file, or of a pattern of tar files.
+    """Find the shards of a folder (searched recursively), of a tar file, or of a pattern of tar files.
 
     Args:
         source: path of a folder or tar file, or a pattern such as `data/train-*.tar` or `data/train-{000..002}.tar`.
-            A folder with tar files and no pictures stands for its tar files. Tar files that are elsewhere:
+            A folder with tar files and no pictures stands for its tar files. Remote tar files are
             `https://HOST/train-{000..099}.tar`, or `pipe:` and a command that writes one,
             `pipe:aws s3 cp s3://BUCKET/train-{000..099}.tar -`.
     Returns:
         shards in order of their paths, none of them empty.
     Raises:
-        ConfigError: nothing there, no pictures, or a broken tar file.
+        ConfigError: nothing is found, there are no pictures, or a tar file is broken.
     """
     path = Path(source).expanduser()
     if is_address(source):
@@ -159,7 +159,7 @@ def find_shards(source: str) -> tuple[Shard, ...]:
 
 
 def embedded_split(seed: int) -> Split:
-    """Scikit-image's own colour photographs and dead leaves, for a machine that has nothing else.
+    """Default pictures: scikit-image's own colour photographs, and dead leaves.
 
     Args:
         seed: seeds of the dead leaves are drawn from it.
@@ -183,7 +183,7 @@ def hold_out(shards: Sequence[Shard], count: int) -> Split:
 
     Args:
         shards: at least one.
-        count: pictures wanted; at most a tenth of all pictures (but one) and half of the first shard are taken.
+        count: wanted pictures; at most a tenth of all pictures (but one) and half of the first shard are taken.
     Raises:
         ConfigError: fewer than two pictures in all.
     """
@@ -199,19 +199,19 @@ def hold_out(shards: Sequence[Shard], count: int) -> Split:
 
 
 def prefix_of(name: str) -> str:
-    """What a picture's file name says of its source: `cats` for `any/cats-0001.webp`, "" for `0001.webp`."""
+    """Prefix in a picture's file name: `cats` for `any/cats-0001.webp`, "" for `0001.webp`."""
     return PurePosixPath(name).stem.rpartition("-")[0]
 
 
 def of_prefixes(shards: Sequence[Shard], prefixes: Collection[str], *, source: str) -> tuple[Shard, ...]:
-    """The same shards, limited to pictures of some prefixes; shards without any are left out.
+    """Limit shards to pictures with some prefixes; shards without any are omitted.
 
     Args:
         shards: of folders or tar files.
         prefixes: see `prefix_of`.
-        source: where the shards are, for the message.
+        source: origin of the shards, for the message.
     Raises:
-        ConfigError: there is no picture of one of the prefixes.
+        ConfigError: there is no picture with one of the prefixes.
     """
     there = sorted({prefix_of(name) for shard in shards for name in shard.names} - {""})
     if missing := sorted(set(prefixes) - set(there)):
@@ -229,7 +229,7 @@ def _folder_shards(folder: Path) -> tuple[Shard, ...]:
 
 
 def _tar_shards(places: Sequence[str]) -> tuple[Shard, ...]:
-    """Shards with the names in their indices; of those without one, the tar files are read for that."""
+    """Build shards with the names in their indices; a tar file without an index is read for its names."""
     with ThreadPoolExecutor(_LISTED_AT_ONCE, "hvqcgic-shards") as pool:
         indices = list(pool.map(read_index, places))
         far = [place for place, index in zip(places, indices, strict=True) if index is None and is_address(place)]
@@ -244,7 +244,7 @@ def _tar_shards(places: Sequence[str]) -> tuple[Shard, ...]:
 
 
 def _decode_all(place: str, items: Iterator[tuple[str, Path | bytes]]) -> Iterator[np.ndarray]:
-    """Decode every picture that can be; at the end one warning counts the others and names the first."""
+    """Decode every readable picture; at the end one warning counts the others and names the first."""
     bad: list[str] = []
     for name, file in items:
         try:
@@ -259,12 +259,12 @@ def _decode_all(place: str, items: Iterator[tuple[str, Path | bytes]]) -> Iterat
 
 @cache
 def _warn_once(message: str) -> None:
-    """Warn, the first time that there is this to say: a long training reads its shards again and again."""
+    """Warn only once for each message, because a long training reads its shards again and again."""
     warnings.warn(message, stacklevel=4)
 
 
 def _decode(file: Path | bytes) -> np.ndarray:
     with warnings.catch_warnings():
-        # Transparency and animation are worth a warning to a person with one picture, not to one with thousands.
+        # Warnings about transparency and animation help a person with one picture, not one with thousands.
         warnings.simplefilter("ignore")
         return decode(file) if isinstance(file, bytes) else read_picture(file)

@@ -1,4 +1,4 @@
-"""What every stage of a training has: schedule, randomness, optimisers, moving average, discriminator, checkpoints."""
+"""Common parts of all stages: schedule, randomness, optimisers, moving average, discriminator, checkpoints."""
 
 from __future__ import annotations
 
@@ -22,53 +22,53 @@ from hvqcgic.training.ratios import draw_ratios
 
 
 class StageModule(lightning.LightningModule):
-    """One stage; optimisation is manual, as a discriminator may be trained beside it.
+    """One stage, with manual optimisation, because a discriminator may be trained at the same time.
 
-    A stage says what it trains (`groups`), which model it is about (`model`), where the adversarial gradient is weighed
-    (`last_layer`), and what a step is.
+    A subclass defines the trained weights (`groups`), the trained model (`model`), the layer where the adversarial
+    gradient is weighted (`last_layer`), and a training step.
     """
 
     model: HvqModel
 
     def __init__(self, options: TrainingConfig, stage: Stage, perceptual: Perceptual | None) -> None:
-        """Args: options: loss and schedule; stage: which; perceptual: LPIPS, no part of a checkpoint, or None."""
+        """Args: options: loss and schedule; stage: its name; perceptual: LPIPS, not part of a checkpoint, or None."""
         super().__init__()
         self.automatic_optimization = False
         self.options = options
         self.stage: Stage = stage
         self.discriminator = PatchDiscriminator() if options.adversarial_weight > 0 and stage != "hyperprior" else None
-        # Held in a tuple so that its weights are no part of the checkpoint.
+        # The tuple keeps its weights out of checkpoints.
         self._perceptual: tuple[Perceptual | None, ...] = (perceptual,)
         self.average = WeightAverage(options.ema_decay) if options.ema_decay > 0 else None
         self.step_index = 0
 
     def groups(self) -> list[dict[str, Any]]:
-        """Groups of weights that this stage trains, as an optimiser takes them, with their "base_lr"."""
+        """Groups of weights that this stage trains, in the form of an optimiser, with their "base_lr"."""
         raise NotImplementedError
 
     @property
     def last_layer(self) -> Tensor:
-        """Weights at which the adversarial gradient is held against the distortion's."""
-        return self.model.decoder.to_picture.weight
+        """Weights at which the adversarial gradient is compared with the distortion's."""
+        return self.model.decoder.get_submodule("to_picture").get_parameter("weight")
 
     @property
     def perceptual(self) -> Perceptual | None:
-        """LPIPS as a loss, the mean over its networks, or None where it is left out or has not started."""
+        """LPIPS as a loss, the mean over its networks; None without LPIPS or before its first step."""
         networks = [network for network in self._perceptual if network is not None]
         if not networks or not self.options.lpips_weight > 0 or not self.started(self.options.lpips_start):
             return None
         return mean_of(networks)
 
     def add_perceptual(self, second: Perceptual | None) -> None:
-        """Takes another network into the loss; what is measured stays that of the first alone."""
+        """Add a second network to the loss; validation still measures the first network alone."""
         self._perceptual = (*self._perceptual, second)
 
     def started(self, step: int) -> bool:
-        """Whether a term of the loss that starts at a step of stages backbone and reverse counts now."""
+        """Whether a loss term with a first step in stages backbone and reverse is active now."""
         return self.stage in ("hyperprior", "joint") or self.step_index >= step
 
     def on_fit_start(self) -> None:
-        """Takes what is no part of the state dict along to the training's device."""
+        """Move modules outside the state dict to the training's device."""
         for network in self._perceptual:
             if isinstance(network, nn.Module):
                 network.to(self.device)
@@ -77,12 +77,12 @@ class StageModule(lightning.LightningModule):
 
     @cached_property
     def trained(self) -> dict[str, nn.Parameter]:
-        """The same weights by their names in the state dict."""
+        """The trained weights by their names in the state dict."""
         return trained_weights(self, self.groups())
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """The weights that export takes: their moving average where one is kept, else as they are."""
+        """Replace the weights by the weights for export: the moving average if there is one, else no change."""
         if self.average is None:
             yield
             return
@@ -94,17 +94,17 @@ class StageModule(lightning.LightningModule):
         return make_optimisers(self.groups(), self.discriminator, self.options)
 
     def generator(self) -> torch.Generator:
-        """Randomness of the present step: a pure function of seed and step, so that a resumed run repeats it."""
+        """Generator of the current step: a pure function of seed and step, so that a resumed run repeats it."""
         return torch.Generator().manual_seed((self.options.seed << 32) + self.step_index)
 
     def masks(self, picture: Tensor, generator: torch.Generator) -> GranularityMap:
-        """Granularity maps at ratios drawn for each picture of the whole batch, of which this is a process's share."""
+        """Granularity maps of this process's share, at ratios drawn for each picture of the whole batch."""
         config, (rank, size), count = self.model.config, rank_and_size(), len(picture)
         ratios = draw_ratios(count * size, config.default_ratios, self.options.favoured_share, generator=generator)
         return select_cells(config, picture, ratios[rank * count : (rank + 1) * count])
 
     def adversarial(self, batch: Tensor, decoded: Tensor, base: Tensor) -> Tensor:
-        """A loss of decoded pictures with the adversarial term, once that counts; trains the discriminator, too."""
+        """Add the adversarial term to a loss of decoded pictures, once it is active, and train the discriminator."""
         if self.discriminator is None or not self.started(self.options.adversarial_start):
             return base
         optimisers = self.optimizers()
@@ -122,7 +122,7 @@ class StageModule(lightning.LightningModule):
         return both.total
 
     def take_step(self, loss: Tensor) -> None:
-        """Backward, clip, scheduled step; a step of no finite gradient is left out."""
+        """Backward pass, clipping, scheduled optimiser step; a step with a non-finite gradient is skipped."""
         optimisers = self.optimizers()
         optimiser = optimisers[0] if isinstance(optimisers, list) else optimisers
         for group in optimiser.param_groups:
@@ -138,13 +138,13 @@ class StageModule(lightning.LightningModule):
         self.log("loss/gradient_norm", norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """The step goes with the weights: schedule and randomness follow from it."""
+        """Save the step with the weights; schedule and randomness follow from the step."""
         checkpoint["step_index"] = self.step_index
         if self.average is not None:
             checkpoint[CHECKPOINT_KEY] = self.average.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """See `on_save_checkpoint`; an average that the checkpoint lacks begins at its weights."""
+        """Load the step and the average; an average that the checkpoint lacks starts at its weights."""
         self.step_index = checkpoint["step_index"]
         if self.average is not None and CHECKPOINT_KEY in checkpoint:
             self.average.load_state_dict(checkpoint[CHECKPOINT_KEY])

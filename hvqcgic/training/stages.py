@@ -1,4 +1,4 @@
-"""Stages of a training, and how each runs."""
+"""Stages of a training, and the run of one stage."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.starts import start_from
 
 STAGES: tuple[Stage, ...] = ("backbone", "hyperprior", "joint")
-"""Of a model, in their order."""
+"""Stages of a model, in their order."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """Where and how a stage runs.
+    """Machine and output settings of a stage.
 
     Attributes:
         folder: for checkpoints, `STAGE.ckpt` each, and TensorBoard files, a folder for each stage.
         accelerator: of Lightning: cpu, cuda, mps or auto.
         precision: of Lightning: 32-true or bf16-mixed.
-        processes: that train together.
-        resume: go on from a stage's checkpoint where there is one.
-        force: start anew where there is one.
+        processes: processes that train together.
+        resume: continue a stage's checkpoint if there is one.
+        force: start anew if there is a checkpoint.
         save_every: steps between two checkpoints.
-        callbacks: of a program that shows the progress and heeds Ctrl-C itself, in place of bar, closing table and the
-            checkpoint at Ctrl-C; None for a training by itself.
+        callbacks: callbacks of a program that shows the progress and handles Ctrl-C itself, in place of bar, final
+            table and the checkpoint at Ctrl-C; None for a training by itself.
     """
 
     folder: Path
@@ -67,18 +67,19 @@ def run_stage(
     start: Sequence[Path] = (),
     stage_before: Sequence[Path] = (),
 ) -> StageResult | None:
-    """Trains one stage; its checkpoint is then `machine.folder / STAGE.ckpt`.
+    """Train one stage; its checkpoint is then `machine.folder / STAGE.ckpt`.
 
     Args:
-        module: with fresh weights.
+        module: with random weights.
         pictures: to train and validate on.
-        machine: where and how.
-        start: checkpoints of other stages, see `load_weights`; not read where the stage is resumed.
-        stage_before: the checkpoint of the stage before in the same training, likewise.
+        machine: machine and output settings.
+        start: checkpoints of other stages, see `load_weights`; ignored for a resumed stage.
+        stage_before: the checkpoint of the previous stage in the same training; ignored for a resumed stage.
     Returns:
-        what it reached; None where a resumed stage had taken all its steps already.
+        the result; None if a resumed stage had taken all its steps already.
     Raises:
-        ConfigError: as `load_weights`, `check_free` and `steps_taken`, or no usable pictures or accelerator.
+        ConfigError: as in `load_weights`, `check_free` and `steps_taken`, or there are no usable pictures or
+            accelerator.
     """
     began = time.monotonic()
     last = check_free(machine, module.stage)
@@ -98,10 +99,10 @@ def run_stage(
 
 
 def check_free(machine: Machine, stage: Stage) -> Path:
-    """The checkpoint that a stage will write.
+    """Path of the checkpoint that a stage will write.
 
     Raises:
-        ConfigError: it is there already, and is neither to be resumed nor replaced.
+        ConfigError: it exists already, and is neither to be resumed nor replaced.
     """
     path = machine.folder / f"{stage}.ckpt"
     if path.exists() and not (machine.resume or machine.force):
@@ -112,19 +113,19 @@ def check_free(machine: Machine, stage: Stage) -> Path:
 
 
 def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, steps_taken: int = 0) -> lightning.Trainer:
-    """Lightning's trainer with this project's callbacks: bar, pictures, files, stop, checkpoints, Ctrl-C.
+    """Create Lightning's trainer with this project's callbacks: bar, pictures, files, stop, checkpoints, Ctrl-C.
 
     Args:
-        stage: names checkpoint and charts.
+        stage: name of checkpoint and charts.
         options: steps and validation.
-        machine: where and how.
-        steps_taken: where the training goes on; what an earlier process charted beyond that is dropped by TensorBoard.
+        machine: machine and output settings.
+        steps_taken: first step of this process; TensorBoard drops chart points of an earlier process beyond it.
 
     Raises:
-        ConfigError: the accelerator or the precision is not to be had here, or the folder cannot be written to.
+        ConfigError: the accelerator or the precision is not available here, or the folder cannot be written.
     """
     last = machine.folder / f"{stage}.ckpt"
-    # Its place in the list matters: an interrupted step must have been counted and shown before.
+    # The position in the list matters: other callbacks must have counted and shown an interrupted step before.
     callbacks: list[lightning.Callback] = [
         ShowPictures(),
         RealFiles(options.file_pictures),
@@ -166,7 +167,7 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, ste
 
 @contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's remarks on the machine, on its other products, and on loaders that are meant to be so."""
+    """Hide Lightning's messages about the machine, its other products, and this project's loaders."""
     loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.fabric")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -1,4 +1,4 @@
-"""What a training starts from: checkpoints, frozen models, and which part is taken of each."""
+"""Starting weights of a training: checkpoints, frozen models, and the part used of each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
+from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
 from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_model, read_summary
 from hvqcgic.models import ReverseConfig, parameter_count
@@ -21,18 +22,20 @@ from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.thaw import thaw_networks, thawed_checkpoint
 
 BACKBONE = ("model.encoder.", "model.decoder.", "model.quantiser.")
-"""What a checkpoint must hold for a training to start from it."""
+"""Parts that a checkpoint must hold to start a training."""
+PREDICTORS = ("model.prior.", "model.context.")
+"""Parts that predict indices."""
 READERS = tuple(f"model.decoder.{name}.weight" for name in ("stem", "medium_condition", "fine_condition"))
-"""Weights through which a decoder reads codes, and the index prior's parameters behind them."""
+"""Weights through which a decoder reads codes and, after them, the index prior's parameters."""
 
 
 def is_model(path: Path) -> bool:
-    """Whether a start is a frozen model: one of the bundled ones by its name, or a model file."""
+    """Whether a starting file is a frozen model: a bundled model's name, or a model file."""
     return str(path) in bundled_models() or path.suffix == MODEL_SUFFIX
 
 
 def model_options(path: Path) -> dict[str, Any]:
-    """The model options of what a training starts from, in the form of `ModelConfig.to_dict`.
+    """Model options of a starting file, in the form of `ModelConfig.to_dict`.
 
     Raises:
         ConfigError: the file is no checkpoint.
@@ -44,24 +47,25 @@ def model_options(path: Path) -> dict[str, Any]:
 
 
 def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequence[Path] = ()) -> None:
-    """Starts a module from checkpoints or frozen models, later ones over earlier ones.
+    """Load starting weights from checkpoints or frozen models; later files replace weights of earlier ones.
 
-    Of a checkpoint with a moving average of its weights that is taken: it is what was validated and would be exported.
-    Of a checkpoint of stage backbone the entropy networks are left out, as they are untrained there: named after one
-    with trained ones it replaces the backbone alone. A decoder that reads the index prior's parameters starts from one
-    that does not, with weights of 0 for them. Where none of the checkpoints has trained ones, the index prior
-    starts from the use of the codes.
+    If a checkpoint has a moving average, the average is used, because it was validated and would be exported. From a
+    checkpoint of stage backbone the entropy networks are not used, because they are untrained; it therefore replaces
+    only the backbone of an earlier file. A decoder that reads the index prior's parameters can start from one that does
+    not; the additional weights are 0. Context networks with a hyperprior can start from those without one: the weights
+    of the hints are 0, so that the first step predicts as before. If no file has a trained index prior, the index prior
+    starts from the usage counts of the codes.
 
     Args:
-        module: fresh.
-        paths: as they were named.
-        stage_before: the checkpoint of the stage before, over them.
+        module: with random weights.
+        paths: in the order of the command.
+        stage_before: the checkpoint of the previous stage, loaded last.
 
     Raises:
-        ConfigError: a file is no checkpoint, its backbone has other shapes, later ones replace all that it holds, or
+        ConfigError: a file is no checkpoint, its backbone has other shapes, later files replace all of its weights, or
             the stage needs a backbone and has none.
     """
-    own, predicts = module.state_dict(), False
+    own, predicts, hinted = module.state_dict(), False, set[str]()
     taken: dict[str, Path] = {}
     for path in (*paths, *stage_before):
         checkpoint = thawed_checkpoint(path) if is_model(path) else read_checkpoint(path)
@@ -69,6 +73,8 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         kept = (*BACKBONE, "discriminator.") if untrained else ("",)
         state = {key: value for key, value in weights_of(checkpoint).items() if key.startswith(kept) and key in own}
         state |= {key: _with_prior(state[key], own[key], module) for key in READERS if key in state}
+        hinted |= {key for key in state if _lacks_hints(state[key], own[key], key, module)}
+        state |= {key: _with_hints(state[key], own[key]) for key in hinted & state.keys()}
         fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
         missing = sorted(key for key in own if key.startswith(BACKBONE) and key not in fitting)
         if missing:
@@ -77,8 +83,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
             )
         module.load_state_dict(fitting, strict=False)
         taken |= dict.fromkeys((key for key in fitting if path in paths and not key.startswith("discriminator.")), path)
-        entropy = [key for key in own if not key.startswith((*BACKBONE, "discriminator."))]
-        predicts = predicts or all(key in fitting for key in entropy)
+        predicts = predicts or all(key in fitting for key in own if key.startswith(PREDICTORS))
     _check_each_counts(paths, taken.values())
     if module.stage == "backbone":
         return
@@ -86,20 +91,36 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         raise ConfigError(
             f"stage {module.stage} needs a trained backbone: name its checkpoint with --init, or use --stage all"
         )
+    if predicts and hinted:
+        complain(
+            "note: the new hyperpriors start with weights of 0 in the context networks; the first step predicts "
+            "indices exactly as the starting model does"
+        )
     if not predicts:
         module.model.prior.start(module.model.quantiser.usage, module.model.quantiser.codebook)
 
 
 def _with_prior(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
-    """Weights (out, in, h, w) of a decoder that does not read the prior, for one that does; others as they are."""
+    """Extend decoder weights (out, in, h, w) without inputs of the prior for a decoder with them; else no change."""
     config, more = module.model.config, wanted.shape[1] - weight.shape[1]
     if not module.reads_prior or more != parameter_count(config.entropy, config.code_width):
         return weight
     return F.pad(weight, (0, 0, 0, 0, 0, more))
 
 
+def _lacks_hints(weight: Tensor, wanted: Tensor, name: str, module: HvqModule) -> bool:
+    """Whether weights (out, in, h, w) of a context network's first layer lack the inputs of a hyperprior."""
+    first = name.startswith("model.context.") and name.endswith(".0.convolution.weight")
+    return first and wanted.shape[1] - weight.shape[1] == module.model.config.entropy.synthesis_channels
+
+
+def _with_hints(weight: Tensor, wanted: Tensor) -> Tensor:
+    """Extend weights of a first layer by weights of 0 for hints, which are its first inputs; else no change."""
+    return F.pad(weight, (0, 0, 0, 0, wanted.shape[1] - weight.shape[1], 0))
+
+
 def _check_each_counts(paths: Sequence[Path], taken: Collection[Path]) -> None:
-    """Refuses what would silently be trained from something else: of what is not `taken` nothing is left."""
+    """Raise `ConfigError` for a file outside `taken`, whose weights have all been replaced."""
     idle = [path for path in paths if path not in taken]
     if idle:
         raise ConfigError(
@@ -111,10 +132,10 @@ def _check_each_counts(paths: Sequence[Path], taken: Collection[Path]) -> None:
 def make_reverse_module(
     start: Sequence[Path], config: ReverseConfig, training: TrainingConfig, perceptual: Perceptual | None
 ) -> ReverseModule:
-    """A module of stage reverse behind the frozen model that its start names first.
+    """Create a module of stage reverse for the frozen model that --init names first.
 
     Raises:
-        ConfigError: it names none first, or one that no reverse path can stand behind.
+        ConfigError: --init names no frozen model first, or one that no reverse path can be trained for.
         ModelError: there is no such model, or its file is damaged.
     """
     if not start or not is_model(start[0]):
@@ -128,10 +149,10 @@ def make_reverse_module(
 
 
 def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
-    """Starts a reverse model from checkpoints of its stage, behind the same frozen model.
+    """Load a reverse model from checkpoints of its stage with the same frozen model.
 
     Raises:
-        ConfigError: a file is no such checkpoint, its networks have other shapes, or later ones replace all of it.
+        ConfigError: a file is no such checkpoint, its networks have other shapes, or later files replace all of it.
     """
     _check_each_counts(paths, paths[-1:])
     for path in paths:
@@ -148,9 +169,9 @@ def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
 
 
 def start_from(module: HvqModule | ReverseModule, start: Sequence[Path], stage_before: Sequence[Path] = ()) -> None:
-    """Starts a fresh module from checkpoints or frozen models; errors as of `load_weights`, `load_reverse_weights`."""
+    """Load starting weights into a new module; errors as in `load_weights` and `load_reverse_weights`."""
     if isinstance(module, ReverseModule):
-        # The first is the model that it stands behind.
+        # The first file is the frozen model of the reverse path.
         load_reverse_weights(module, start[1:])
     else:
         load_weights(module, start, stage_before)

@@ -1,8 +1,8 @@
-"""Local statistics of natural pictures as a term of the loss: what NIQE looks at, made differentiable.
+"""Local statistics of natural pictures as a loss term: the statistics of NIQE, made differentiable.
 
-Brightness less its local mean, over its local deviation, has a characteristic distribution in photographs, which blur
-narrows and ringing widens. Its moments, and those of products of neighbours, are held against those of the true picture
-at the same place.
+Normalised brightness (brightness less its local mean, over its local deviation) has a characteristic distribution in
+photographs. Blur narrows the distribution and ringing widens it. The loss compares its moments, and those of products
+of neighbours, with those of the true picture at the same position.
 
 Source: Mittal, Soundararajan, Bovik 2013, "Making a completely blind image quality analyzer", section II.
 """
@@ -14,11 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LUMA = (65.481, 128.553, 24.966)
-"""ITU-R BT.601 in its video range, of colours from 0 to 1."""
+"""Weights of ITU-R BT.601 in its video range, for colours from 0 to 1."""
 
 WINDOW_SIDE, WINDOW_SIGMA = 7, 7 / 6
 BLOCK_PX = 32
-"""Side of the squares over which moments are taken."""
+"""Side of the squares over which moments are averaged."""
 
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 
@@ -28,10 +28,10 @@ def texture_distance(decoded: Tensor, picture: Tensor) -> Tensor:
 
     Args:
         decoded: (B, 3, H, W), about [0, 1]; H and W at least 64.
-        picture: likewise.
+        picture: the true picture, same shape and range.
     """
     distance = decoded.new_zeros((), dtype=torch.float32)
-    # A variance is what two large numbers differ by: half precision leaves nothing of it.
+    # A variance is a small difference of two large numbers, which half precision cannot represent.
     with torch.autocast(decoded.device.type, enabled=False):
         pair = decoded.float(), picture.float()
         for scale in (1, 2):
@@ -45,7 +45,7 @@ def _luma(picture: Tensor) -> Tensor:
 
 
 def _normalised(grey: Tensor) -> Tensor:
-    """(B, 1, H, W): values less their local mean, over local deviation + 1; without the border of the window."""
+    """(B, 1, H, W): values less their local mean, over (local deviation + 1); without the border of the window."""
     offsets = torch.arange(WINDOW_SIDE, device=grey.device) - WINDOW_SIDE // 2
     window = torch.exp(-(offsets**2) / (2 * WINDOW_SIGMA**2))
     window = window / window.sum()
@@ -56,13 +56,13 @@ def _normalised(grey: Tensor) -> Tensor:
     edge = WINDOW_SIDE // 2
     mean = blurred(grey)
     variance = blurred(grey.square()) - mean.square()
-    # The root has no slope at 0, where a flat area lies.
+    # The square root has an infinite slope at 0, that is, in a flat area.
     deviation = (variance.clamp(min=0) + 1e-4).sqrt()
     return (grey[..., edge:-edge, edge:-edge] - mean) / (deviation + 1)
 
 
 def _moments(values: Tensor) -> Tensor:
-    """Of each block: mean magnitude, mean square, and mean and mean magnitude of four products of neighbours."""
+    """Moments of each block: mean magnitude, mean square, mean and mean magnitude of four products of neighbours."""
     planes = [values.abs(), values.square()]
     for row, column in NEIGHBOURS:
         product = values * values.roll((row, column), (-2, -1))

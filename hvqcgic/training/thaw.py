@@ -1,7 +1,7 @@
-"""Thawing: from a frozen model file back to weights that training can go on from.
+"""Thawing: convert a frozen model file back to float weights for further training.
 
-Integer weights divided by their scale are the float weights to 2^-14. Only the factorised priors of the hyper-latents,
-frozen as tables, have no weights left: theirs are fitted to the tables anew.
+Integer weights divided by their scale equal the float weights to 2^-14. Only the factorised priors of the hyper-latents
+are frozen as tables without weights; new weights are fitted to these tables.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hvqcgic.entropy import BIAS_BITS, FEATURE_BITS
+from hvqcgic.entropy import BIAS_BITS
 from hvqcgic.model_files import FrozenModel, read_model
 from hvqcgic.models import ClampedConv, HvqModel
 from hvqcgic.training.rate import HyperLatentPriors
 
 
 def thaw_model(frozen: FrozenModel, *, prior_steps: int = 400) -> tuple[HvqModel, HyperLatentPriors]:
-    """The float twin of a frozen model, and the priors of its hyper-latents.
+    """Build the float form of a frozen model, and the priors of its hyper-latents.
 
     Args:
         frozen: of a model file.
@@ -37,7 +37,7 @@ def thaw_model(frozen: FrozenModel, *, prior_steps: int = 400) -> tuple[HvqModel
 
 
 def thaw_networks(frozen: FrozenModel) -> HvqModel:
-    """The float twin of a frozen model, without the priors of its hyper-latents, which only its rate needs."""
+    """Build the float form of a frozen model, without the priors of its hyper-latents, which only the rate needs."""
     model = HvqModel(frozen.config)
     networks = {name: torch.from_numpy(array.astype(np.float32)) for name, array in frozen.networks.items()}
     model.load_state_dict(networks, strict=False)
@@ -49,14 +49,15 @@ def thaw_networks(frozen: FrozenModel) -> HvqModel:
         )
     with torch.no_grad():
         model.prior.log_prior.copy_(_scaled(frozen.arrays["prior.bias"], BIAS_BITS))
-        if frozen.config.entropy.form == "learned":
-            model.prior.features.copy_(_scaled(frozen.arrays["prior.codes"], FEATURE_BITS))
+        if model.prior.form.learns_codes:
+            code_bits = int(frozen.spec["prior"]["code_bits"])
+            model.prior.features.copy_(_scaled(frozen.arrays["prior.codes"], code_bits))
         _thaw_quantiser(model, frozen.arrays["usage"])
     return model
 
 
 def thawed_checkpoint(name_or_path: str | Path) -> dict[str, Any]:
-    """A bundled model, or a model file, in the form of a checkpoint of stage joint, for `hvqcgic.training.stages`.
+    """Load a bundled model or a model file in the form of a checkpoint of stage joint, for `hvqcgic.training.stages`.
 
     Raises:
         ModelError: there is no such model, or its file is damaged.
@@ -83,7 +84,7 @@ def _thaw_network(
 
 
 def _thaw_quantiser(model: HvqModel, usage: NDArray[Any]) -> None:
-    """Counts as they were; the moving average starts from the codes as if each had been used as often as the mean."""
+    """Load usage counts; the moving average starts at the codes, as if each had been used equally often."""
     quantiser = model.quantiser
     quantiser.usage.copy_(torch.from_numpy(usage.astype(np.float32)))
     share = quantiser.usage.sum(0) / quantiser.usage.sum().clamp(min=1)
@@ -93,7 +94,7 @@ def _thaw_quantiser(model: HvqModel, usage: NDArray[Any]) -> None:
 
 
 def _fit_prior(priors: HyperLatentPriors, granularity: str, table: NDArray[Any], steps: int) -> None:
-    """Gradient descent on the cross-entropy of a frozen table, (C_z, 2 limit + 1)."""
+    """Fit a prior to a frozen table, (C_z, 2 limit + 1), by gradient descent on the cross-entropy."""
     channels, width = table.shape
     target = torch.from_numpy(table.astype(np.float64)).float()
     target = target / target.sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Whole validation pictures through the model at its default ratios."""
+"""Whole validation pictures coded by the model at its default ratios."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hvqcgic.training.rate import HyperLatentPriors, Rate, arithmetic_lengths, e
 
 @dataclass(frozen=True)
 class Measured:
-    """One validation picture.
+    """Results of one validation picture.
 
     Attributes:
         decoded: (1, 3, H, W), clamped to [0, 1], at the picture's own size.
@@ -22,8 +22,8 @@ class Measured:
         codes: indices and codes.
         rate: estimated bits, or None in stage backbone.
         psnr_db: against the picture.
-        lpips: NaN where no perceptual network is at hand.
-        static_bits: what static arithmetic coding of the indices costs.
+        lpips: NaN without a perceptual network.
+        static_bits: bits of the indices under static arithmetic coding.
     """
 
     decoded: Tensor
@@ -39,11 +39,11 @@ class Measured:
 def measure(
     model: HvqModel, priors: HyperLatentPriors | None, picture: Tensor, ratios: Ratios, *, perceptual: Perceptual | None
 ) -> Measured:
-    """Codes, picture, quality and estimated bits of one picture, in full precision.
+    """Compute codes, picture, quality and estimated bits of one picture, in full precision.
 
     Args:
         model: in evaluation mode.
-        priors: of the hyper-latents, None to leave the rate out.
+        priors: of the hyper-latents; None for no rate.
         picture: (3, H, W), in [0, 1].
         ratios: (fine, medium, coarse).
         perceptual: LPIPS or None.

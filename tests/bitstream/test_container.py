@@ -106,7 +106,7 @@ def test_layout_of_version_1(width: int) -> None:
         (b"HVQ", Truncated, "3 bytes"),
         (b"\x89PNG\r\n\x1a\n", BadMagic, "PN"),
         (b"HVR\x01", BadMagic, "HVR"),
-        (b"HVQ\x02" + bytes(40), UnsupportedVersion, "version 2 .* newer hvqcgic"),
+        (b"HVQ\x03" + bytes(40), UnsupportedVersion, "version 3 .* newer hvqcgic"),
         (b"HVQ\x00" + bytes(40), UnsupportedVersion, "version 0 .* damaged"),
         (raw_stream(10**9, 10**9, 0, 0), BitstreamError, "1000000000 x 1000000000 pixels"),
         (raw_stream(65537, 1, 0, 0), BitstreamError, "65536 a side"),

@@ -236,5 +236,5 @@ def test_options_that_are_no_number_of_jobs(call: Call, tmp_path: Path, pictures
 def test_a_budget_needs_all_pictures_together(call: Call, tmp_path: Path, pictures: Path, option: list[str]) -> None:
     result = call("compress", pictures, "-o", tmp_path / "out", "--budget", "5kB", *option)
     assert result.code == 2
-    assert result.complaint.startswith(f"hvqcgic: {option[0]} does not go with --budget")
+    assert result.complaint.startswith(f"hvqcgic: {option[0]} cannot be used with --budget")
     assert not (tmp_path / "out").exists()

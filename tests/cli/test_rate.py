@@ -13,6 +13,7 @@ from skimage import data
 import hvqcgic
 from hvqcgic.codec.codec import Codec
 from hvqcgic.coder.coder import PictureCoder
+from hvqcgic.rate_control import Region
 from tests.command_calls import Call, bad_pictures, save_picture
 from tests.random_model import random_picture
 
@@ -58,7 +59,7 @@ def test_options_are_those_of_the_package(call: Call, tmp_path: Path, photo: Pat
     mask = np.zeros((80, 96), np.uint8)
     mask[:40] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
-    region = hvqcgic.rate_control.Region(8, 0, 20, 30, 3.0)
+    region = Region(8, 0, 20, 30, 3.0)
     options = ["--granularity", "rd", "--eta", "0.3", "--roi", tmp_path / "mask.png", "--roi", "8,0,20,30=3"]
     assert call("compress", photo, "-o", tmp_path, "--model", model, "--max-bytes", 300, *options).code == 0
     roi = (tmp_path / "mask.png", region)

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from scipy.special import log_softmax
 
 from hvqcgic.entropy.frequency_chunks import CHUNK_ELEMENTS, CHUNK_ROWS
-from hvqcgic.entropy.index_prior import FORMS, IndexPrior, freeze_prior, parameter_count
+from hvqcgic.entropy.index_prior import IndexPrior, freeze_prior
 from hvqcgic.errors import ModelError
+from hvqcgic.index_priors import FORMS
 
 D, R = 4, 16
 ONE = 4096.0
@@ -42,7 +43,7 @@ def cell_numbers(form: str, n: int, seed: int = 1) -> NDArray[np.float64]:
     columns = [
         rng.normal(size=(n, D)),
         rng.uniform(-3, 1, (n, D)),
-        rng.normal(size=(n, parameter_count(form, D, R) - 2 * D)),
+        rng.normal(size=(n, FORMS[form].parameter_count(D) - 2 * D)),
     ]
     return np.round(np.concatenate(columns, 1) * ONE)
 
@@ -74,13 +75,13 @@ def integer_costs(
     """(N, K) costs at 2^-prior.cost_bits from the integer tables by the formulas of the design, not expanded."""
     codes, scale = arrays["prior.codes"].astype(np.int64), arrays.get("prior.scale", np.zeros(1)).astype(np.int64)
     bias = arrays["prior.bias"][granularity].astype(np.int64) << prior.cost_bits - 16
-    if prior.form == "learned":
+    if prior.form.name == "learned":
         return -(numbers.astype(np.int64) @ codes.T) - bias
     values = numbers / ONE
-    mean = np.floor(values[:, :D].clip(-8, 8) * 2**prior.code_bits + 0.5).astype(np.int64)
+    mean = np.floor(values[:, :D].clip(-8, 8) * 2**prior.grid.code_bits + 0.5).astype(np.int64)
     levels = scale[np.floor((values[:, D : 2 * D] + 5) * 32 + 0.5).clip(0, 255).astype(np.int64)]
     away = codes[None] - mean[:, None]
-    if prior.form == "diagonal":
+    if prior.form.name == "diagonal":
         return (levels[:, None] * away**2).sum(2) - bias
     factor = np.zeros((len(values), D, D), np.int64)
     factor[:, range(D), range(D)] = levels
@@ -212,7 +213,7 @@ def test_any_order_of_summation_and_any_chunk_gives_the_same(form: str) -> None:
     np.testing.assert_array_equal(
         np.concatenate([frequencies(prior, numbers[i : i + 7], "fine") for i in range(0, 80, 7)]), expected
     )
-    terms = prior._cell_terms(torch.from_numpy(numbers))
+    terms = prior.cell_terms(torch.from_numpy(numbers))
     order = torch.randperm(terms.shape[1], generator=torch.Generator().manual_seed(0))
     table = prior._tables[2]
     assert torch.equal(terms[:, order] @ table[order], terms @ table)
@@ -220,7 +221,7 @@ def test_any_order_of_summation_and_any_chunk_gives_the_same(form: str) -> None:
 
 def test_product_is_the_exact_integer() -> None:
     prior, _ = make_prior("diagonal")
-    terms = prior._cell_terms(torch.from_numpy(cell_numbers("diagonal", 5)))
+    terms = prior.cell_terms(torch.from_numpy(cell_numbers("diagonal", 5)))
     scale = 2.0 ** (prior.cost_bits - 6)
     found = ((terms @ prior._tables[0]) * scale).tolist()
     table = [[int(x) for x in row] for row in (prior._tables[0] * scale).t().tolist()]

@@ -9,10 +9,7 @@ from hvqcgic.evaluation.published import read_published
 from hvqcgic.evaluation.rate_distortion import (
     CurveError,
     PictureCurves,
-    bd_metric,
-    bd_rate,
     bootstrap_rate,
-    compare_metric,
     compare_rate,
     lower_is_better,
 )
@@ -23,19 +20,18 @@ LPIPS = np.array([0.5, 0.35, 0.22, 0.12, 0.05])
 
 
 def test_a_curve_of_half_the_rate_is_at_minus_50_per_cent() -> None:
-    assert bd_rate(RATE, PSNR, RATE / 2, PSNR) == pytest.approx(-50)
-    assert bd_rate(RATE / 2, PSNR, RATE, PSNR) == pytest.approx(100)
+    assert compare_rate(RATE, PSNR, RATE / 2, PSNR).value == pytest.approx(-50)
+    assert compare_rate(RATE / 2, PSNR, RATE, PSNR).value == pytest.approx(100)
 
 
 def test_lower_is_better_gives_the_same_sign() -> None:
-    assert bd_rate(RATE, LPIPS, RATE / 2, LPIPS) == pytest.approx(-50)
-    assert bd_metric(RATE, LPIPS, RATE, LPIPS - 0.01) == pytest.approx(-0.01)
+    assert compare_rate(RATE, LPIPS, RATE / 2, LPIPS).value == pytest.approx(-50)
 
 
 def test_the_order_of_points_does_not_matter() -> None:
     order = [3, 0, 4, 1, 2]
-    expected = bd_rate(RATE, LPIPS, 0.7 * RATE, LPIPS + 0.01)
-    assert bd_rate(RATE[order], LPIPS[order], 0.7 * RATE, LPIPS + 0.01) == expected
+    expected = compare_rate(RATE, LPIPS, 0.7 * RATE, LPIPS + 0.01).value
+    assert compare_rate(RATE[order], LPIPS[order], 0.7 * RATE, LPIPS + 0.01).value == expected
 
 
 @pytest.mark.parametrize("method", ["akima", "pchip", "cubic"])
@@ -45,9 +41,7 @@ def test_equals_the_package(method: str, quality: np.ndarray) -> None:
     order = np.argsort(quality)
     sorted_curves = [values[order] for values in (RATE, quality, rate, other)]
     expected = bjontegaard.bd_rate(*sorted_curves, method=method, min_overlap=0)
-    assert bd_rate(RATE, quality, rate, other, method) == pytest.approx(expected, rel=1e-12)
-    expected = bjontegaard.bd_psnr(RATE, quality, rate, other, method=method, min_overlap=0)
-    assert bd_metric(RATE, quality, rate, other, method) == pytest.approx(expected, rel=1e-12)
+    assert compare_rate(RATE, quality, rate, other, method).value == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +59,7 @@ def test_compressai_on_kodak_equals_the_package(shared: Path, anchor: str, test:
         curves += [results["bpp"], results["psnr-rgb"]]
     expected = bjontegaard.bd_rate(*curves, method="akima", require_matching_points=False, min_overlap=0)
     first, second = (read_published(folder / f"{name}.json").of("psnr_db") for name in (anchor, test))
-    assert bd_rate(*first, *second) == expected
+    assert compare_rate(*first, *second).value == expected
 
 
 def test_agrees_with_linear_interpolation_of_published_curves(shared: Path) -> None:
@@ -88,7 +82,6 @@ def test_the_overlap_is_told() -> None:
     assert (found.low, found.high) == (30.0, 36.0)
     assert found.share == pytest.approx(6 / 18)
     assert found.notes == ("the curves share 33 % of their range",)
-    assert compare_metric(RATE, PSNR, RATE, PSNR).notes == ()
 
 
 def test_points_that_another_beats_are_left_out_and_told() -> None:
@@ -113,14 +106,12 @@ def test_points_that_another_beats_are_left_out_and_told() -> None:
 )
 def test_refusals(test: tuple[np.ndarray, np.ndarray], message: str) -> None:
     with pytest.raises(CurveError, match=message):
-        bd_rate(RATE, PSNR, *test)
+        compare_rate(RATE, PSNR, *test)
 
 
-def test_refuses_rates_without_overlap_and_unknown_methods() -> None:
-    with pytest.raises(CurveError, match="no common rates"):
-        bd_metric(RATE, PSNR, 100 * RATE, PSNR)
+def test_refuses_unknown_methods() -> None:
     with pytest.raises(CurveError, match="interpolation 'linear' is unknown; use one of akima, pchip, cubic"):
-        bd_rate(RATE, PSNR, RATE, PSNR, "linear")
+        compare_rate(RATE, PSNR, RATE, PSNR, "linear")
 
 
 def picture_curves(shift: float, generator: np.random.Generator) -> PictureCurves:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import hvqcgic
-from hvqcgic.bitstream.container import MODES
+from hvqcgic.bitstream import MODES
 from hvqcgic.errors import ModelError
 from hvqcgic.model_files.frozen_model import write_model
 from hvqcgic.models.config import ModelConfig
@@ -74,7 +74,7 @@ def test_equal_quality_is_compared_on_real_files(tmp_path: Path, picture: Path, 
     )
     (row,) = found["rows"]
     assert row["against"] == f"hvqcgic:{tiny_model_path}+static-huffman"
-    assert "bits %" in row or "note" in row
+    assert set(row) == {"test", "against", "PSNR (dB)"}
     rows = json.loads((tmp_path / "evaluation/points.json").read_text())["rows"]
     assert len(rows) == 8
 
@@ -133,10 +133,6 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         options = build_parser().parse_args(arguments)
         values = {key: str(options[key.removeprefix("--")]).lower() for key in changed[::2]}
         assert values == dict(zip(changed[::2], changed[1::2], strict=True))
-    networks = load("picture_networks")
-    for name, backbone in networks.VARIATIONS.items():
-        options = build_parser().parse_args(networks.training(name, 600))
-        assert ModelConfig.from_dict(options.model.as_dict()).backbone == backbone
     told = {}
     for name in conditions.VARIANTS:
         backbone = build_parser().parse_args(conditions.training(name, 600)).model.backbone
@@ -147,14 +143,6 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         "without_medium": (False, True),
         "coarse_only": (False, False),
     }
-
-
-def test_picture_networks_are_compared_at_about_equal_multiplications() -> None:
-    networks = load("picture_networks")
-    costs = {name: networks.cost(config) for name, config in networks.VARIATIONS.items()}
-    anchor = costs[networks.EVEN]["multiplications"]
-    assert all(abs(found["multiplications"] / anchor - 1) < 0.1 for found in costs.values())
-    assert costs["fine"]["weights"] < costs["wide"]["weights"]
 
 
 def test_what_is_refused_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

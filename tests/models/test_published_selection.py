@@ -12,11 +12,15 @@ from torch import Tensor
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.models.config import ControlGicConfig, ModelConfig
 from hvqcgic.models.granularity import GranularityMap, Ratios, counts_from_ratios, patch_entropy
-from hvqcgic.models.published_selection import published_entropies, published_map, select
+from hvqcgic.models.published_selection import published_entropies, published_order, select
 from hvqcgic.models.selection import select_cells
 from tests.models.small import noise
 
 ROWS, COLUMNS = 8, 10
+
+
+def published_map(values: Tensor, ratios: list[Ratios]) -> GranularityMap:
+    return published_order(published_entropies(values), ratios)
 
 
 def counts(masks: GranularityMap) -> tuple[int, ...]:

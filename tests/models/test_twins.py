@@ -10,7 +10,6 @@ from hvqcgic.bitstream.schedule import GRANULARITIES, parse_schedule
 from hvqcgic.entropy import Masks
 from hvqcgic.entropy.factorised_prior import sent_positions as sent_in_files
 from hvqcgic.entropy.schedule import positions
-from hvqcgic.models.config import PriorForm
 from hvqcgic.models.context import bring_masks, phase_mask
 from hvqcgic.models.granularity import granularity_map, pad_to_cells
 from hvqcgic.models.hyperprior import sent_positions
@@ -24,7 +23,7 @@ TOLERANCE = 0.002
 LARGEST_MISS = 23
 """Bits above which integers are cheaper, as every code keeps a probability of at least about 2^-24."""
 
-CASES: list[tuple[PriorForm, tuple[str, ...], dict[str, Any]]] = [
+CASES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("learned", SEVEN_PASSES, {}),
     ("diagonal", SEVEN_PASSES, {"log_prior": False}),
     ("quadratic", SEVEN_PASSES, {}),
@@ -39,7 +38,7 @@ def arrays(masks: Any) -> Masks:
 
 
 @torch.no_grad()
-def sharp_model(form: PriorForm, schedule: tuple[str, ...], fields: dict[str, Any]) -> RandomModel:
+def sharp_model(form: str, schedule: tuple[str, ...], fields: dict[str, Any]) -> RandomModel:
     """A random model whose predictions matter: codes lie about 1 apart, and Gaussians are narrower than that."""
     built = random_model(small_config(form=form, schedule=schedule, **fields))
     model, weights = built.model, dict(built.model.named_parameters())
@@ -80,9 +79,7 @@ def bits_of_both(built: RandomModel, picture: np.ndarray) -> tuple[dict[str, flo
 
 
 @pytest.mark.parametrize(("form", "schedule", "fields"), CASES, ids=[f"{c[0]}-{len(c[1])}-{c[2]}" for c in CASES])
-def test_integers_cost_what_the_float_model_says(
-    form: PriorForm, schedule: tuple[str, ...], fields: dict[str, Any]
-) -> None:
+def test_integers_cost_what_the_float_model_says(form: str, schedule: tuple[str, ...], fields: dict[str, Any]) -> None:
     built = sharp_model(form, schedule, fields)
     estimated, coded = bits_of_both(built, random_picture(120, 72, seed=3))
     assert sum(coded.values()) == pytest.approx(sum(estimated.values()), rel=TOLERANCE)
@@ -92,7 +89,7 @@ def test_integers_cost_what_the_float_model_says(
 
 @pytest.mark.parametrize(("form", "schedule", "fields"), CASES[:3], ids=[c[0] for c in CASES[:3]])
 def test_a_little_noise_in_the_networks_costs_more_than_integers_do(
-    form: PriorForm, schedule: tuple[str, ...], fields: dict[str, Any]
+    form: str, schedule: tuple[str, ...], fields: dict[str, Any]
 ) -> None:
     built, picture = sharp_model(form, schedule, fields), random_picture(120, 72, seed=3)
     estimated, _ = bits_of_both(built, picture)

@@ -28,8 +28,6 @@ def test_it_goes_from_coarse_to_fine(path: str) -> None:
 
 
 def test_they_differ_in_between() -> None:
-    assert ratios(0.5, "corner") == (0, 1, 0)
-    assert ratios(0.5, "straight") == (0.5, 0, 0.5)
     assert ratios(0.5, "published") == pytest.approx((0.1, 0.8, 0.1))
     assert ratios(0.5, "binomial") == (0.25, 0.5, 0.25)
     assert ratios(0.3) == ratios(0.3, DEFAULT)
@@ -57,5 +55,5 @@ def test_places_beside_the_path_are_refused(t: float) -> None:
 
 
 def test_an_unknown_path_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'scenic' is unknown; use one of corner, "):
+    with pytest.raises(ConfigError, match="'scenic' is unknown; use one of published, binomial"):
         ratios(0.5, "scenic")

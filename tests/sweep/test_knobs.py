@@ -12,8 +12,8 @@ from hvqcgic.sweep.space import parse_space
 KNOBS = [
     ({"place": 0.123456}, "hvqcgic:tiny@path=0.1235"),
     (
-        {"place": 0.5, "eta": 0.1234567, "path": "corner", "granularity": "rd", "coding": "static-huffman"},
-        "hvqcgic:tiny+static-huffman+rd+eta=0.12346+corner@path=0.5",
+        {"place": 0.5, "eta": 0.1234567, "path": "published", "granularity": "rd", "coding": "static-huffman"},
+        "hvqcgic:tiny+static-huffman+rd+eta=0.12346+published@path=0.5",
     ),
     (
         {"model": "tiny-frozen", "granularity": "entropy", "bpp": 0.2, "eta": "auto", "refine": 10},

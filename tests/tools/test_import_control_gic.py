@@ -17,7 +17,7 @@ from control_gic_model import COUNTER
 from safetensors.torch import load_file, save_file
 
 import hvqcgic
-from hvqcgic.bitstream.container import MODES
+from hvqcgic.bitstream import MODES
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.model_files.registry import read_summary
 from hvqcgic.models.config import ModelConfig

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hvqcgic.entropy.index_prior import FREQUENCY_BITS
-from hvqcgic.training.losses import discriminator_loss, soft_bits, straight_through_bits, with_adversary
+from hvqcgic.training.losses import discriminator_loss, soft_bits, with_adversary
 
 
 def test_the_soft_choice_of_a_far_code_costs_that_codes_bits_and_pulls_towards_cheap_ones() -> None:
@@ -30,16 +30,6 @@ def test_a_code_costs_at_most_what_files_can_charge_for_it() -> None:
     near = torch.tensor([[0.5]], requires_grad=True)
     soft_bits(near, codebook, torch.tensor([[0.0, -float(FREQUENCY_BITS)]]), tau=1.0).sum().backward()
     torch.testing.assert_close(y.grad, near.grad)
-
-
-def test_straight_through_bits_are_half_the_mahalanobis_distance_in_bits() -> None:
-    y = torch.tensor([[1.0, 2.0]], requires_grad=True)
-    precision = torch.tensor([[[2.0, 0.5], [0.5, 1.0]]])
-    bits = straight_through_bits(y, torch.zeros(1, 2), precision)
-    assert bits.item() == pytest.approx(0.5 * (2 + 2 * 0.5 * 2 + 4) / math.log(2))
-    bits.sum().backward()
-    assert y.grad is not None
-    assert y.grad[0].tolist() == pytest.approx([3 / math.log(2), 2.5 / math.log(2)])
 
 
 def test_hinge_loss_is_zero_only_beyond_the_margin() -> None:

@@ -80,8 +80,8 @@ def test_the_rate_falls_when_the_entropy_networks_are_fitted(picture_folder: Pat
 @pytest.mark.parametrize(
     ("changes", "form"),
     [
-        ({"rate_gradient": "straight_through", "lpips_weight": 0.0}, "diagonal"),
-        ({"rate_gradient": "straight_through"}, "quadratic"),
+        ({"lpips_weight": 0.0}, "diagonal"),
+        ({}, "quadratic"),
         ({"rate_gradient": "none", "rdo_choice": 0.2}, "learned"),
         ({"adversarial_weight": 0.5, "adversarial_start": 100}, "learned"),
         ({"precision": "bf16-mixed"}, "learned"),
@@ -126,8 +126,6 @@ def test_an_unknown_machine_is_one_line(tmp_path: Path, accelerator: str, precis
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
-    with pytest.raises(ConfigError, match="straight_through needs a prior"):
-        HvqModule(small_config(), settings(rate_gradient="straight_through"), "joint", None)
     ratios = type(small_config()).from_dict(small_config().to_dict() | {"default_ratios": (0.5, 0.4, 0.4)})
     with pytest.raises(ConfigError, match="default_ratios"):
         HvqModule(ratios, settings(), "joint", None)

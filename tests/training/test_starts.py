@@ -10,6 +10,7 @@ from hvqcgic.models.granularity import every_size
 from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.training.config import Stage
 from hvqcgic.training.module import HvqModule
+from hvqcgic.training.rate import estimate_rate
 from hvqcgic.training.starts import load_weights
 from tests.random_model import small_config
 from tests.training.small_training import module, settings, write_checkpoint
@@ -55,6 +56,35 @@ def test_a_decoder_that_reads_the_prior_starts_as_one_that_does_not(tmp_path: Pa
     write_checkpoint(tmp_path / "reads.ckpt", found, "joint")
     with pytest.raises(ConfigError, match="another shape; train with the model options of that run"):
         load_weights(narrow, [tmp_path / "reads.ckpt"])
+
+
+def test_new_hyperpriors_leave_the_predictions_as_they_were(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = HvqModule(small_config(z_channels=(0, 0, 0)), settings(), "joint", None)
+    with torch.no_grad():
+        source.model.prior.log_prior.normal_()
+    source.model.quantiser.start(torch.randn(500, 4), torch.Generator())
+    write_checkpoint(tmp_path / "without.ckpt", source, "joint")
+    found = HvqModule(small_config(z_channels=(1, 2, 1)), settings(), "joint", None)
+    load_weights(found, [tmp_path / "without.ckpt"])
+    assert "indices exactly as the starting model does" in capsys.readouterr().err
+    picture = torch.rand(2, 3, 64, 80)
+    masks = source.masks(picture, torch.Generator().manual_seed(0))
+    rates = []
+    for each in (source, found):
+        each.eval()
+        features = each.model.encoder(picture)
+        codes = each.model.quantise(features, masks)
+        rates.append(estimate_rate(each.model, each.priors, features, masks, codes))
+    assert rates[0].index_bits.item() > 0
+    torch.testing.assert_close(rates[1].index_bits, rates[0].index_bits, rtol=1e-5, atol=0)
+    assert rates[1].z_bits.item() > 0
+    # The hints are learned: their weights are 0, and have a gradient.
+    rates[1].index_bits.backward()
+    first = found.model.context_of(found.model.passes[-1]).get_parameter("0.convolution.weight")
+    hints = small_config().entropy.synthesis_channels
+    assert not first[:, :hints].any()
+    assert first.grad is not None
+    assert first.grad[:, :hints].abs().sum() > 0
 
 
 @pytest.mark.parametrize("stage", ["hyperprior", "joint"])

@@ -1,4 +1,4 @@
-"""The codecs that can be compared: every class derived from `PictureCodec` in a file of this folder that has a name."""
+"""The codecs of comparisons: every named class derived from `PictureCodec` in a file of this folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["CodecUnavailable", "Details", "PictureCodec", "all_codecs"]
 
 @cache
 def all_codecs() -> dict[str, type[PictureCodec]]:
-    """Every codec of this folder, by the name it has in a spec, in alphabetical order."""
+    """Return every codec of this folder by its name in a specification, in alphabetical order."""
     found: dict[str, type[PictureCodec]] = {}
     for entry in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{entry.name}")

@@ -1,4 +1,4 @@
-"""What every codec in a comparison looks like: picture to bytes to picture, at one operating point."""
+"""Interface of every codec in a comparison: picture to bytes to picture, at one operating point."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class CodecUnavailable(ConfigError):
 
 
 def need_package(codec: str, module: str) -> None:
-    """Do without a codec where its package is missing.
+    """Check that the package of a codec is installed.
 
     Raises:
-        CodecUnavailable: it is not installed.
+        CodecUnavailable: the package is not installed.
     """
     try:
         check_installed(f"codec {codec}", module)
@@ -36,12 +36,12 @@ def need_package(codec: str, module: str) -> None:
 
 @dataclass(frozen=True)
 class Details:
-    """What a codec can tell of a file beside its size.
+    """Facts about a coded file beside its size.
 
     Attributes:
-        parts: bits by part, which sum to the file's.
-        granularity_map: the cells in colours, of the picture's size; None of codecs without cells.
-        cell_bits: heat map of the bits that each cell took, of the picture's size; None where that is not known.
+        parts: bits by part, which sum to the bits of the file.
+        granularity_map: the cells in colours, of the picture's size; None for codecs without cells.
+        cell_bits: heat map of the bits of each cell, of the picture's size; None if unknown.
     """
 
     parts: dict[str, float] = field(default_factory=dict)
@@ -50,29 +50,27 @@ class Details:
 
 
 class PictureCodec(ABC):
-    """One codec at one operating point, ready to run: what takes time once (loading) is done when it is made.
+    """One codec at one operating point, ready to run. The constructor loads everything that needs loading.
 
     Attributes:
-        name: in specs; empty of classes that are only there to be derived from.
-        summary: what it is, in a few words.
+        name: name in specifications; empty for base classes.
         suffix: of its files.
-        parameter: what its points are numbers of.
-        default_points: where a spec names none.
+        parameter: the number that its operating points set.
+        default_points: operating points for a specification without points.
     """
 
     name: ClassVar[str] = ""
-    summary: ClassVar[str] = ""
     suffix: ClassVar[str] = ""
     parameter: ClassVar[Parameter]
     default_points: ClassVar[str] = ""
 
     def __init__(self, variant: str, point: str, *, device: str = "cpu") -> None:
-        """Get ready.
+        """Load the codec.
 
         Args:
-            variant: what stands after the name and a colon in a spec; empty of codecs that have but one.
-            point: one of the labels that `points` gave.
-            device: where networks run.
+            variant: the text after the colon in a specification; empty for codecs with one variant.
+            point: one of the labels of `points`.
+            device: device of the networks.
         Raises:
             ConfigError: there is no such variant, or it cannot be used on this machine (`CodecUnavailable`).
         """
@@ -82,31 +80,31 @@ class PictureCodec(ABC):
 
     @classmethod
     def points(cls, text: str) -> list[str]:
-        """Labels of the operating points in a text; in an empty one, the default points.
+        """Parse operating points into labels; an empty text gives the default points.
 
         Raises:
-            ConfigError: the text is not understood, or a value is not allowed.
+            ConfigError: the text does not parse, or a value is not allowed.
         """
         return cls.parameter.parse(text or cls.default_points)
 
     @classmethod
     def settle(cls, variant: str, points: str) -> tuple[str, str]:
-        """Variant and points of a spec, once what stands with the points but belongs to the variant is moved there."""
+        """Return variant and points of a specification, with options among the points moved to the variant."""
         return variant, points
 
     @property
     @abstractmethod
     def fingerprint(self) -> str:
-        """All that its bytes and pictures depend on: settings, versions, weights. Rows are kept as long as it stays."""
+        """Settings, versions and weights that results depend on; stored rows of another fingerprint are made again."""
 
     @abstractmethod
     def encode(self, picture: Pixels) -> bytes:
-        """A picture, (H, W, 3) of uint8, as the bytes of a file."""
+        """Encode a picture, (H, W, 3) of uint8, to the bytes of a file."""
 
     @abstractmethod
     def decode(self, data: bytes) -> Pixels:
-        """The picture in the bytes of a file, (H, W, 3) of uint8."""
+        """Decode the bytes of a file to a picture, (H, W, 3) of uint8."""
 
     def details(self) -> Details:
-        """What can be told of the picture that was encoded last."""
+        """Return facts about the picture that was encoded last."""
         return Details()

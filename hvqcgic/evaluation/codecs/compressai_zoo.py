@@ -1,4 +1,4 @@
-"""Published networks of CompressAI's zoo, with their weights, coded to real bytes.
+"""Published networks of CompressAI's zoo with their weights, coded to real bytes.
 
 A file holds width, height and the length of the first stream as variable-length integers, then both streams. Pictures
 are padded by edge replication to multiples of 64 pixels and cut again, as CompressAI's own evaluation does.
@@ -21,23 +21,23 @@ from hvqcgic.perceptual import WeightsMissing, fetch_weights, import_torchvision
 
 _MULTIPLE_PX = 64
 _LATENT_PX = 64
-"""Pixels along a side for one position of the hyper-latent."""
+"""Side in pixels of the area of one hyper-latent position."""
 
 
 class ZooCodec(PictureCodec):
-    """A network trained for mean squared error; its variant may name a folder that holds the published weight files."""
+    """A network trained for mean squared error; the variant may name a folder with the published weight files."""
 
     suffix = ".bin"
 
     def __init__(self, variant: str, point: str, *, device: str = "cpu") -> None:
-        """See `PictureCodec`; without a variant, weights come from torch's cache or are downloaded to it."""
+        """See `PictureCodec`; without a variant, weights come from torch's cache or are downloaded into it."""
         super().__init__("", point, device=device)
         self._device = device
         self.path = self._find_weights(Path(variant) if variant else None)
 
     @property
     def fingerprint(self) -> str:
-        """Name and size of the weight file, whose name holds a hash in the published ones."""
+        """Name and size of the weight file; the names of the published files contain a hash."""
         from importlib.metadata import version
 
         stat = self.path.stat()
@@ -45,7 +45,7 @@ class ZooCodec(PictureCodec):
 
     @torch.inference_mode()
     def encode(self, picture: Pixels) -> bytes:
-        """Width, height, and the streams of latent and hyper-latent."""
+        """Return the bytes of width, height, and the streams of latent and hyper-latent."""
         height, width = picture.shape[:2]
         x = torch.from_numpy(picture.copy()).permute(2, 0, 1)[None].float().to(self._device) / 255
         padded = F.pad(x, (0, -width % _MULTIPLE_PX, 0, -height % _MULTIPLE_PX), mode="replicate")
@@ -55,7 +55,7 @@ class ZooCodec(PictureCodec):
 
     @torch.inference_mode()
     def decode(self, data: bytes) -> Pixels:
-        """The picture of a file that `encode` made."""
+        """Decode a file of `encode`."""
         width, position = decode_varint(data, 0, what="width")
         height, position = decode_varint(data, position, what="height")
         length, position = decode_varint(data, position, what="length of the latent")
@@ -87,7 +87,7 @@ class ZooCodec(PictureCodec):
 
 @lru_cache(maxsize=8)
 def _load(name: str, path: str, device: str) -> Any:
-    """A network ready to code."""
+    """Load a network for coding."""
     from compressai.zoo.image import model_architectures
     from compressai.zoo.pretrained import load_pretrained
 
@@ -105,7 +105,6 @@ class Hyperprior(ZooCodec):
     """Balle et al. 2018, scale hyperprior."""
 
     name: ClassVar[str] = "bmshj2018-hyperprior"
-    summary = "Balle et al. 2018, scale hyperprior (CompressAI)"
     parameter = Parameter("quality", 1, 8)
     default_points = "1..8"
 
@@ -114,7 +113,6 @@ class MeanScale(ZooCodec):
     """Minnen et al. 2018, mean and scale hyperprior without context."""
 
     name: ClassVar[str] = "mbt2018-mean"
-    summary = "Minnen et al. 2018, mean and scale hyperprior (CompressAI)"
     parameter = Parameter("quality", 1, 8)
     default_points = "1..8"
 
@@ -123,6 +121,5 @@ class Cheng2020(ZooCodec):
     """Cheng et al. 2020, anchor: residual blocks and an autoregressive context, so coding takes minutes."""
 
     name: ClassVar[str] = "cheng2020-anchor"
-    summary = "Cheng et al. 2020, anchor (CompressAI; serial context, minutes a picture)"
     parameter = Parameter("quality", 1, 6)
     default_points = "1..6"

@@ -1,4 +1,4 @@
-"""This project's own codec: any model, in any coding mode, with anything that an encoder may choose."""
+"""This project's codec as a codec of comparisons: any model, coding mode and encoder option."""
 
 from __future__ import annotations
 
@@ -33,28 +33,28 @@ PARAMETERS = {
         *(Parameter(kind.name, kind.low, kind.high, whole=False) for kind in QUALITIES.values()),
     )
 }
-"""What points may be numbers of, by name; places on the ratio path where no name is given."""
+"""Parameters that operating points can set, by name; a point without a name is a place on the ratio path."""
 
 SAMPLING = {"steps": int, "randomness": float, "seed": int}
 NUMBERS = {"eta": float, "refine": int, **SAMPLING}
-"""Options that are numbers, with their types; those of the reverse path may also stand behind the points."""
+"""Options with a number, and their types; options of the reverse path may also stand after the points."""
 
 
 class HvqcgicModel(PictureCodec):
-    """A model in a coding mode, with an encoder's choices; points are ratios, places on a ratio path, or targets."""
+    """A model in a coding mode, with an encoder's choices; points are ratios, places on a ratio path, or targets.
+
+    hvqcgic:MODEL[+MODE][+rd][+eta=E][+refine=N][+PATH][+steps=N][+randomness=S][+seed=N], at the points ratios=F,M,C,
+    path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr=. The options of the reverse path may stand behind the points
+    instead, as in bpp=0.1..0.4:5,steps=2.
+    """
 
     name = "hvqcgic"
-    summary = (
-        "this project: hvqcgic:MODEL[+MODE][+rd][+eta=E][+refine=N][+PATH][+steps=N][+randomness=S][+seed=N], "
-        "points ratios=F,M,C, path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr=; the options of the reverse path "
-        "may stand behind the points instead, as in bpp=0.1..0.4:5,steps=2"
-    )
     suffix = STREAM_SUFFIX
     parameter = PARAMETERS["path"]
     default_points = "path=0..1:8"
 
     def __init__(self, variant: str, point: str, *, device: str = "cpu") -> None:
-        """See `PictureCodec`; the variant is MODEL[+OPTION...], the model a bundled one or a file."""
+        """See `PictureCodec`; the variant is MODEL[+OPTION...], with a bundled model or a model file."""
         self._options = parse_options(variant)
         self.point = self._options.at(point)
         self._codec = _load(self._options.model, device)
@@ -63,7 +63,7 @@ class HvqcgicModel(PictureCodec):
 
     @classmethod
     def points(cls, text: str) -> list[str]:
-        """Labels of ratios (`ratios=F,M,C`), of places on the ratio path and of targets, in any mixture."""
+        """Parse ratios (`ratios=F,M,C`), places on the ratio path and targets, in any mixture, into labels."""
         labels: list[str] = []
         for part in (text or cls.default_points).split(";"):
             labels += [_ratios_label(part)] if _is_ratios(part) else _parameter_of(part).parse(part)
@@ -71,7 +71,7 @@ class HvqcgicModel(PictureCodec):
 
     @classmethod
     def settle(cls, variant: str, points: str) -> tuple[str, str]:
-        """Options of the reverse path behind the points, as in `bpp=0.1..0.4:5,steps=2`, are the variant's."""
+        """Move options of the reverse path from the points, as in `bpp=0.1..0.4:5,steps=2`, to the variant."""
         parts, moved = points.split(","), list[str]()
         while parts and parts[-1].partition("=")[0] in SAMPLING and ";" not in parts[-1]:
             moved.insert(0, parts.pop())
@@ -79,24 +79,24 @@ class HvqcgicModel(PictureCodec):
 
     @property
     def fingerprint(self) -> str:
-        """Model, coding mode, operating point, the encoder's version, and the reverse path where it is followed."""
+        """Model, coding mode, operating point, version of the encoder, and the reverse path if it is used."""
         return (
             f"{self._codec.fingerprint.hex()} {self._options.coding} {self.point} hvqcgic {__version__}{self._reverse}"
         )
 
     def encode(self, picture: Pixels) -> bytes:
-        """The bytes of a `.hvq` file."""
+        """Encode a picture to the bytes of a `.hvq` file."""
         found = self._codec.compress_at(picture, self.point, coding=self._options.coding)
         self._last = found.reached.encoded, found.written.parts
         return found.written.data
 
     def decode(self, data: bytes) -> Pixels:
-        """The picture in a `.hvq` file."""
+        """Decode the bytes of a `.hvq` file."""
         options = self._options
         return np.array(self._codec.decompress(data, options.steps, options.randomness, options.seed))
 
     def details(self) -> Details:
-        """Parts, granularity map and bits per cell; the lightest colour is what an index of fixed length takes."""
+        """Parts, granularity map and bits per cell; the lightest colour is the length of a fixed-length index."""
         if self._last is None:
             return Details()
         encoded, parts = self._last
@@ -115,18 +115,18 @@ class HvqcgicModel(PictureCodec):
 
 @dataclass(frozen=True)
 class Options:
-    """What a variant says.
+    """Options of a variant.
 
     Attributes:
-        model: a bundled one, or a file.
+        model: a bundled model, or a file.
         coding: mode.
-        granularity: see `OperatingPoint`, as eta.
-        eta: see granularity.
-        path: the ratio path that places are on.
+        granularity: see `OperatingPoint`.
+        eta: see `OperatingPoint`.
+        path: the ratio path of the places.
         refine: see `OperatingPoint`.
-        steps: of the reverse path, as randomness and seed; see `Codec.decompress`.
-        randomness: see steps.
-        seed: see steps.
+        steps: steps of the reverse path, see `Codec.decompress`.
+        randomness: of the reverse path, see `Codec.decompress`.
+        seed: of the reverse path, see `Codec.decompress`.
     """
 
     model: str
@@ -140,23 +140,23 @@ class Options:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuses what no decoder takes (`ConfigError`)."""
+        """Raise `ConfigError` for options that no decoder supports."""
         check_sampling(self.steps, self.randomness, self.seed)
         if self.steps and self.coding != MODES[0]:
             raise ConfigError(f"steps={self.steps}: the reverse path reads files coded {MODES[0]}, not {self.coding}")
 
     def reverse_path(self, codec: Codec) -> str:
-        """What pictures depend on beside model and point, for fingerprints; nothing without steps.
+        """Fingerprint of the reverse path, which pictures depend on; empty without steps.
 
         Raises:
-            ModelError: there are steps, and the model has no reverse path that can be used.
+            ModelError: there are steps, and the model has no usable reverse path.
         """
         if not self.steps:
             return ""
         return f" {self.steps} steps {self.randomness} {self.seed} by {codec.reverse_path.fingerprint.hex()}"
 
     def at(self, label: str) -> OperatingPoint:
-        """The operating point of a label that `HvqcgicModel.points` gave."""
+        """Return the operating point of a label of `HvqcgicModel.points`."""
         wanted = self._wanted(label)
         return OperatingPoint(
             ratios=wanted.get("ratios"),
@@ -185,7 +185,7 @@ class Options:
 
 
 def parse_options(variant: str) -> Options:
-    """What a variant MODEL[+OPTION...] stands for; options as in the codec's summary.
+    """What a variant MODEL[+OPTION...] stands for; options as `HvqcgicModel` names them.
 
     Raises:
         ConfigError: there is no model in it, or an option is unknown.
@@ -228,7 +228,7 @@ def _number(name: str, text: str, variant: str) -> float | int | Literal["auto"]
 
 
 def _parameter_of(part: str) -> Parameter:
-    """The parameter that a point names; the place on the path where it names none."""
+    """Return the parameter that a point names, or the place on the path for a point without a name."""
     name = part.strip().rpartition("=")[0].strip() or "path"
     if name not in PARAMETERS:
         raise ConfigError(f"point {part!r}: {name!r} is unknown; use ratios, {', '.join(PARAMETERS)}")
@@ -253,6 +253,6 @@ def _load(model: str, device: str) -> Codec:
 
 
 def _image(values: Tensor, encoded: Encoded) -> Image.Image:
-    """(3, H, W) in [0, 1] as an image, cut to the picture's size."""
+    """Convert (3, H, W) in [0, 1] to an image, cropped to the picture's size."""
     cut = values[:, : encoded.height, : encoded.width]
     return Image.fromarray((cut * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy())

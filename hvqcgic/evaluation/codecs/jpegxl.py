@@ -1,4 +1,4 @@
-"""JPEG XL, where the package pillow-jxl-plugin is installed."""
+"""JPEG XL, if the package pillow-jxl-plugin is installed."""
 
 import importlib
 from importlib.metadata import version
@@ -15,7 +15,6 @@ class JpegXl(PillowCodec):
     """Lossy JPEG XL."""
 
     name = "jpegxl"
-    summary = f"JPEG XL (effort 7; needs {_PACKAGE})"
     suffix = ".jxl"
     format = "JXL"
     parameter = Parameter("quality", 0, 100)

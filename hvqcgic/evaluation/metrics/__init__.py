@@ -18,7 +18,7 @@ from hvqcgic.evaluation.metrics.perceptual import (
 from hvqcgic.evaluation.metrics.pixels import MsSsim, Psnr
 from hvqcgic.perceptual import import_torchvision
 
-# torchmetrics, lpips and others import torchvision, each in its own way: it must be importable before any of them is.
+# torchmetrics, lpips and others import torchvision in different ways, so torchvision is made importable first.
 with suppress(ImportError):
     import_torchvision()
 
@@ -31,4 +31,4 @@ METRICS: dict[str, type[Metric]] = {
         *(ClipIqa, Maniqa),
     )
 }
-"""By name, in the order of the columns."""
+"""Metric classes by name, in the order of the columns."""

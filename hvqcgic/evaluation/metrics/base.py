@@ -1,4 +1,4 @@
-"""What every metric of one picture looks like."""
+"""Interface of every metric of one picture."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from hvqcgic.errors import ConfigError, MissingPackage
 from hvqcgic.extras import check_installed
 
 _KEEP_UP_TO_PX = 2**20
-"""Features of larger pictures are not kept: those of VGG take some 500 bytes a pixel."""
+"""Features of larger pictures are not cached: those of VGG take about 500 bytes a pixel."""
 
 
 class MetricUnavailable(ConfigError):
-    """A metric's package or weights are not to be had on this machine, so that its column is absent."""
+    """A metric's package or weights are not available on this machine, so its column is missing."""
 
 
 def need_packages(*modules: str) -> None:
-    """Do without a metric where a package is missing.
+    """Check that the packages of a metric are installed.
 
     Raises:
-        MetricUnavailable: one is not installed.
+        MetricUnavailable: a package is not installed.
     """
     try:
-        check_installed("it", *modules, extra="evaluate")
+        check_installed("the metric", *modules, extra="evaluate")
     except MissingPackage as error:
         raise MetricUnavailable(str(error)) from error
 
 
 class NotMeasurable(ConfigError):
-    """A metric says nothing of this picture; it is too small, for example."""
+    """A metric has no value for this picture, for example because the picture is too small."""
 
 
 @dataclass(frozen=True)
 class MetricOptions:
-    """What metrics may be told: where networks run, and a file of NIQE parameters in place of the bundled ones."""
+    """Options of metrics: the device of the networks, and a file of NIQE parameters in place of the bundled ones."""
 
     device: str = "cpu"
     niqe_parameters: Path | None = None
@@ -51,12 +51,12 @@ class MetricOptions:
 
 @dataclass(eq=False)
 class Picture:
-    """A picture to be measured, with what metrics have made of it.
+    """A picture to measure, with cached results of metrics.
 
     Attributes:
         pixels: (H, W, 3) uint8, sRGB.
-        device: where `tensor` lies.
-        keeps: whether `remember` keeps anything: worth it for an original, which is compared many times.
+        device: device of `tensor`.
+        keeps: whether `remember` caches; useful for an original, which is compared many times.
     """
 
     pixels: NDArray[np.uint8]
@@ -71,7 +71,7 @@ class Picture:
         return values.to(self.device).float() / 255
 
     def remember(self, key: str, make: Callable[[], Any]) -> Any:
-        """What `make` gives, made once where this picture keeps things and is not too large for it."""
+        """Return the result of `make`; cache it if this picture caches and is not too large."""
         if not self.keeps or self.tensor.shape[-1] * self.tensor.shape[-2] > _KEEP_UP_TO_PX:
             return make()
         if key not in self._kept:
@@ -79,10 +79,10 @@ class Picture:
         return self._kept[key]
 
     def need_side(self, least_px: int) -> None:
-        """Refuse a picture with a shorter side.
+        """Check the length of the sides.
 
         Raises:
-            NotMeasurable: a side is shorter.
+            NotMeasurable: a side is shorter than least_px.
         """
         if min(self.tensor.shape[-2:]) < least_px:
             raise NotMeasurable(f"needs sides of at least {least_px} px")
@@ -93,30 +93,30 @@ class Metric(ABC):
 
     Attributes:
         name: of its column.
-        packages: that it is computed with, as they are imported.
+        packages: modules of the packages that it needs beside torch and numpy.
     """
 
     name: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, options: MetricOptions) -> None:
-        """Load what it needs.
+        """Load networks and parameters.
 
         Raises:
-            MetricUnavailable: a package or weights are not to be had.
+            MetricUnavailable: a package or weights are not available.
         """
         need_packages(*self.packages)
         self.options = options
 
     @property
     def version(self) -> str:
-        """Changes where values would; kept rows are measured again then."""
+        """Version string that changes when values change; stored rows of another version are measured again."""
         return "1"
 
     @abstractmethod
     def measure(self, original: Picture, decoded: Picture) -> float:
-        """The value for a decoded picture.
+        """Return the value for a decoded picture.
 
         Raises:
-            NotMeasurable: there is none for this picture.
+            NotMeasurable: the metric has no value for this picture.
         """

@@ -23,7 +23,7 @@ class _PyIqaMetric(Metric):
 
     @torch.inference_mode()
     def measure(self, original: Picture, decoded: Picture) -> float:
-        """Quality of the decoded picture alone."""
+        """Quality of the decoded picture, without the original."""
         decoded.need_side(_LEAST_SIDE_PX)
         return float(self._network(decoded.tensor))
 
@@ -52,6 +52,6 @@ def _load(name: str, device: str) -> Any:
             ) from error
         try:
             return pyiqa.create_metric(name, device=torch.device(device))
-        except Exception as error:  # downloads of several packages, each with errors of its own
+        except Exception as error:  # several packages download, and each raises its own exceptions
             reason = (str(error) or type(error).__name__).partition("\n")[0]
             raise MetricUnavailable(f"pyiqa has no weights for it and no download ({reason})") from error

@@ -1,7 +1,7 @@
-"""The 36 natural scene statistics of NIQE and the model of pristine pictures that they are held against.
+"""The 36 natural scene statistics of NIQE, and the model of pristine pictures that they are compared with.
 
-Source: Mittal, Soundararajan, Bovik 2013, "Making a completely blind image quality analyzer"; the details (window,
-border, half size) as in the authors' release, so that values agree with the usual implementations.
+Source: Mittal, Soundararajan, Bovik 2013, "Making a completely blind image quality analyzer". Window, borders and half
+size follow the authors' release, so that values agree with the usual implementations.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Features of a picture's blocks of 96 px: values (N, 36), and the sharpness of each (N,)."""
+    """Features of a picture's blocks of 96 px: values (N, 36), and the sharpness of each block (N,)."""
 
     values: Array
     sharpness: Array
@@ -49,7 +49,7 @@ def block_features(grey: Array) -> Blocks:
     """Features of all whole blocks, at full and at half size.
 
     Args:
-        grey: (H, W), H and W at least 96; what is left over at right and bottom is not looked at.
+        grey: (H, W), H and W at least 96; the incomplete blocks at the right and bottom are ignored.
     """
     rows, columns = (side // BLOCK_PX for side in grey.shape)
     grey = grey[: rows * BLOCK_PX, : columns * BLOCK_PX]
@@ -61,7 +61,7 @@ def block_features(grey: Array) -> Blocks:
 
 
 def normalised(grey: Array) -> tuple[Array, Array]:
-    """Values less their local mean, over local deviation + 1, and that deviation; both (H, W)."""
+    """Values less their local mean over (local deviation + 1), and the local deviation; both (H, W)."""
     offsets = np.arange(_WINDOW_SIDE) - _WINDOW_SIDE // 2
     window = np.exp(-(offsets**2) / (2 * _WINDOW_SIGMA**2))
     window /= window.sum()
@@ -75,7 +75,7 @@ def normalised(grey: Array) -> tuple[Array, Array]:
 
 
 def halved(grey: Array) -> Array:
-    """Half the size by an antialiased bicubic kernel (a = -0.5), mirrored at the borders; sides must be even."""
+    """Reduce to half size by an antialiased bicubic kernel (a = -0.5), mirrored at the borders; sides must be even."""
     distance = np.abs(np.arange(8) - 3.5) / 2
     near = 1.5 * distance**3 - 2.5 * distance**2 + 1
     far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
@@ -89,7 +89,7 @@ def halved(grey: Array) -> Array:
 
 
 def distance(features: Array, pristine: Model) -> float:
-    """How far the features of a picture's blocks, (N, 36), N at least 2, are from those of pristine pictures."""
+    """Distance between the features of a picture's blocks, (N, 36), N at least 2, and those of pristine pictures."""
     mean = np.nanmean(features, 0)
     whole = features[~np.isnan(features).any(1)]
     pooled = (np.cov(whole, rowvar=False) + pristine.covariance) / 2
@@ -98,19 +98,19 @@ def distance(features: Array, pristine: Model) -> float:
 
 
 def fit(features: Array) -> Model:
-    """The model of pristine blocks, (N, 36)."""
+    """Fit the model of pristine blocks, (N, 36)."""
     whole = features[~np.isnan(features).any(1)]
     return Model(whole.mean(0), np.cov(whole, rowvar=False))
 
 
 def _blocks(values: Array, side: int) -> Array:
-    """(H, W) to (N, side, side), in raster order."""
+    """Split (H, W) into blocks (N, side, side), in raster order."""
     rows, columns = (length // side for length in values.shape)
     return values.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(-1, side, side)
 
 
 def _features(block: Array) -> Array:
-    """Shapes of the distribution of values, and of the products of neighbours in four directions, (18,)."""
+    """Shape parameters of the values and of the products of neighbours in four directions, (18,)."""
     shape, left, right = _asymmetric_gaussian(block)
     found = [shape, (left + right) / 2]
     for shift in _SHIFTS:
@@ -121,7 +121,7 @@ def _features(block: Array) -> Array:
 
 
 def _asymmetric_gaussian(values: Array) -> tuple[float, float, float]:
-    """Shape and left and right scale of an asymmetric generalised Gaussian, by moments; NaN of flat blocks."""
+    """Shape, left and right scale of an asymmetric generalised Gaussian, by moments; NaN for flat blocks."""
     with np.errstate(invalid="ignore", divide="ignore"):
         left = np.sqrt(_mean_square(values[values < 0]))
         right = np.sqrt(_mean_square(values[values > 0]))

@@ -1,4 +1,4 @@
-"""NIQE: how far a picture's statistics are from those of pristine photographs."""
+"""NIQE: distance of a picture's statistics from those of pristine photographs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from hvqcgic.evaluation.metrics import natural_statistics as statistics
 from hvqcgic.evaluation.metrics.base import Metric, MetricOptions, MetricUnavailable, NotMeasurable, Picture
 
 BUNDLED = Path(__file__).parent / "niqe_parameters.npz"
-"""Estimated by tools/fit_niqe.py; values differ from those under the parameters of the authors' release."""
+"""Estimated by tools/fit_niqe.py; NIQE values differ from those with the parameters of the authors' release."""
 
 
 class Niqe(Metric):
-    """NIQE of the decoded picture alone, on its luma, lower is better."""
+    """NIQE of the decoded picture, on its luma; lower is better."""
 
     name = "niqe"
 
@@ -32,7 +32,7 @@ class Niqe(Metric):
         return hashlib.sha256(self._path.read_bytes()).hexdigest()[:16]
 
     def measure(self, original: Picture, decoded: Picture) -> float:
-        """Distance, about 3 for good photographs."""
+        """Return the distance, about 3 for good photographs."""
         height, width = decoded.pixels.shape[:2]
         if (height // statistics.BLOCK_PX) * (width // statistics.BLOCK_PX) < 2:
             raise NotMeasurable(f"needs at least two blocks of {statistics.BLOCK_PX} x {statistics.BLOCK_PX} px")
@@ -43,10 +43,10 @@ class Niqe(Metric):
 
 
 def read_parameters(path: Path) -> statistics.Model:
-    """The model of pristine pictures in an .npz file, as `tools/fit_niqe.py` writes it or as it is commonly shared.
+    """Read the model of pristine pictures from an .npz file of `tools/fit_niqe.py` or in the commonly shared form.
 
     Raises:
-        MetricUnavailable: the file is not there, or is none.
+        MetricUnavailable: the file is missing or invalid.
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:

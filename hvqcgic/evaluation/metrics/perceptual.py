@@ -1,8 +1,7 @@
-"""LPIPS with three networks, LPIPS of moved pictures, and DISTS.
+"""LPIPS with three networks, LPIPS of shifted and scaled pictures, and DISTS.
 
-A metric that a codec was trained on can be fooled. So LPIPS (alex), which trainings use, is also measured where the
-codec cannot have prepared for it: after a shift of both pictures by half a pixel, after scaling both to 0.9, and with
-networks that no training here uses.
+A codec can overfit a metric that it was trained on. Trainings use LPIPS (alex). It is therefore also measured after a
+shift of both pictures by half a pixel, after scaling both to 0.9, and with networks that no training here uses.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class _LpipsMetric(Metric):
 
     @torch.inference_mode()
     def measure(self, original: Picture, decoded: Picture) -> float:
-        """Distance, 0 for equal pictures."""
+        """Return the distance, 0 for equal pictures."""
         original.need_side(self._least_side_px())
         reference = original.remember(self.name, lambda: self._features(original))
         return float(self._lpips.distance(self._features(decoded), reference))
@@ -54,27 +53,27 @@ class _LpipsMetric(Metric):
 
 
 class LpipsAlex(_LpipsMetric):
-    """On AlexNet, which trainings use."""
+    """LPIPS on AlexNet, which trainings use."""
 
     name = "lpips_alex"
 
 
 class LpipsVgg(_LpipsMetric):
-    """On VGG-16."""
+    """LPIPS on VGG-16."""
 
     name = "lpips_vgg"
     net = "vgg"
 
 
 class LpipsSqueeze(_LpipsMetric):
-    """On SqueezeNet."""
+    """LPIPS on SqueezeNet."""
 
     name = "lpips_squeeze"
     net = "squeeze"
 
 
 class LpipsAlexShift(_LpipsMetric):
-    """After a shift of both pictures by half a pixel down and right (bilinear)."""
+    """LPIPS on AlexNet after a shift of both pictures by half a pixel down and right (bilinear)."""
 
     name = "lpips_alex_shift"
 
@@ -86,7 +85,7 @@ class LpipsAlexShift(_LpipsMetric):
 
 
 class LpipsAlexRescale(_LpipsMetric):
-    """After scaling both pictures to 0.9 of their sides (bicubic, antialiased)."""
+    """LPIPS on AlexNet after scaling both pictures to 0.9 of their sides (bicubic, antialiased)."""
 
     name = "lpips_alex_rescale"
 
@@ -110,11 +109,11 @@ class Dists(Metric):
 
     @torch.inference_mode()
     def measure(self, original: Picture, decoded: Picture) -> float:
-        """Distance, 0 for equal pictures."""
+        """Return the distance, 0 for equal pictures."""
         original.need_side(SMALLEST_SIDE_PX)
         features = self._dists.forward_once
         kept = original.remember(self.name, lambda: features(original.tensor))
-        # The package computes both pictures' features at each call; those of the original are given to it instead.
+        # The package computes the features of both pictures at each call; here it gets cached features of the original.
         self._dists.forward_once = lambda x: kept if x is original.tensor else features(x)
         try:
             return float(self._dists(original.tensor, decoded.tensor))
@@ -123,12 +122,12 @@ class Dists(Metric):
 
 
 def half_pixel_shift(picture: Tensor) -> Tensor:
-    """A picture seen half a pixel further down and right, bilinear: (B, C, H, W) to (B, C, H - 1, W - 1)."""
+    """Shift a picture by half a pixel down and right, bilinear: (B, C, H, W) to (B, C, H - 1, W - 1)."""
     return F.avg_pool2d(picture, 2, stride=1)
 
 
 def rescale(picture: Tensor) -> Tensor:
-    """A picture at 0.9 of its sides, rounded down: bicubic, antialiased, within [0, 1]."""
+    """Scale a picture to 0.9 of its sides, rounded down: bicubic, antialiased, within [0, 1]."""
     size = [int(side * _RESCALE) for side in picture.shape[-2:]]
     return F.interpolate(picture, size, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
 

@@ -7,7 +7,7 @@ import math
 from hvqcgic.evaluation.metrics.base import Metric, NotMeasurable, Picture
 
 _MS_SSIM_SIDE_PX = 161
-"""Four halvings must leave the window of 11 px."""
+"""Least side for MS-SSIM: after four halvings the window of 11 px must fit."""
 
 
 class Psnr(Metric):
@@ -17,7 +17,7 @@ class Psnr(Metric):
     packages = ("torchmetrics",)
 
     def measure(self, original: Picture, decoded: Picture) -> float:
-        """Decibels; infinite, so not measurable, of equal pictures."""
+        """Return decibels; equal pictures are not measurable, because the value is infinite."""
         from torchmetrics.functional.image import peak_signal_noise_ratio
 
         value = float(peak_signal_noise_ratio(decoded.tensor, original.tensor, data_range=1.0))
@@ -33,7 +33,7 @@ class MsSsim(Metric):
     packages = ("pytorch_msssim",)
 
     def measure(self, original: Picture, decoded: Picture) -> float:
-        """At most 1."""
+        """Return the similarity, at most 1."""
         from pytorch_msssim import ms_ssim
 
         original.need_side(_MS_SSIM_SIDE_PX)

@@ -1,7 +1,7 @@
 """FID, KID and Inception Score of all pictures of one codec and point, on patches of 256 x 256 px.
 
-Patches lie on a grid, and on the same grid moved by half a patch, so that Kodak's 24 pictures give 192 (as in HiFiC's
-and Control-GIC's evaluation: 6 and 2 of 768 x 512).
+Patches lie on a grid and on the same grid shifted by half a patch. Kodak's 24 pictures give 192 patches, 6 and 2 for
+each 768 x 512 picture, as in the evaluations of HiFiC and Control-GIC.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ _BATCH = 16
 _INCEPTION_FEATURES = "2048"
 
 Extractor = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""(N, 3, 256, 256) uint8 to features (N, F) for FID and KID, and logits (N, classes) for the score."""
+"""Function from patches (N, 3, 256, 256) uint8 to features (N, F) for FID and KID, and logits (N, classes)."""
 
 
 @dataclass(frozen=True)
 class Features:
-    """What an extractor says of N patches: features (N, F), float32, and logits (N, classes), float32."""
+    """Outputs of an extractor for N patches: features (N, F), float32, and logits (N, classes), float32."""
 
     features: Tensor
     logits: Tensor
 
 
 def patches(pixels: NDArray[np.uint8]) -> Tensor:
-    """All patches of a picture (H, W, 3): whole ones of the grid, then of the grid moved by half; (N, 3, 256, 256)."""
+    """Cut a picture (H, W, 3) into its patches: whole ones of the grid, then of the shifted grid; (N, 3, 256, 256)."""
     whole = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)
     found: list[Tensor] = []
     for start in (0, PATCH_PX // 2):
@@ -54,7 +54,7 @@ def patches(pixels: NDArray[np.uint8]) -> Tensor:
 
 @torch.inference_mode()
 def extract(pictures: Iterable[NDArray[np.uint8]], extractor: Extractor) -> Features:
-    """Features of the patches of many pictures, each (H, W, 3)."""
+    """Extract the features of the patches of many pictures, each (H, W, 3)."""
     features, logits = [], []
     for pixels in pictures:
         for batch in patches(pixels).split(_BATCH):
@@ -84,7 +84,7 @@ def compare(original: Features, decoded: Features) -> dict[str, float]:
     from torchmetrics.image.kid import KernelInceptionDistance
 
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
-        # torchmetrics warns that it keeps features, and draws its subsets from the global generator.
+        # torchmetrics warns that it stores features, and draws its subsets from the global generator.
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
         given = _Given(original.features.shape[1])
@@ -100,7 +100,7 @@ def compare(original: Features, decoded: Features) -> dict[str, float]:
 
 
 def load_inception(device: str) -> Extractor:
-    """The Inception network that published FID values are computed with (as converted for torch-fidelity).
+    """Load the Inception network of published FID values (as converted for torch-fidelity).
 
     Raises:
         MetricUnavailable: a package is not installed, or its weights are not in torch's cache and cannot be downloaded.
@@ -122,7 +122,7 @@ def load_inception(device: str) -> Extractor:
 
 
 class _Given(nn.Module):
-    """Stands for a network where features are given already."""
+    """Stand-in for a network that returns given features."""
 
     def __init__(self, num_features: int) -> None:
         super().__init__()

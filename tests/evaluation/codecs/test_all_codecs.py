@@ -1,7 +1,7 @@
 """The codecs that can be named are those of their folder."""
 
 from hvqcgic.evaluation.codecs import all_codecs
-from hvqcgic.evaluation.codecs.jpeg import Jpeg
+from hvqcgic.evaluation.codecs.pillow_codec import Jpeg
 
 
 def test_every_codec_of_the_folder_is_there_in_alphabetical_order() -> None:

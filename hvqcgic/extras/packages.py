@@ -65,7 +65,7 @@ def _extra_of(module: str, preferred: str | None) -> str | None:
 
 
 def _requirements() -> tuple[set[str], dict[str, set[str]], dict[str, set[str]]]:
-    """Return the packages of every install, packages by extra, and extras by extra; empty if hvqcgic is not installed."""
+    """Return the packages of every install, packages by extra, and extras by extra; all empty without metadata."""
     always: set[str] = set()
     listed: dict[str, set[str]] = {}
     within: dict[str, set[str]] = {}

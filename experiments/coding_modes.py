@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from common import RATIOS, call
 from PIL import Image
 from rich.console import Console
@@ -32,8 +31,8 @@ from hvqcgic.bitstream import MODES
 from hvqcgic.codec import Codec
 from hvqcgic.files import all_pictures
 from hvqcgic.models import Ratios
-from hvqcgic.perceptual import Perceptual, load_lpips
 from hvqcgic.pictures import read_picture
+from hvqcgic.rate_control import LpipsAlex, psnr_db
 
 PARTS = ("map", "z", "coarse", "medium", "fine", "container")
 Row = dict[str, Any]
@@ -49,17 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     pictures = all_pictures(options.pictures)
     options.out.mkdir(parents=True, exist_ok=True)
-    lpips = None if options.without_lpips else load_lpips("alex")
     rows: list[Row] = []
     for name in options.models:
         for ratios in RATIOS:
-            rows += measure_point(name, ratios, pictures, lpips)
+            rows += measure_point(name, ratios, pictures, lpips=not options.without_lpips)
     (options.out / "rows.json").write_text(json.dumps(rows, indent=1))
     for name in options.models:
         Console(width=170).print(summary(name, [row for row in rows if row["model"] == name]))
 
 
-def measure_point(name: str, ratios: Ratios, pictures: tuple[Path, ...], lpips: Perceptual | None) -> list[Row]:
+def measure_point(name: str, ratios: Ratios, pictures: tuple[Path, ...], *, lpips: bool) -> list[Row]:
     """One row a picture at one operating point."""
     codec = hvqcgic.load(name)
     rows: list[Row] = []
@@ -76,7 +74,7 @@ def measure_point(name: str, ratios: Ratios, pictures: tuple[Path, ...], lpips: 
         for row, path in zip(rows, pictures, strict=True):
             decoded = np.asarray(Image.open(opened / f"{path.stem}.png"))
             row["exact"] = bool(np.array_equal(decoded, expected[path.stem]))
-            row |= quality(read_picture(path), decoded, lpips)
+            row |= quality(read_picture(path), decoded, lpips=lpips)
     return rows
 
 
@@ -96,19 +94,10 @@ def encode(codec: Codec, path: Path, ratios: Ratios) -> tuple[Row, np.ndarray, b
     return row, np.asarray(codec.reconstruct(encoded)), written["adaptive"].data
 
 
-def quality(picture: np.ndarray, decoded: np.ndarray, lpips: Perceptual | None) -> Row:
+def quality(picture: np.ndarray, decoded: np.ndarray, *, lpips: bool) -> Row:
     """PSNR in decibels, and LPIPS (alex)."""
-    x, y = as_tensor(picture), as_tensor(decoded)
-    found: Row = {"psnr_db": float(-10 * torch.log10((x - y).square().mean()))}
-    if lpips is not None:
-        with torch.no_grad():
-            found["lpips"] = float(lpips(y[None], x[None]))
-    return found
-
-
-def as_tensor(pixels: np.ndarray) -> torch.Tensor:
-    """(H, W, 3) uint8 to (3, H, W) in [0, 1]."""
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
+    found: Row = {"psnr_db": psnr_db(picture, decoded)}
+    return found | {"lpips": LpipsAlex(picture).measure(decoded)} if lpips else found
 
 
 def summary(name: str, rows: list[Row]) -> Table:

@@ -12,7 +12,9 @@ from hvqcgic.models.network import HvqModel
 SMALL_CONTROL_GIC = ModelConfig(
     name="control-gic",
     codebook_size=12,
-    entropy=EntropyConfig(rank=6, hyper_width=8, synthesis_channels=4, context_width=8, z_channels=(2, 2, 2)),
+    entropy=EntropyConfig(
+        embedding_width=6, hyper_width=8, synthesis_channels=4, context_width=8, z_channels=(2, 2, 2)
+    ),
     control_gic=ControlGicConfig(8, (1, 2, 1, 2, 2), 1, (3,), norm_groups=4),
 )
 
@@ -42,7 +44,7 @@ def published_state(model: HvqModel, *, ema: bool = False) -> dict[str, Tensor]:
 
 def wide_enough() -> ModelConfig:
     """SMALL_CONTROL_GIC with the 32 groups that an import supposes."""
-    entropy = EntropyConfig(rank=24, z_channels=(4, 4, 4), context_width=64)
+    entropy = EntropyConfig(embedding_width=24, z_channels=(4, 4, 4), context_width=64)
     network = ControlGicConfig(32, (1, 1, 1, 2, 2), 1, (3,))
     return ModelConfig(name="x", codebook_size=12, entropy=entropy, control_gic=network)
 

@@ -35,7 +35,7 @@ class RandomModel:
 def small_config(*, decoder_prior: bool = False, **entropy: Any) -> ModelConfig:
     """Some thousand weights and 64 codes; `entropy` replaces fields of the entropy configuration."""
     sizes: dict[str, Any] = {
-        "rank": 6,
+        "embedding_width": 6,
         "z_channels": (2, 2, 2),
         "hyper_width": 8,
         "synthesis_channels": 4,

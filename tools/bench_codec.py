@@ -1,11 +1,11 @@
-"""Where the time goes: one picture through a codec stage by stage, and beside other codecs in the same run.
+"""Times of the stages of a codec on one picture, and times of other codecs in the same run.
 
     python -m tools.bench_codec [PICTURE] [--model tiny] [--steps 0] [--repeats 5] [--threads 2] [--against jpeg ...]
 
-Stages are timed from inside by wrapping the functions that do them. All codecs take turns, so that what else the
-machine does touches them alike; figures are medians over repeats, of slow codecs as many as `--slow-repeats` says.
-`--clock cpu` counts the seconds that the processor worked for this process: with one thread, steadier where other work
-runs. Without a picture, procedural noise of 768 x 512 is coded, whose indices cost more than a photograph's.
+Stages are timed by wrapping their functions. All codecs take turns, so that other load on the machine affects them
+equally. Figures are medians over `--repeats` runs, or `--slow-repeats` runs for slow codecs. `--clock cpu` counts the
+processor seconds of this process, which vary less than wall seconds on a shared machine (with one thread). Without a
+picture, procedural noise of 768 x 512 is coded, whose indices take more bits than a photograph's.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from tools.bench_rivals import RIVALS, Pixels, Rival, make_rival
 from tools.stage_times import STAGES, Seconds, timed_stages
 
 ENTROPY_CODING = ("map coding", "hyper-synthesis", "context networks", "index prior", "range coder")
-"""Stages that, with the rest of entropy coding, stand between indices and bytes."""
+"""Stages of entropy coding, between indices and bytes."""
 CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Another codec: seconds of it, and how many times as many pixels a second this one takes; of both ways.
+    """Times of another codec, and the speed of this codec relative to it, for both directions.
 
     Attributes:
         name: of `RIVALS`.
-        pixels: of the picture that it was given, "768 x 512".
+        pixels: size of the coded picture, "768 x 512".
         compress: seconds.
         decompress: seconds.
-        compress_ratio: this codec's pixels a second through the other's.
-        decompress_ratio: likewise.
+        compress_ratio: this codec's pixels a second over the other's.
+        decompress_ratio: this codec's pixels a second over the other's.
     """
 
     name: str
@@ -64,14 +64,14 @@ class Compared:
 
 @dataclass(frozen=True)
 class Report:
-    """What was measured.
+    """The measured values.
 
     Attributes:
         setting: model, picture, its size, threads, clock, repeats.
         megapixels: of the picture.
         bytes: of the file.
-        compress: seconds by stage, "whole" among them.
-        decompress: likewise.
+        compress: seconds by stage, including "whole".
+        decompress: seconds by stage, including "whole".
         others: the other codecs.
     """
 
@@ -85,7 +85,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Bench:
-    """What is measured: a codec, what it codes, other codecs, how often (slow ones apart), the clock, steps back."""
+    """Settings of a measurement: codec, picture, other codecs, repeats (separate for slow codecs), clock, steps."""
 
     codec: Codec
     source: Path | Pixels
@@ -96,7 +96,7 @@ class Bench:
     steps: int = 0
 
     def run(self, setting: str) -> Report:
-        """All codecs in turn, as often as asked; the first round, which warms up, is left out."""
+        """Run all codecs in turns for all repeats; the first round is a warm-up and is not counted."""
         ways: dict[str, list[Seconds]] = {"compress": [], "decompress": []}
         others: dict[str, list[tuple[float, float]]] = {rival.name: [] for rival in self.rivals}
         data = b""
@@ -126,7 +126,7 @@ class Bench:
 
 
 def medians(runs: Sequence[Seconds]) -> dict[str, float]:
-    """Of each stage; what no stage is of the whole is "the rest"."""
+    """Median of each stage; "the rest" is the part of the whole outside all stages."""
     stages = dict.fromkeys(stage for stage, _, _ in STAGES)
     found = {stage: statistics.median(run[stage] for run in runs) for stage in stages}
     whole = statistics.median(run["whole"] for run in runs)
@@ -137,7 +137,7 @@ def medians(runs: Sequence[Seconds]) -> dict[str, float]:
 
 
 def compare(rival: Rival, runs: list[tuple[float, float]], own: dict[str, dict[str, float]], mp: float) -> Compared:
-    """A codec beside this one; its first run is left out where there are more."""
+    """Compare a codec with this one; its first run is not counted if there are more."""
     kept = runs[1:] or runs
     compress, decompress = (statistics.median(run[way] for run in kept) for way in (0, 1))
     height, width = rival.pixels.shape[:2]
@@ -153,7 +153,7 @@ def compare(rival: Rival, runs: list[tuple[float, float]], own: dict[str, dict[s
 
 
 def show(report: Report) -> None:
-    """The tables."""
+    """Print the tables."""
     console = Console(width=100)
     for way, seconds in (("compress", report.compress), ("decompress", report.decompress)):
         table = Table("stage", "seconds", "share", "MP/s", title=f"{way}: {report.setting}")
@@ -179,17 +179,17 @@ def show(report: Report) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Codes and decodes some times; prints the medians. Exit code: 2 for a picture or model that cannot be used."""
+    """Encode and decode several times; print the medians. Exit code: 2 for a picture or model that cannot be used."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("picture", nargs="?", type=Path)
     parser.add_argument("--model", default="tiny")
-    parser.add_argument("--steps", type=int, default=0, help="along the reverse path when decompressing")
+    parser.add_argument("--steps", type=int, default=0, help="steps of the reverse path when decompressing")
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--slow-repeats", type=int, default=1, help="of codecs that take many seconds")
+    parser.add_argument("--slow-repeats", type=int, default=1, help="repeats of codecs that take many seconds")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
-    parser.add_argument("--against", nargs="*", choices=RIVALS, default=list(RIVALS), help="none if empty")
-    parser.add_argument("--reference-size", default="256x176", help="width x height that control-gic is given")
+    parser.add_argument("--against", nargs="*", choices=RIVALS, default=list(RIVALS), help="others; empty for none")
+    parser.add_argument("--reference-size", default="256x176", help="width x height of the picture for control-gic")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
@@ -206,7 +206,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(options: argparse.Namespace) -> Report:
-    """What the options ask for."""
+    """Run the measurement that the options request."""
     allow_large_pictures()
     source = options.picture or np.random.default_rng(0).integers(0, 256, (512, 768, 3), dtype=np.uint8)
     pixels, (width, height) = read_picture(source), map(int, options.reference_size.split("x"))

@@ -4,7 +4,7 @@
 
 The picture has 768 x 512 pixels at ratios (0.5, 0.4, 0.1), 14 899 cells. Its indices are drawn from the model's own
 predictions, so that bits and searches are those of a model that fits its pictures. Every codebook size and form runs in
-a process of its own, whose largest memory includes PyTorch.
+its own process, whose peak memory includes PyTorch.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from tools.stage_times import Seconds, Stage, timed_stages
 CODE_WIDTH = 4
 COARSE_CELLS = (32, 48)
 MEDIUM_SHARE = 4 / 9
-"""Of what is not coarse: 0.4 of the picture where 0.1 is coarse."""
+"""Share of medium cells in the area without coarse cells: 0.4 of the picture with 0.1 coarse."""
 STAGES: tuple[Stage, ...] = (
     ("context networks", ExactNetwork, "forward"),
     ("context networks", ExactNetwork, "forward_at"),
@@ -63,7 +63,7 @@ CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
 
 @dataclass(frozen=True)
 class Case:
-    """What is measured: codebook size, form of the prior, threads, name of the clock, repeats."""
+    """Settings of a measurement: codebook size, form of the prior, threads, name of the clock, repeats."""
 
     codes: int
     form: str
@@ -74,7 +74,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Result:
-    """Median seconds by stage, "whole" among them; bits an index; peak memory in MB before coding and at the end."""
+    """Median seconds by stage, including "whole"; bits an index; peak memory in MB before coding and at the end."""
 
     case: Case
     encode: dict[str, float]
@@ -88,7 +88,7 @@ def random_networks(config: EntropyConfig, rng: np.random.Generator) -> tuple[di
     """Context and synthesis networks of the widths of `tiny`, as `freeze` takes them; predictions worth some bits."""
     outputs = parameter_count(config, CODE_WIDTH)
     context = {}
-    # Weights start from the global generator, which is given back as it was.
+    # Weights come from the global generator, whose state is restored afterwards.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**31)))
         for step in parse_schedule(config.schedule):
@@ -105,11 +105,11 @@ def random_networks(config: EntropyConfig, rng: np.random.Generator) -> tuple[di
 
 
 def random_entropy_model(codes: int, form: str, rng: np.random.Generator) -> EntropyModel:
-    """A model of evenly spread codes; features of the form "learned" are their polynomials, and noise."""
-    # The entropy model that docs/speed.md has figures of, hyperpriors and all.
+    """A model with evenly spread codes; for the form "learned", features are polynomials of the codes plus noise."""
+    # The entropy model of the figures in docs/speed.md, with hyperpriors.
     config = EntropyConfig(
         form=form,  # pyright: ignore[reportArgumentType]
-        rank=24,
+        embedding_width=24,
         z_channels=(4, 4, 4),
         context_width=64,
     )
@@ -117,7 +117,7 @@ def random_entropy_model(codes: int, form: str, rng: np.random.Generator) -> Ent
     codebook = rng.normal(size=(codes, CODE_WIDTH))
     square = codebook[:, :, None] * codebook[:, None, :]
     features = np.concatenate([codebook, square[:, *np.triu_indices(CODE_WIDTH)]], 1)
-    noise = rng.normal(size=(codes, config.rank - features.shape[1])) * 0.3
+    noise = rng.normal(size=(codes, config.embedding_width - features.shape[1])) * 0.3
     context, synthesis = random_networks(config, rng)
     frozen = freeze(
         codebook=codebook,
@@ -148,7 +148,7 @@ def random_masks(rng: np.random.Generator) -> Masks:
 def drawn_indices(
     model: EntropyModel, masks: Masks, z: dict[str, NDArray[np.int64]], rng: np.random.Generator
 ) -> dict[str, NDArray[np.int64]]:
-    """Indices that follow the model's own predictions."""
+    """Draw indices from the model's own predictions."""
 
     def resolve(cells: PassCells) -> NDArray[Any]:
         drawn = []
@@ -161,7 +161,7 @@ def drawn_indices(
 
 
 def measure(case: Case) -> Result:
-    """Codes and decodes once to warm up, then as often as the case says."""
+    """Encode and decode once as a warm-up, then for all repeats of the case."""
     torch.set_num_threads(case.threads)
     rng = np.random.default_rng(0)
     model, masks = random_entropy_model(case.codes, case.form, rng), random_masks(rng)
@@ -183,19 +183,19 @@ def measure(case: Case) -> Result:
 
 
 def measured(cases: list[Case]) -> Iterator[Result]:
-    """Each case in a fresh process, one after the other."""
+    """Measure each case in a new process, one after the other."""
     for case in cases:
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
             yield pool.submit(measure, case).result()
 
 
 def main() -> None:
-    """Measures all cases; prints a table, or one JSON object a case."""
+    """Measure all cases; print a table, or one JSON object a case."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--codes", type=int, nargs="+", default=[1024, 4096, 16384])
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     parser.add_argument("--threads", type=int, default=1, help="stages overlap with more than one; default 1")
-    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu is steadier where other work runs")
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="cpu varies less on a shared machine")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
@@ -209,7 +209,7 @@ def main() -> None:
 
 
 def show(results: list[Result], title: str) -> None:
-    """Two lines a case: encode and decode."""
+    """Print two lines a case: encode and decode."""
     stages = [*dict.fromkeys(stage for stage, _, _ in STAGES), "whole"]
     table = Table(title=title)
     for heading in ("K", "form", "", *stages, "bits / index", "MB before", "MB peak"):
@@ -226,7 +226,7 @@ def _timed(case: Case, function: Callable[[], Any]) -> dict[str, float]:
     """Median seconds by stage."""
     runs: list[Seconds] = []
     now = CLOCKS[case.clock]
-    # What runs in other threads cannot be told from what this one does meanwhile.
+    # Work in other threads cannot be separated from this thread's work at the same time.
     stages = [stage for stage in STAGES if case.threads == 1 or stage[1] is not torch]
     for _ in range(case.repeats):
         runs.append(defaultdict(float))

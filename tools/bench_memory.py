@@ -1,11 +1,11 @@
-"""Largest memory that compressing and decompressing take, for pictures of growing size, each in a process of its own.
+"""Peak memory of compressing and decompressing, for pictures of growing size, each in its own process.
 
     python -m tools.bench_memory [PICTURES ...] [--megapixels 1 4 24] [--model tiny] [--tile auto] [--steps 0]
 
-Pictures of the wanted sizes, three wide to two high, are laid from those given, enlarged to twice their size and
-mirrored at seams; without any, from blurred noise. The table holds time, peak memory, and what a pixel adds: memory
-above that of the process once its model is loaded, and above that of the size before. The peak is what the system
-counted (VmHWM), libraries included.
+Pictures of the requested sizes, three wide to two high, are assembled from the given pictures, enlarged to twice their
+size and mirrored at seams; without pictures, from blurred noise. The table holds time, peak memory, and memory per
+additional pixel: above the memory of the process with its model loaded, and above the previous size. The peak is the
+system's count (VmHWM), including libraries.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from hvqcgic.files import all_pictures, one_line
 
 ROOT = Path(__file__).parents[1]
 ENLARGED = 2
-"""Downscaled photographs have more detail a pixel than what a camera writes."""
+"""Enlargement of the pictures; downscaled photographs have more detail a pixel than a camera's pictures."""
 
 
 @dataclass(frozen=True)
 class Taken:
-    """What one process took: seconds, and megabytes once the model was loaded and at most."""
+    """Time and memory of one process: seconds, megabytes with the model loaded, and peak megabytes."""
 
     seconds: float
     loaded_mb: float
@@ -42,13 +42,13 @@ class Taken:
 
 
 def main() -> int:
-    """Prints the table, or as a process of its own does one run."""
+    """Print the table; in a child process, do one run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="*", metavar="PICTURES", help="pictures or folders")
     parser.add_argument("--megapixels", nargs="+", type=float, default=[1, 4, 24], metavar="N")
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--tile", default="auto", help="auto, or a side in pixels")
-    parser.add_argument("--steps", type=int, default=0, help="along the reverse path when decompressing")
+    parser.add_argument("--steps", type=int, default=0, help="steps of the reverse path when decompressing")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", action="store_true", help="print one JSON line a run in place of the table")
     parser.add_argument("--only", nargs=3, metavar=("WAY", "FROM", "TO"), help=argparse.SUPPRESS)
@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def show(options: argparse.Namespace, pictures: Sequence[Path]) -> None:
-    """Runs all sizes and prints a line each."""
+    """Run all sizes and print a line for each."""
     before: dict[str, tuple[float, Taken]] = {}
     if not options.json:
         print(f"{options.model}, tile {options.tile}, {options.threads} threads")
@@ -92,7 +92,7 @@ def show(options: argparse.Namespace, pictures: Sequence[Path]) -> None:
 
 
 def in_process(way: str, source: Path, target: Path, options: argparse.Namespace) -> Taken:
-    """One run in a process of its own."""
+    """Run one measurement in its own process."""
     command = [sys.executable, "-m", "tools.bench_memory", "--only", way, str(source), str(target)]
     command += ["--model", options.model, "--tile", options.tile, "--threads", str(options.threads)]
     command += ["--steps", str(options.steps)]
@@ -101,7 +101,7 @@ def in_process(way: str, source: Path, target: Path, options: argparse.Namespace
 
 
 def run(way: str, source: str, target: str, *, options: argparse.Namespace) -> Taken:
-    """Compresses or decompresses a file, as the commands do."""
+    """Compress or decompress a file, as the commands do."""
     import torch
 
     import hvqcgic
@@ -120,13 +120,13 @@ def run(way: str, source: str, target: str, *, options: argparse.Namespace) -> T
 
 
 def memory_mb(name: str) -> float:
-    """A figure of this process's memory, as Linux keeps it: unlike `ru_maxrss`, nothing of the parent is in it."""
+    """A memory value of this process from Linux; unlike `ru_maxrss`, it excludes memory of the parent process."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024 / 1e6
 
 
 def lay(pictures: Sequence[Path], megapixels: float) -> Image.Image:
-    """A picture of some megapixels, laid from others."""
+    """Assemble a picture of some megapixels from other pictures."""
     height = round((megapixels * 1e6 / 1.5) ** 0.5)
     canvas = Image.new("RGB", (round(1.5 * height), height))
     stones, top = stones_of(pictures), 0
@@ -141,7 +141,7 @@ def lay(pictures: Sequence[Path], megapixels: float) -> Image.Image:
 
 
 def stones_of(pictures: Sequence[Path]) -> Iterator[Image.Image]:
-    """The pictures over and over, enlarged, plain and mirrored in turn."""
+    """Yield the pictures repeatedly, enlarged, plain and mirrored in turn."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
     for number in itertools.count():
         if not pictures:

@@ -1,6 +1,6 @@
-"""Other codecs for `bench_codec`: those of every day, CompressAI's networks, and Control-GIC's network at full width.
+"""Other codecs for `bench_codec`: common formats, CompressAI's networks, and Control-GIC's network at full width.
 
-Networks have random weights: their time does not depend on them but for the symbols that are coded, which are few.
+Networks have random weights. The weights affect the time only through the number of coded symbols, which is small.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from hvqcgic.training import HyperLatentPriors, freeze_model
 Pixels = NDArray[np.uint8]
 
 EVERYDAY: dict[str, tuple[type[PillowCodec], str]] = {"jpeg": (Jpeg, "30"), "webp": (WebP, "30"), "avif": (Avif, "40")}
-"""Codecs at the effort that `hvqcgic.evaluation` has, and a quality of everyday files."""
+"""Codecs at the effort of `hvqcgic.evaluation`, and a common quality."""
 NETWORKS = ("mbt2018-mean", "cheng2020-anchor")
 QUALITY = 3
-"""Of CompressAI's networks, whose widths follow from it."""
+"""Quality of CompressAI's networks, which determines their widths."""
 RIVALS = (*EVERYDAY, *NETWORKS, "control-gic")
 PUBLISHED_CODES, PUBLISHED_WIDTH = 1024, 128
 
@@ -36,9 +36,9 @@ class Rival:
 
     Attributes:
         name: one of RIVALS.
-        encode: a picture, (H, W, 3), to what `decode` takes.
-        decode: back to some form of the picture.
-        pixels: what it is given.
+        encode: function from a picture, (H, W, 3), to the input of `decode`.
+        decode: function to some form of the picture.
+        pixels: the picture.
         slow: whether it takes many seconds.
     """
 
@@ -50,13 +50,13 @@ class Rival:
 
 
 def make_rival(name: str, pixels: Pixels, part: tuple[int, int]) -> Rival:
-    """A codec and what it is to code.
+    """Create a codec with its picture.
 
     Args:
         name: one of RIVALS.
         pixels: the picture, (H, W, 3).
-        part: height and width of its middle that Control-GIC's network is given, whose attention grows with the square
-            of the pixels: on a part it looks faster, a pixel, than it is.
+        part: height and width of the middle part for Control-GIC's network. Its attention grows with the square of the
+            pixels, so its time a pixel on a part is shorter than on the whole picture.
     """
     if name in EVERYDAY:
         kind, quality = EVERYDAY[name]
@@ -92,7 +92,7 @@ def random_codec(codes: int, width: int) -> Codec:
 
 
 def _network(name: str, pixels: Pixels) -> Rival:
-    """A network of CompressAI, which takes pictures whose sides are multiples of 64."""
+    """A network of CompressAI, for pictures with sides that are multiples of 64."""
     import_torchvision()
     from compressai.zoo.image import cfgs, model_architectures
 

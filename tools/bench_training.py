@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Images per second of a training, and the share of each of its parts; several ways to train, in turns, in one run.
+"""Images per second of a training, and the share of each part of a step; several settings in turns in one run.
 
     python -m tools.bench_training --config tiny --stage joint --init tiny --data PICTURES
     python -m tools.bench_training --config base --stage backbone --data SHARDS \
         --variant "--precision bf16-mixed" --variant "--pictures.batch_size 64"
 
-Every option that is not its own goes to `python -m hvqcgic.train`; each --variant adds options to them. A step's parts
-are timed from inside by wrapping the functions that do them; medians over steps, the first ones of each turn left out.
-"The rest" is Lightning. Nothing is validated or kept.
+Options that are not this tool's own go to `python -m hvqcgic.train`; each --variant adds options to them. The parts of
+a step are timed by wrapping their functions. Figures are medians over steps, without the first steps of each turn.
+"The rest" is Lightning. Nothing is validated or saved.
 """
 
 from __future__ import annotations
@@ -109,13 +109,13 @@ class Training:
     """One way to train, of which some steps are measured at a time."""
 
     def __init__(self, arguments: Sequence[str]) -> None:
-        """Sets networks and pictures up.
+        """Create networks and pictures.
 
         Args:
-            arguments: as of `python -m hvqcgic.train`.
+            arguments: as for `python -m hvqcgic.train`.
         Raises:
-            ArgumentError: an option is unknown or none that it can have.
-            HvqcgicError: as `python -m hvqcgic.train`, or the stage is "all".
+            ArgumentError: an option is unknown, or its value is not allowed.
+            HvqcgicError: as in `python -m hvqcgic.train`, or the stage is "all".
         """
         self.options = options = parse_options(arguments)
         if options.stage == "all":
@@ -128,17 +128,17 @@ class Training:
         self.found: list[Seconds] = []
 
     def measure(self, steps: int, warm_up: int, *, cpu_clock: bool) -> None:
-        """Takes some steps and adds what they took to `found`.
+        """Take some steps and add their times to `found`.
 
         Args:
-            steps: measured.
-            warm_up: steps before them.
-            cpu_clock: CPU seconds of the process instead of seconds.
+            steps: number of measured steps.
+            warm_up: number of steps before them.
+            cpu_clock: CPU seconds of the process instead of wall seconds.
         """
         seconds: Seconds = defaultdict(float)
 
         def now() -> float:
-            # What was asked of a GPU is not done yet.
+            # Wait for the GPU, which may still be working on earlier calls.
             if torch.cuda.is_initialized():
                 torch.cuda.synchronize()
             return time.process_time() if cpu_clock else time.perf_counter()
@@ -156,7 +156,7 @@ class Training:
         self.found += meter.steps(warm_up)
 
     def profile(self, name: str) -> Profile:
-        """Medians of what was measured."""
+        """Return the medians of the measured values."""
         parts = list(dict.fromkeys(part for part, _, _ in PARTS))
         ms = {part: 1000 * statistics.median(step[part] for step in self.found) for part in (*parts, WHOLE)}
         rest = [step[WHOLE] - sum(step[part] for part in parts) for step in self.found]
@@ -167,7 +167,7 @@ class Training:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 2 refused in one line."""
+    """Run the tool; return exit code 0 for done, 2 for a refusal with one line."""
     own, others = _parser().parse_known_args(arguments)
     try:
         profiles = compare(own, others)
@@ -182,14 +182,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def compare(own: argparse.Namespace, others: Sequence[str]) -> list[Profile]:
-    """Profiles of the training that `others` describe and of its variants, measured in turns.
+    """Measure the training that `others` describe and its variants, in turns.
 
     Args:
         own: this tool's options.
         others: options of `python -m hvqcgic.train`.
     Raises:
-        ArgumentError: as `Training`.
-        HvqcgicError: as `Training`.
+        ArgumentError: as in `Training`.
+        HvqcgicError: as in `Training`.
     """
     names = ["", *own.variant]
     trainings = [Training([*others, *shlex.split(name)]) for name in names]
@@ -200,7 +200,7 @@ def compare(own: argparse.Namespace, others: Sequence[str]) -> list[Profile]:
 
 
 def show(profiles: Sequence[Profile]) -> None:
-    """The table: milliseconds and shares of each part, images per second and their ratio to the first."""
+    """Print the table: milliseconds and shares of each part, images per second and their ratio to the first setting."""
     table = Table(title="milliseconds a step, medians")
     table.add_column("")
     for profile in profiles:

@@ -1,4 +1,4 @@
-"""Control-GIC's checkpoints: reading them without running the code that a pickle may name."""
+"""Control-GIC's checkpoints, read without running code that a pickle may name."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from hvqcgic.errors import ModelError
 from hvqcgic.files import one_line, reason
 
 STATE_PREFIX = "state/"
-"""Under which a parity fixture keeps its state dict."""
+"""Prefix of the state dict in a parity fixture."""
 
 IGNORED = ("loss.", "ema_")
-"""How names start of what no inference needs: losses with their discriminator, moving averages."""
+"""Prefixes of weights that inference does not need: losses with their discriminator, moving averages."""
 
 HARMLESS_GLOBALS = ("pytorch_lightning.", "lightning.", "omegaconf.", "argparse.Namespace", "pathlib.", "typing.Any")
-"""Objects that Lightning stores beside the weights: read as empty shells, never as the objects that they name."""
+"""Classes of objects that Lightning stores beside the weights; they are read as empty shells and never created."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds.
+    """Content of a file.
 
     Attributes:
         path: of the file.
         state: the state dict.
-        beside: names of what lies beside it in the file.
+        beside: names of other entries in the file.
     """
 
     path: Path
@@ -45,24 +45,24 @@ class Checkpoint:
 
     @property
     def ignored(self) -> str:
-        """What of the file is not read, in words; empty where there is nothing."""
+        """Describe the parts of the file that are not read; empty if there are none."""
         groups = Counter(next((p for p in IGNORED if key.startswith(p)), "") for key in self.state)
         parts = [f"{groups[prefix]} entries of {prefix}*" for prefix in IGNORED if groups[prefix]]
         return ", ".join([*parts, *self.beside])
 
 
 class Shell:
-    """Stands for an object beside the weights; takes whatever its pickle gives it and does nothing."""
+    """Stand-in for an object beside the weights; accepts any pickled state and does nothing."""
 
     def __init__(self, *arguments: Any) -> None:
-        """Anything."""
+        """Accept any arguments."""
 
     def __setstate__(self, state: Any) -> None:
-        """Anything."""
+        """Accept any state."""
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """The state dict of a Lightning checkpoint, of a bare one, or of a parity fixture.
+    """Read the state dict of a Lightning checkpoint, of a bare state dict file, or of a parity fixture.
 
     Raises:
         ModelError: the file cannot be read, holds code, or no state dict.
@@ -89,7 +89,7 @@ def _is_entry(item: tuple[Any, Any]) -> bool:
 
 
 def load_pickle(path: Path) -> Any:
-    """What a PyTorch file holds; numbers and plain containers alone, no code is run.
+    """Load a PyTorch file; only numbers and plain containers are created, and no code is run.
 
     Raises:
         OSError: it cannot be read.
@@ -100,7 +100,7 @@ def load_pickle(path: Path) -> Any:
         named = torch.serialization.get_unsafe_globals_in_checkpoint(path) if archive else []
         shells: list[Any] = [(Shell, name) for name in named if name.startswith(HARMLESS_GLOBALS)]
         with torch.serialization.safe_globals(shells), warnings.catch_warnings():
-            # What PyTorch finds odd about a foreign file is said better by the errors below.
+            # The errors below describe a foreign file better than PyTorch's warnings do.
             warnings.simplefilter("ignore")
             return torch.load(path, map_location="cpu", weights_only=True, mmap=archive)
     except pickle.UnpicklingError as error:

@@ -1,4 +1,4 @@
-"""A fixture of the published code's intermediate results, and the comparison of ours with it."""
+"""A fixture with intermediate results of the published code, and the comparison with our results."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from hvqcgic.files import one_line, reason
 
 @dataclass(frozen=True)
 class Comparison:
-    """One tensor of the fixture against ours.
+    """Comparison of one tensor of the fixture with ours.
 
     Attributes:
         case: of the fixture.
         what: the tensor's name.
-        difference: the largest one, or how many elements differ where they must be equal; None where shapes do.
-        limit: largest difference allowed; 0 where elements must be equal.
-        size: elements compared.
+        difference: the largest difference, or the number of different elements if they must be equal; None for
+            different shapes.
+        limit: largest allowed difference; 0 if elements must be equal.
+        size: number of compared elements.
     """
 
     case: str
@@ -35,17 +36,17 @@ class Comparison:
 
     @property
     def passed(self) -> bool:
-        """Whether the difference is within its limit; one that is no number is not."""
+        """Whether the difference is within its limit; NaN is not."""
         return self.difference is not None and self.difference <= self.limit
 
 
 @dataclass(frozen=True)
 class Report:
-    """What was compared, and what could not be.
+    """Results of a comparison.
 
     Attributes:
-        comparisons: in the order of the way through the network.
-        absent: tensors that a fixture of this layout may hold and this one does not.
+        comparisons: in the order of the network.
+        absent: tensors of this fixture layout that the fixture lacks.
         unknown: tensors of the fixture that are not known here.
     """
 
@@ -55,7 +56,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether there was something to compare, and all of it is within its limits."""
+        """Whether there is at least one comparison and all are within their limits."""
         return bool(self.comparisons) and all(found.passed for found in self.comparisons)
 
 
@@ -68,10 +69,10 @@ class Fixture:
     metadata: dict[str, Any]
 
     def describe(self, prefix: str) -> dict[str, Any]:
-        """What the metadata say of the case with a prefix, such as "case2/"; the first has none, and is "case1".
+        """Return the metadata of the case with a prefix, such as "case2/"; the first case has no prefix and is "case1".
 
         Raises:
-            ModelError: nothing, or not its ratios.
+            ModelError: there are no metadata, or no ratios in them.
         """
         name = prefix.strip("/") or "case1"
         found = self.metadata.get(name)
@@ -80,7 +81,7 @@ class Fixture:
         return found
 
     def shares(self, prefix: str) -> dict[str, float]:
-        """The shares of medium and coarse cells of a case, to the last bit as the published code saw them."""
+        """The shares of medium and coarse cells of a case, bit for bit as in the published code."""
         about = self.describe(prefix)
         if (exact := about.get("router_ratios_coarse_medium_fine")) is not None:
             return {"medium": float(exact[1]), "coarse": float(exact[0])}
@@ -92,10 +93,10 @@ class Fixture:
 
 
 def read_fixture(path: Path) -> Fixture:
-    """A fixture.
+    """Read a fixture.
 
     Raises:
-        ModelError: it cannot be read, or is none.
+        ModelError: it cannot be read, or is no fixture.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -126,16 +127,16 @@ def is_image(name: str) -> bool:
 
 
 class Comparer:
-    """Collects comparisons of ours with the tensors of a fixture, and which of its tensors were asked for."""
+    """Collects comparisons of our tensors with the tensors of a fixture, and the names of compared tensors."""
 
     def __init__(self, fixture: Fixture) -> None:
-        """Args: fixture: what the published code found."""
+        """Args: fixture: results of the published code."""
         self.fixture = fixture
         self.found: list[Comparison] = []
         self.asked: set[str] = set()
 
     def compare(self, case: str, name: str, ours: Tensor, *, limit: float = 0.0, label: str | None = None) -> None:
-        """Compares with the tensor of a name, if the fixture has it; of limit 0 where elements must be equal."""
+        """Compare with the tensor of a name, if the fixture has it; limit 0 requires equal elements."""
         self.asked.add(name)
         if name not in self.fixture.tensors:
             return
@@ -148,12 +149,12 @@ class Comparer:
         self.found.append(Comparison(case, label or name.split("expect/")[-1], difference, limit, theirs.numel()))
 
     def compare_number(self, case: str, what: str, ours: float, theirs: object, *, limit: float = 0.0) -> None:
-        """Compares with a number of the metadata, if there is one."""
+        """Compare with a number of the metadata, if there is one."""
         if isinstance(theirs, int | float):
             self.found.append(Comparison(case, what, abs(ours - theirs), limit, 1))
 
     def report(self) -> Report:
-        """What was compared, and what could not be."""
+        """Return all comparisons and the tensors that were not compared."""
         known = self.fixture.tensors.keys()
         read = {name for name in known if name.startswith(STATE_PREFIX) or is_image(name)}
         return Report(tuple(self.found), tuple(sorted(self.asked - known)), tuple(sorted(known - self.asked - read)))

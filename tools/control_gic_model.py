@@ -1,4 +1,4 @@
-"""From the state dict of a Control-GIC to a model of this project: shapes, names, usage counts."""
+"""Conversion of a Control-GIC state dict to a model of this project: shapes, names, usage counts."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ RENAMED = {
     "decoder.post_quant_conv.": "post_quant_conv.",
     "quantiser.codebook": "quantize.embedding.weight",
 }
-"""How the few weights start in the published state dict whose names here differ."""
+"""Prefixes of the few weights whose names differ from the published state dict."""
 
 OWN_PARTS = re.compile(r"(encoder|decoder)\.mid_(fine|coarse)\.")
-"""What tells a Control-GIC from the VQGANs that it descends from."""
+"""Names that distinguish a Control-GIC from the VQGANs that it descends from."""
 
 MAX_COUNT = 2**40
 MOST_LINES = 10
 
 
 def most_frequent(values: Iterable[int], what: str) -> int:
-    """The value that most tensors agree on, so that one tensor of wrong shape is named and not believed.
+    """Return the most frequent value, so that one tensor of wrong shape is reported and not followed.
 
     Raises:
-        ModelError: there is no value at all.
+        ModelError: there is no value.
     """
     found = list(values)
     if not found:
@@ -45,15 +45,15 @@ def most_frequent(values: Iterable[int], what: str) -> int:
 
 
 def derive_config(state: State, *, groups: int = 32) -> ModelConfig:
-    """The configuration that the shapes of a state dict tell, with no hyperprior.
+    """Derive the configuration from the shapes of a state dict, without hyperpriors.
 
     Args:
         state: published names.
-        groups: of the normalisations, which no shape tells.
+        groups: of the normalisations, which shapes do not show.
 
     Raises:
-        ModelError: it is not that of a Control-GIC.
-        ConfigError: widths that no Control-GIC can have.
+        ModelError: it is no state dict of a Control-GIC.
+        ConfigError: its widths are impossible for a Control-GIC.
     """
     if not any(OWN_PARTS.match(key) for key in state):
         raise ModelError(
@@ -74,25 +74,25 @@ def derive_config(state: State, *, groups: int = 32) -> ModelConfig:
         codebook_size=_codes(state),
         code_width=most_frequent(_sizes(state, r"(post_)?quant_conv\.(weight|bias)"), "quant_conv.weight"),
         # Fixed, as fingerprints are of it, too; configs/control_gic_hyperprior.yaml goes on from it.
-        entropy=EntropyConfig(rank=24, z_channels=(0, 0, 0), context_width=64),
+        entropy=EntropyConfig(embedding_width=24, z_channels=(0, 0, 0), context_width=64),
         control_gic=ControlGicConfig(width, (a, b, c, d, e), max(counts), attention, norm_groups=groups),
     )
 
 
 def _sizes(state: State, pattern: str) -> list[int]:
-    """First axes of all tensors whose name fits."""
+    """Sizes of the first axes of all tensors whose name matches."""
     return [value.shape[0] for key, value in state.items() if value.ndim and re.fullmatch(pattern, key)]
 
 
 def _codes(state: State) -> int:
-    """K, of the table of codes, or else of the number of counters."""
+    """K, from the table of codes, or else from the number of counters."""
     table = state.get(RENAMED["quantiser.codebook"])
     counters = sum(key.startswith(COUNTER) for key in state)
     return table.shape[0] if table is not None and table.ndim == 2 else max(counters, 2)
 
 
 def published_name(name: str) -> str:
-    """What the published state dict calls a weight of ours."""
+    """Published name of one of our weights."""
     for ours, published in RENAMED.items():
         if name.startswith(ours):
             return name.replace(ours, published, 1)
@@ -100,13 +100,13 @@ def published_name(name: str) -> str:
 
 
 def shadow_name(name: str) -> str:
-    """What it calls the moving average of a published weight: part, then the rest without dots."""
+    """Published name of the moving average of a published weight: the part, then the rest without dots."""
     part, rest = name.split(".", 1)
     return f"ema_{part}.{rest.replace('.', '')}"
 
 
 def expected_shapes(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Our name and shape of every weight that a checkpoint must hold, by its published name; counters apart."""
+    """Our name and shape of every weight that a checkpoint must hold, by its published name; without counters."""
     with torch.device("meta"):
         own = HvqModel(config).state_dict()
     kept = ("encoder.", "decoder.", "quantiser.codebook")
@@ -114,7 +114,7 @@ def expected_shapes(config: ModelConfig) -> dict[str, tuple[str, tuple[int, ...]
 
 
 def find_problems(state: State, expected: Mapping[str, tuple[int, ...]]) -> list[str]:
-    """One line for each key that is missing, unexpected or misshapen; of each kind so many, and how many more."""
+    """One line for each key that is missing, unexpected or misshapen; long lists are cut, with the number left."""
     wanted = [key for key in state if not key.startswith(IGNORED)]
     kinds = (
         [f"missing {key}, expected of shape {expected[key]}" for key in expected if key not in state],
@@ -134,7 +134,7 @@ def find_problems(state: State, expected: Mapping[str, tuple[int, ...]]) -> list
 
 
 class KeyProblems(ModelError):
-    """Keys of a state dict do not fit; `lines` names them."""
+    """Keys of a state dict do not fit; `lines` lists them."""
 
     def __init__(self, lines: list[str]) -> None:
         """Args: lines: of `find_problems`."""
@@ -150,20 +150,20 @@ def build_model(
     input_range: InputRange = "unit",
     groups: int = 32,
 ) -> HvqModel:
-    """The model of a checkpoint: its networks, its codes and their use, and an index prior that starts from that.
+    """Build the model of a checkpoint: its networks, codes and usage counts, and an index prior from these counts.
 
-    Its context networks say nothing yet, so adaptive coding costs what static arithmetic coding does.
+    Its context networks are untrained and neutral, so adaptive coding takes as many bits as static arithmetic coding.
 
     Args:
         checkpoint: as read.
-        ema: take the moving averages of the weights.
+        ema: use the moving averages of the weights.
         selection: of cells.
-        input_range: that the networks are fed.
+        input_range: range of the networks' input.
         groups: of the normalisations.
 
     Raises:
         KeyProblems: keys are missing, unexpected or misshapen.
-        ModelError: it is none of a Control-GIC, or has no moving averages.
+        ModelError: it is no checkpoint of a Control-GIC, or has no moving averages.
     """
     state, path = checkpoint.state, checkpoint.path
     try:
@@ -181,7 +181,7 @@ def build_model(
         raise KeyProblems(problems)
     if infinite := [name for name in weights if not bool(state[name].isfinite().all())]:
         raise ModelError(f"{path}: {infinite[0]} holds numbers that are not finite; get a fresh copy")
-    # Weights that no checkpoint holds, of context networks, start from a seed: the same file at every import.
+    # Weights of context networks, which no checkpoint holds, come from a fixed seed: every import gives the same file.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = HvqModel(config).eval().requires_grad_(False)
@@ -191,7 +191,7 @@ def build_model(
 
 
 def _shadows(state: State, shapes: Mapping[str, tuple[int, ...]], path: Path) -> tuple[dict[str, Tensor], list[str]]:
-    """The moving averages under the names of the weights, and what is wrong with them."""
+    """Return the moving averages under the names of the weights, and the problems with them."""
     own = {shadow_name(name): shape for name, shape in shapes.items()}
     if not own.keys() & state.keys():
         raise ModelError(f"{path}: holds no EMA shadows (ema_*); import it without --ema")
@@ -200,7 +200,7 @@ def _shadows(state: State, shapes: Mapping[str, tuple[int, ...]], path: Path) ->
 
 
 def _start_entropy(model: HvqModel, counts: Tensor, path: Path) -> None:
-    """Counts of use, the same for all granularities as published; an index prior of them; no context yet."""
+    """Set usage counts, equal for all granularities as published, an index prior from them, and neutral contexts."""
     if not bool((counts.isfinite() & (counts >= 0) & (counts <= MAX_COUNT)).all()):
         raise ModelError(f"{path}: counters {COUNTER}* must be 0 to 2^40; the file is damaged")
     quantiser = model.quantiser

@@ -1,4 +1,4 @@
-"""Compares this project's Control-GIC with a fixture of the published code's intermediate results."""
+"""Comparison of this project's Control-GIC with a fixture of the published code's intermediate results."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ STREAM_NAMES = ("indices_coarse", "indices_medium", "indices_fine", "mask_coarse
 
 
 def fixture_model(fixture: Fixture) -> HvqModel:
-    """The model that a fixture holds.
+    """Build the model in a fixture.
 
     Raises:
-        ModelError: its weights are not those of the network that its metadata describe.
+        ModelError: its weights do not fit the network in its metadata.
     """
     state = {k.removeprefix(STATE_PREFIX): v for k, v in fixture.tensors.items() if k.startswith(STATE_PREFIX)}
     stated = fixture.metadata.get("channel_config", {})
@@ -63,11 +63,11 @@ def fixture_model(fixture: Fixture) -> HvqModel:
 
 @torch.inference_mode()
 def check(path: Path, *, quiet: bool = True) -> Report:
-    """Compares everything that a fixture holds.
+    """Compare everything in a fixture.
 
     Args:
         path: of the fixture.
-        quiet: show no progress; it is shown on standard error, and on a terminal alone.
+        quiet: show no progress; progress is shown on standard error, and only on a terminal.
 
     Raises:
         ModelError: the fixture cannot be used.
@@ -89,7 +89,7 @@ def check(path: Path, *, quiet: bool = True) -> Report:
 
 
 def compare_case(comparer: Comparer, model: HvqModel, prefix: str, words: list[str]) -> PatchEntropies:
-    """Compares everything on the way of one picture, from our own results at every step; returns its entropies."""
+    """Compare all steps for one picture, each from our own results of the step before; return its entropies."""
     fixture, case, expect = comparer.fixture, prefix.strip("/") or "case1", f"{prefix}expect/"
     picture = checked_picture(fixture, prefix)
     entropies = published_entropies(picture)
@@ -123,10 +123,10 @@ def compare_case(comparer: Comparer, model: HvqModel, prefix: str, words: list[s
 
 
 def checked_picture(fixture: Fixture, prefix: str) -> Tensor:
-    """The picture of a case, (1, 3, H, W), in the network's range.
+    """Return the picture of a case, (1, 3, H, W), in the network's range.
 
     Raises:
-        ModelError: it has another shape than the metadata say, or none that the network takes.
+        ModelError: its shape differs from the metadata, or the network does not support it.
     """
     picture, about = fixture.tensors[f"{prefix}input/image"], fixture.describe(prefix)
     height, width = (about.get(name, size) for name, size in zip(("height", "width"), picture.shape[-2:], strict=True))
@@ -139,12 +139,12 @@ def checked_picture(fixture: Fixture, prefix: str) -> Tensor:
 
 
 def fine_share(shares: Mapping[str, float]) -> float:
-    """The share of fine cells as the published code computes it, rounding errors included."""
+    """The share of fine cells as in the published code, including rounding errors."""
     return 1 - shares["coarse"] - shares["medium"]
 
 
 def compare_decoder(comparer: Comparer, model: HvqModel, prefix: str, q: Tensor, masks: GranularityMap) -> None:
-    """Compares what the decoder makes of the codes q, (1, d, H/4, W/4)."""
+    """Compare the decoder's results for the codes q, (1, d, H/4, W/4)."""
     case, expect, decoder = prefix.strip("/") or "case1", f"{prefix}expect/", model.decoder
     assert isinstance(decoder, ControlGicDecoder)
     z = decoder.post_quant_conv(q)
@@ -159,7 +159,7 @@ def compare_decoder(comparer: Comparer, model: HvqModel, prefix: str, q: Tensor,
 
 
 def compare_streams(comparer: Comparer, prefix: str, streams: Mapping[str, bytes]) -> None:
-    """Compares the published files of a case, and their bits per pixel; a file that is not written counts as empty."""
+    """Compare the published files of a case, and their bits per pixel; a missing file counts as empty."""
     case, pixels = prefix.strip("/") or "case1", comparer.fixture.tensors[f"{prefix}input/image"][0, 0].numel()
     for name in STREAM_NAMES:
         data = streams.get(name, b"")
@@ -172,7 +172,7 @@ def compare_streams(comparer: Comparer, prefix: str, streams: Mapping[str, bytes
 
 
 def compare_router(comparer: Comparer, prefix: str, entropies: PatchEntropies) -> None:
-    """Compares the masks of other ratios on a case's entropies, and the counts of constant pictures."""
+    """Compare the masks of other ratios on a case's entropies, and the counts of constant pictures."""
     about = comparer.fixture.metadata.get("router", {})
     for name, (fine, medium, coarse) in router_cases(comparer.fixture, prefix):
         stated = about.get(name, {})
@@ -197,7 +197,7 @@ def compare_router(comparer: Comparer, prefix: str, entropies: PatchEntropies) -
 
 
 def router_cases(fixture: Fixture, prefix: str) -> Iterator[tuple[str, tuple[float, ...]]]:
-    """Names and (fine, medium, coarse) of the ratios whose masks a fixture holds for a case."""
+    """Yield names and (fine, medium, coarse) of the ratios whose masks a fixture holds for a case."""
     names = {
         match[1] for key in fixture.tensors if (match := re.fullmatch(rf"{re.escape(prefix)}router/([^/]+)/\w+", key))
     }

@@ -1,11 +1,10 @@
-"""Draws where a model does worst: of some pictures the one of highest LPIPS, original and decoded side by side.
+"""Draws the picture on which a model is worst: the picture with the highest LPIPS, original and decoded side by side.
 
     python tools/draw_worst_picture.py MODEL [PICTURES] [--bpp 0.2] [--steps 0 2] [--refine 0 10] -o WORST.webp
 
-Without PICTURES, the photographs that come with scikit-image. Of the picture found, the square window of the largest
-squared error is drawn pixel by pixel, so that faults are seen as they are; with several numbers of steps along the
-reverse path, or of refinement, one beside the other, the first being judged. Prints the LPIPS and PSNR of every
-picture, worst first.
+Without PICTURES, the photographs of scikit-image are used. The tool draws the square window with the largest squared
+error, pixel by pixel. Several numbers of reverse path steps, or of refinement steps, are drawn side by side; the first
+one selects the picture. Prints the LPIPS and PSNR of every picture, worst first.
 Exit codes: 0 done; 2 a model, pictures or an output that cannot be used.
 """
 
@@ -35,7 +34,7 @@ GAP_PX = 4
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture beside what became of it, (H, W, 3) uint8 each; figures are of the first decoded one."""
+    """A picture and its decoded versions, (H, W, 3) uint8 each; values are of the first version."""
 
     name: str
     original: NDArray[np.uint8]
@@ -45,15 +44,15 @@ class Decoded:
     psnr_db: float
 
     def __str__(self) -> str:
-        """One line."""
+        """Format the values as one line."""
         return f"{self.name}: {self.bpp:.3f} bpp, LPIPS {self.lpips:.3f}, {self.psnr_db:.2f} dB"
 
 
 def pictures(arguments: Sequence[str]) -> list[Path]:
-    """Those named, or scikit-image's photographs.
+    """Return the named pictures, or scikit-image's photographs.
 
     Raises:
-        ConfigError: a folder without pictures.
+        ConfigError: a folder has no pictures.
     """
     if arguments:
         return list(all_pictures(arguments))
@@ -70,15 +69,15 @@ def decode(
     steps: Sequence[int] = (0,),
     refine: Sequence[int] = (0,),
 ) -> Decoded:
-    """One picture at a rate, or the nearest that it can have.
+    """Decode one picture at a bit rate, or at the nearest possible bit rate.
 
     Args:
         codec: of the model.
         path: of the picture.
-        bpp: the rate.
+        bpp: the bit rate.
         metrics: LPIPS and PSNR.
-        steps: along the reverse path, each of a decoded picture.
-        refine: steps of refinement, each of a file that is decoded in all these ways.
+        steps: numbers of reverse path steps, one for each decoded picture.
+        refine: numbers of refinement steps, one for each file; each file is decoded with all numbers of steps.
     """
     original = read_picture(path)
     files = [codec.compress(original, bpp=bpp, clamp=True, refine=count) for count in refine]
@@ -89,7 +88,7 @@ def decode(
 
 
 def worst_window(original: NDArray[np.uint8], decoded: NDArray[np.uint8], side: int) -> tuple[int, int]:
-    """Top and left of the window of the largest squared error, on a grid of a quarter of its side."""
+    """Top and left of the window with the largest squared error, on a grid of a quarter of its side."""
     error = np.square(original.astype(np.float64) - decoded).sum(2)
     sums = np.pad(error.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     height, width = error.shape
@@ -105,7 +104,7 @@ def worst_window(original: NDArray[np.uint8], decoded: NDArray[np.uint8], side: 
 
 
 def draw(found: Decoded, side: int) -> Image.Image:
-    """Original and decoded windows, side by side."""
+    """Draw original and decoded windows side by side."""
     top, left = worst_window(found.original, found.decoded[0], side)
     parts = [Image.fromarray(whole[top : top + side, left : left + side]) for whole in (found.original, *found.decoded)]
     width, height = parts[0].size
@@ -116,14 +115,14 @@ def draw(found: Decoded, side: int) -> Image.Image:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: see above."""
+    """Run the tool; exit code: see the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="a bundled model or a model file")
     parser.add_argument("pictures", nargs="*", help="pictures or folders")
     parser.add_argument("--bpp", type=float, default=0.2, help="bits per pixel (%(default)s)")
-    parser.add_argument("--steps", type=int, nargs="+", default=[0], help="along the reverse path (%(default)s)")
+    parser.add_argument("--steps", type=int, nargs="+", default=[0], help="steps of the reverse path (%(default)s)")
     parser.add_argument("--refine", type=int, nargs="+", default=[0], help="steps of refinement (%(default)s)")
-    parser.add_argument("--side", type=int, default=320, help="of the window in pixels (%(default)s)")
+    parser.add_argument("--side", type=int, default=320, help="side of the window in pixels (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help=".webp or .png")
     options = parser.parse_args(arguments)
     try:

@@ -26,7 +26,7 @@ FAVOURED: Ratios = (0.5, 0.4, 0.1)
 
 
 def maps(source: str) -> Iterator[Masks]:
-    """Granularity maps of every third picture of a source, each at several ratios."""
+    """Yield granularity maps of every third picture of a source, each at several ratios."""
     generator = torch.Generator().manual_seed(0)
     sigma = ModelConfig().entropy_sigma
     for shard in find_shards(source):
@@ -39,7 +39,7 @@ def maps(source: str) -> Iterator[Masks]:
 
 
 def main() -> None:
-    """Fits and writes."""
+    """Fit and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", help="folder, tar file or pattern of tar files")
     parser.add_argument("-o", "--output", type=Path, default=DEFAULT_OUTPUT)

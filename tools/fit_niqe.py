@@ -2,9 +2,9 @@
 
     python tools/fit_niqe.py PICTURES [-o FILE]
 
-PICTURES is a folder, a tar file or a pattern of tar files, as for `python -m hvqcgic.train --data`; they should be
-photographs that were never compressed with loss, or scaled down well after that. As in the paper, of each picture only
-the blocks of 96 x 96 px count that are sharper than 0.75 of its sharpest.
+PICTURES is a folder, a tar file or a pattern of tar files, as for `python -m hvqcgic.train --data`. They should be
+photographs without lossy compression, or strongly downscaled after lossy compression. As in the paper, only blocks of
+96 x 96 px that are sharper than 0.75 of the sharpest block of their picture are used.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SHARPNESS_SHARE = 0.75
 
 
 def sharp_features(pixels: np.ndarray) -> np.ndarray:
-    """Features of the sharp blocks of a picture, (N, 36); none of a picture smaller than a block."""
+    """Features of the sharp blocks of a picture, (N, 36); none for a picture smaller than a block."""
     if min(pixels.shape[:2]) < statistics.BLOCK_PX:
         return np.empty((0, statistics.FEATURES))
     blocks = statistics.block_features(statistics.luma(pixels))
@@ -32,7 +32,7 @@ def sharp_features(pixels: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    """Estimates and writes."""
+    """Estimate and write the parameters."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", help="folder, tar file or pattern of tar files")
     parser.add_argument("-o", "--output", type=Path, default=BUNDLED)

@@ -1,12 +1,12 @@
-"""Control-GIC's published checkpoint as a model file of this project, and the proof that the two agree.
+"""Import of Control-GIC's published checkpoint as a model file, and comparison with the published code.
 
     python tools/import_control_gic.py model.ckpt -o control-gic.safetensors
     python tools/import_control_gic.py --check FIXTURE.safetensors
 
-A checkpoint is a Lightning file, a bare state dict, or safetensors. What comes out is what `hvqcgic.load` and
-`hvqcgic compress --model` take; adaptive coding says no more than the usage counts until `configs/
-control_gic_hyperprior.yaml` has been trained on it. A fixture holds a state dict and what the published code computes
-with it; everything in it is compared. Exit code: 0 done, or all within limits; 1 a difference; 2 refused.
+A checkpoint is a Lightning file, a bare state dict, or safetensors. The result is a model file for `hvqcgic.load` and
+`hvqcgic compress --model`. Adaptive coding uses only the usage counts until a training with
+`configs/control_gic_hyperprior.yaml`. A fixture holds a state dict and the results of the published code for it; the
+check compares all of them. Exit code: 0 done, or all within limits; 1 a difference; 2 refused.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from hvqcgic.training import HyperLatentPriors, freeze_model
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """The command's options."""
+    """Build the parser of the command's options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", nargs="?", metavar="CKPT", help="checkpoint of Control-GIC")
     parser.add_argument("-o", "--output", metavar="FILE", help="model file to write, NAME.safetensors")
@@ -44,14 +44,14 @@ def build_parser() -> argparse.ArgumentParser:
         "--selection",
         choices=["ordered", "published"],
         default="ordered",
-        help="how cells are chosen: by exact counts, flat areas coarse (default), or by the published thresholds",
+        help="choice of cells: by exact counts, flat areas coarse (default), or by the published thresholds",
     )
     parser.add_argument(
         "--input-range",
         choices=["unit", "signed"],
         default="unit",
-        help="values that the networks are fed: [0, 1] as by the published inference script (default), or [-1, 1] as "
-        "by the published training",
+        help="input range of the networks: [0, 1] as in the published inference script (default), or [-1, 1] as in the "
+        "published training",
     )
     parser.add_argument("--card", metavar="JSON", help="JSON file with the model card to put into the file")
     parser.add_argument("--force", action="store_true", help="write over an existing file")
@@ -60,7 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: see above."""
+    """Run the tool; exit code: see the module."""
     parser = build_parser()
     options = parser.parse_args(arguments)
     if (options.checkpoint is None or options.output is None) == (options.check is None):
@@ -78,12 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def complain(message: str) -> None:
-    """One line on standard error."""
+    """Write one line to standard error."""
     print(f"import_control_gic: {one_line([message])}", file=sys.stderr)
 
 
 def convert(options: argparse.Namespace) -> int:
-    """Writes the model file of a checkpoint and says what is in it.
+    """Write the model file of a checkpoint and print a summary.
 
     Raises:
         ModelError: the checkpoint cannot be used.
@@ -119,7 +119,7 @@ def convert(options: argparse.Namespace) -> int:
 
 
 def show(report: Report, *, as_json: bool) -> int:
-    """Prints the comparisons; returns the exit code."""
+    """Print the comparisons; return the exit code."""
     if as_json:
         print(json.dumps(dataclasses.asdict(report) | {"passed": report.passed}))
         return 0 if report.passed else 1
@@ -139,7 +139,7 @@ def show(report: Report, *, as_json: bool) -> int:
 
 
 def shown(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """The lines of the table: masks of other ratios that are all equal share one for each triple of ratios."""
+    """Select the lines of the table: equal masks of other ratios share one line for each three ratios."""
     lines: dict[tuple[str, str], Comparison] = {}
     for found in comparisons:
         together = found.case.startswith("router ") and found.passed and found.size > 1
@@ -150,7 +150,7 @@ def shown(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 
 def difference(found: Comparison) -> str:
-    """The difference of a comparison, in words where it is no number."""
+    """Format the difference of a comparison, in words if it is no number."""
     if found.difference is None:
         return "another shape"
     if found.limit == 0 and found.size > 1:
@@ -159,7 +159,7 @@ def difference(found: Comparison) -> str:
 
 
 def limit(found: Comparison) -> str:
-    """Its limit."""
+    """Format the limit of a comparison."""
     return f"{found.limit:.0e}" if found.limit else "equal"
 
 

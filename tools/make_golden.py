@@ -1,10 +1,10 @@
-"""Writes the streams that every later version must decode: tests/golden/v<format version>.
+"""Writes the files that every later version must decode: tests/golden/v<format version>.
 
     python -m tools.make_golden [--force]
 
-A released format's streams are never made again; --force is for one that has not been released yet. For each model the
-folder holds its file, and for each picture a stream in every coding mode, the integers that all of them hold, and the
-picture that they decode to.
+The files of a released format are never made again; --force is for a format that has not been released. The folder
+holds each model's file and, for each picture, a `.hvq` file in every coding mode, the integers in these files, and the
+decoded picture.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ OUTPUT = Path(__file__).parents[1] / "tests" / "golden" / f"v{BITSTREAM_VERSION}
 
 MODELS: dict[str, ModelConfig] = {
     "seven-passes": small_config(),
-    # Its streams of the static modes carry hyper-latents too: a third section.
+    # Its files in static modes also hold hyper-latents, in a third section.
     "decoder-prior": small_config(
         decoder_prior=True,
         z_channels=(0, 1, 2),
@@ -44,9 +44,9 @@ PICTURES: dict[str, tuple[int, int, Ratios]] = {
 
 
 def main() -> int:
-    """Exit code: 0 done, 1 refused."""
+    """Write the files; return exit code 0 for done, 1 for refused."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--force", action="store_true", help="replace files that are there")
+    parser.add_argument("--force", action="store_true", help="replace existing files")
     force = parser.parse_args().force
     if OUTPUT.exists() and not force:
         print(f"{OUTPUT}: exists already; --force replaces it, which breaks a released format", file=sys.stderr)
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def write_picture(codec: Codec, name: str, folder: Path, *, force: bool) -> None:
-    """Writes the streams of one picture, their integers and the picture that they decode to."""
+    """Write the `.hvq` files of one picture, their integers and the decoded picture."""
     width, height, ratios = PICTURES[name]
     encoded = codec.encode(random_picture(width, height, seed=len(name)), ratios=ratios)
     for mode in MODES:

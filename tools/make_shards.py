@@ -1,15 +1,15 @@
-"""Packs folders of pictures into tar shards in WebDataset's manner, each with an index beside it.
+"""Packs folders of pictures into tar shards in WebDataset's format, each with an index beside it.
 
     python tools/make_shards.py PICTURES [PICTURES ...] --out SHARDS [--max-mb 256] [--max-pictures 10000] [--jobs 4]
     python tools/make_shards.py --verify SHARDS
     python tools/make_shards.py --index SHARDS
 
-The first searches folders in depth and writes SHARDS/pictures-000000.tar and so on, NAME.tar.json (names, size,
-SHA-256) beside each, and SHARDS/index.json over all of them. Each picture is decoded once; what cannot be is left out,
-counted and named. A shard has its name only once it is whole: after a kill the same command goes on. --verify reads
-shards again and compares them with their indices; --index writes indices of tar files that come from elsewhere.
+The first form searches folders recursively and writes SHARDS/pictures-000000.tar and so on, NAME.tar.json (names, size,
+SHA-256) beside each, and SHARDS/index.json over all of them. Each picture is decoded once; pictures that cannot be
+decoded are omitted, counted and named. A shard gets its name when it is complete, so the same command continues a
+killed run. --verify compares shards with their indices; --index writes indices of tar files of other origin.
 
-Exit codes: 0 done; 1 some pictures were left out, or some shards are not as their indices say; 2 bad input.
+Exit codes: 0 done; 1 some pictures were omitted, or some shards differ from their indices; 2 bad input.
 """
 
 from __future__ import annotations
@@ -42,19 +42,19 @@ class File:
 
 @dataclass(frozen=True)
 class Task:
-    """A shard to be made: its path, and the files that go into it."""
+    """A shard to make: its path and its files."""
 
     path: Path
     files: tuple[File, ...]
 
     @property
     def source(self) -> str:
-        """SHA-256 of the files' names and sizes, by which a shard is known again."""
+        """SHA-256 of the files' names and sizes, to recognise a finished shard."""
         return hashlib.sha256("\n".join(f"{file.n_bytes} {file.name}" for file in self.files).encode()).hexdigest()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Makes, verifies or indexes shards; returns the exit code."""
+    """Make, verify or index shards; return the exit code."""
     options = build_parser().parse_args(arguments)
     allow_large_pictures()
     try:
@@ -72,11 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    """All options."""
+    """Build the parser of all options."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("pictures", nargs="*", metavar="PICTURES", help="folders of pictures, searched in depth")
+    parser.add_argument("pictures", nargs="*", metavar="PICTURES", help="folders of pictures, searched recursively")
     parser.add_argument("--out", metavar="SHARDS", help="folder for the shards")
-    parser.add_argument("--prefix", default="pictures", help="what the names of shards start with")
+    parser.add_argument("--prefix", default="pictures", help="first part of the names of shards")
     parser.add_argument("--max-mb", type=float, default=256, help="most MB (10^6 bytes) of pictures in a shard")
     parser.add_argument("--max-pictures", type=int, default=10000, help="most pictures in a shard")
     parser.add_argument("--jobs", type=int, default=1, help="processes, each of which holds one shard in memory")
@@ -86,7 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def find_pictures(folders: Iterable[Path]) -> list[File]:
-    """Pictures of folders, searched in depth, by name.
+    """Find the pictures of folders recursively, sorted by name.
 
     Raises:
         ConfigError: there are none, or two have the same name below their folders.
@@ -107,7 +107,7 @@ def find_pictures(folders: Iterable[Path]) -> list[File]:
 
 
 def plan(files: Sequence[File], options: argparse.Namespace) -> list[Task]:
-    """Which files go into which shard: as many as the limits allow, at least one.
+    """Distribute the files over shards: as many as the limits allow, at least one.
 
     Raises:
         ConfigError: a limit is not above 0.
@@ -128,11 +128,11 @@ def plan(files: Sequence[File], options: argparse.Namespace) -> list[Task]:
 
 
 def make(tasks: Sequence[Task], folder: Path, jobs: int) -> int:
-    """Make the shards that are not there yet, and the index over all; returns the exit code.
+    """Make the missing shards and the index over all; return the exit code.
 
     Raises:
         ConfigError: the folder holds shards of other pictures.
-        OutputError: it cannot be written to.
+        OutputError: it cannot be written.
     """
     remove_left_overs(folder)
     to_do = [task for task in tasks if not is_done(task)]
@@ -153,10 +153,10 @@ def make(tasks: Sequence[Task], folder: Path, jobs: int) -> int:
 
 
 def is_done(task: Task) -> bool:
-    """Whether a shard is there.
+    """Whether a shard exists.
 
     Raises:
-        ConfigError: it is, of other pictures or by other limits.
+        ConfigError: it exists, but with other pictures or other limits.
     """
     if not task.path.exists():
         return False
@@ -183,7 +183,7 @@ def run_all(tasks: Sequence[Task], jobs: int, done: Callable[[Task], None]) -> N
 
 
 def make_shard(task: Task) -> None:
-    """Write a shard and its index, the shard last: where it is, both are whole.
+    """Write a shard and its index. The shard comes last, so that an existing shard and its index are complete.
 
     Raises:
         OutputError: they cannot be written.
@@ -198,7 +198,7 @@ def make_shard(task: Task) -> None:
 
 
 def readable(files: Iterable[File], skipped: dict[str, str]) -> Iterator[Member]:
-    """Files that can be decoded; why others cannot is put into `skipped`."""
+    """Yield the files that can be decoded; the reasons of the others go into `skipped`."""
     for file in files:
         try:
             data = file.path.read_bytes()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pack what `gpu_train.sh` needs on a machine with torch and CUDA but no network: one folder of at most 60 MB.
+"""Pack a folder of at most 60 MB for `gpu_train.sh` on a machine with torch and CUDA but without network.
 
 python tools/pack_gpu_training.py gpu --data pictures/train --val pictures/val [--init CKPT | --resume gpu-out]
 
@@ -7,7 +7,7 @@ gpu/wheels/          packages that the machine lacks, for its Python
 gpu/pictures/        train/*.tar and val/val.tar
 gpu/torch_home/      backbone weights of LPIPS
 gpu/start.ckpt       weights to start from (--init)
-gpu/resume/          pieces that an earlier training left (--resume)
+gpu/resume/          pieces of an earlier training (--resume)
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hvqcgic.files import PICTURE_SUFFIXES
 from hvqcgic.perceptual import weights_path
 
 ROOT = Path(__file__).resolve().parents[1]
-# What a PyTorch image usually lacks of our dependencies, with what these need in turn.
+# Our dependencies that a PyTorch image usually lacks, and their dependencies.
 PACKAGES = (
     "braceexpand",
     "compressai",
@@ -61,7 +61,7 @@ def pack(options: argparse.Namespace) -> None:
     """Fill the folder; training shards come last, as many as fit.
 
     Raises:
-        ConfigError: the folder is not empty, something named is not there, or not even one shard fits.
+        ConfigError: the folder is not empty, an input is missing, or not even one shard fits.
     """
     folder: Path = options.folder
     if folder.exists() and any(folder.iterdir()):
@@ -82,7 +82,7 @@ def pack(options: argparse.Namespace) -> None:
 
 
 def fetch_wheels(folder: Path, python: str, packages: Sequence[str]) -> None:
-    """Download wheels of the tested versions for another Python, without what they need in turn."""
+    """Download wheels of the tested versions for another Python, without their dependencies."""
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE))
     versions = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in pins.items()}
     wanted = [f"{name}=={versions[re.sub(r'[-_.]+', '-', name).lower()]}" for name in packages]
@@ -124,7 +124,7 @@ def pack_pictures(source: Path, target: Path, count: int) -> None:
 
 
 def copy_shards(source: Path, target: Path, room: int) -> tuple[int, int]:
-    """Copy tar files in order of their names while they fit into `room` bytes: how many fitted, how many did not."""
+    """Copy tar files in order of their names while they fit into `room` bytes; return the numbers copied and left."""
     shards = sorted(source.glob("*.tar"))
     if not shards:
         raise ConfigError(f"{source}: no tar files there; give a folder with training shards")
@@ -150,9 +150,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", type=Path, help="new or empty folder to fill")
     parser.add_argument("--data", type=Path, required=True, help="folder with training shards, *.tar")
     parser.add_argument("--val", type=Path, required=True, help="folder with validation pictures")
-    parser.add_argument("--val-pictures", type=int, default=16, help="how many of them to take (default 16)")
-    parser.add_argument("--init", type=Path, help="checkpoint whose weights the training starts from")
-    parser.add_argument("--resume", type=Path, help="folder with the pieces that gpu_train.sh left, to go on from")
+    parser.add_argument("--val-pictures", type=int, default=16, help="number of validation pictures (default 16)")
+    parser.add_argument("--init", type=Path, help="checkpoint with the starting weights")
+    parser.add_argument("--resume", type=Path, help="folder with the pieces of gpu_train.sh, to continue from")
     parser.add_argument(
         "--perceptual", default="alex", choices=["alex", "vgg", "squeeze", "none"], help="LPIPS network"
     )

@@ -1,7 +1,7 @@
 """The byte streams of Control-GIC's published code: one Huffman table for all granularities, masks as raw bits.
 
-They serve to show that indices and masks are the published ones; this project's files are coded otherwise. Written from
-a description of the format.
+They show that indices and masks equal the published ones. This project's files use another format. Written from a
+description of the published format.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ STREAMS = {
     (False, True, False): ("indices_medium",),
     (True, False, False): ("indices_fine",),
 }
-"""The files of a picture, by which of the shares (fine, medium, coarse) are not zero."""
+"""The files of a picture, by the set of nonzero shares (fine, medium, coarse)."""
 
 
 @dataclass(order=True)
 class _Node:
-    """A code, or two nodes under one; compared by frequency alone, so that ties fall as the heap holds them."""
+    """A code, or a parent of two nodes; compared by frequency only, so that the heap resolves ties."""
 
     frequency: int
     content: int | tuple[_Node, _Node] = field(compare=False)
@@ -37,8 +37,8 @@ class _Node:
 def code_words(counts: Sequence[int]) -> list[str]:
     """The code word of every index, as a string of 0 and 1.
 
-    Leaves enter a binary heap in the order of their indices' decimal strings, as the published counters do: 0, 1, 10,
-    100 ...; which of two equally frequent nodes leaves it first is up to Python's heap.
+    Leaves enter a binary heap in the order of their indices' decimal strings, as in the published counters: 0, 1, 10,
+    100 ... Python's heap resolves ties between equally frequent nodes.
 
     Args:
         counts: uses of each index, zeros included; at least two.
@@ -60,7 +60,7 @@ def code_words(counts: Sequence[int]) -> list[str]:
 
 
 def to_stream(bits: str) -> bytes:
-    """A header byte with the number of bits that pad, the bits, and the padding, 1 to 8 bits; nothing for no bits."""
+    """A header byte with the number of padding bits, the bits, and 1 to 8 padding bits; nothing for no bits."""
     if not bits:
         return b""
     padding = 8 - len(bits) % 8
@@ -76,13 +76,13 @@ def streams_of(
     medium: float,
     coarse: float,
 ) -> dict[str, bytes]:
-    """The files of a picture, by what they hold.
+    """The files of a picture, by their content.
 
     Args:
         indices: of the cells of each granularity, (N_g,), in raster order.
         masks: its granularity map.
         words: code words of all indices.
-        fine: share of fine cells, as computed; only whether shares are zero counts.
+        fine: share of fine cells, as computed; only the comparison with zero matters.
         medium: share of medium cells.
         coarse: share of coarse cells.
     """

@@ -22,24 +22,23 @@ from torch import Tensor, nn
 
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, write_atomically
-from hvqcgic.index_priors import form_named
 from hvqcgic.models import VectorQuantiser, nearest_codes
 from hvqcgic.training import HvqModule, load_module
 
 COPIES = 20
-"""Of a code of mean use, where k-means weighs codes."""
+"""Copies of a code of mean use in a weighted k-means."""
 
 
 def merge(codebook: Tensor, weights: Tensor, size: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Fewer codes, each the weighted mean of the old ones that a weighted k-means puts together; none is empty.
+    """Merge codes by a weighted k-means; each new code is the weighted mean of its old codes, and none is empty.
 
     Args:
         codebook: (K, d).
-        weights: how often each is used, (K,).
+        weights: usage of each code, (K,).
         size: number of new codes, below K.
-        generator: source of starts.
+        generator: source of initial codes.
     Returns:
-        new codes, (size, d); a 1 where an old code becomes part of a new one, (K, size).
+        new codes, (size, d); 1 for each old code in a new one, else 0, (K, size).
     """
     copies = (weights / weights.mean() * COPIES).round().clamp(min=1).long()
     merged = VectorQuantiser(size, codebook.shape[1])
@@ -63,7 +62,7 @@ def resized(module: HvqModule, codebook: Tensor, flow: Tensor) -> HvqModule:
     state[name + "usage"] = state[name + "usage"] @ flow
     prior = state["model.prior.log_prior"]
     state["model.prior.log_prior"] = torch.log2(torch.exp2(prior.double()) @ flow.double()).to(prior.dtype)
-    if form_named(old.entropy.form).learns_codes:
+    if old.entropy.learns_embedding:
         features = state["model.prior.features"] * weights[:, None]
         state["model.prior.features"] = flow.t() @ features / size[:, None]
     made = HvqModule(dataclasses.replace(old, codebook_size=len(codebook)), module.options, module.stage, None)
@@ -72,10 +71,10 @@ def resized(module: HvqModule, codebook: Tensor, flow: Tensor) -> HvqModule:
 
 
 def write(module: HvqModule, path: Path, *, force: bool) -> None:
-    """Writes a checkpoint that a training can start from.
+    """Write a checkpoint that can start a training.
 
     Raises:
-        OutputError: it cannot be written, or is there already.
+        OutputError: it cannot be written, or exists already.
     """
     parameters = {"model": module.model.config.to_dict(), "training": vars(module.options), "stage": module.stage}
     data = io.BytesIO()
@@ -93,13 +92,13 @@ def check_resize(module: HvqModule, path: Path, codes: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: see above."""
+    """Run the tool; exit code: see the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, help="of a training")
     parser.add_argument("--codes", type=int, required=True, help="how many: fewer than before")
     parser.add_argument("--seed", type=int, default=0, help="of k-means (%(default)s)")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the new checkpoint")
-    parser.add_argument("--force", action="store_true", help="replace the output where it is there")
+    parser.add_argument("--force", action="store_true", help="replace an existing output")
     options = parser.parse_args(arguments)
     try:
         check_output(options.checkpoint, options.output, force=options.force)

@@ -1,12 +1,12 @@
-r"""Gives a checkpoint wider networks or other numbers of blocks: a start for them that has been trained already.
+r"""Changes widths and numbers of blocks of a checkpoint's networks, as a trained start for other network sizes.
 
     python -m tools.resize_networks RUN/backbone.ckpt -o WIDER.ckpt \
         --model.backbone.encoder_widths '[32, 80, 96, 96]' --model.backbone.decoder_widths '[32, 80, 96, 96]'
     python -m hvqcgic.train --stage backbone --init WIDER.ckpt --data PICTURES --out RUN2
 
 Takes the model options of `python -m hvqcgic.train`: widths and blocks of the picture networks, `context_width` and
-`rank` of the entropy model. Channels and blocks beyond those there are start as fresh ones do, but nothing that was
-there reads the channels, and the blocks change nothing (Chen et al. 2016, Net2Net): the networks compute what they did.
+`embedding_width` of the entropy model. Additional channels and blocks start with random weights, but no existing layer
+reads the channels, and the blocks change nothing (Chen et al. 2016, Net2Net): the networks compute what they did.
 Blocks that a stage has no more are left out, the last ones first; what follows them has to be trained again. Moving
 averages of weights become the weights. Prints how many weights there are. Exit codes: 0 done; 2 a checkpoint, an option
 or an output that cannot be used.
@@ -32,12 +32,12 @@ from hvqcgic.training import HvqModule, load_module, parse_options
 from tools.resize_codebook import write
 
 BACKBONE = ("encoder_widths", "encoder_blocks", "decoder_widths", "decoder_blocks")
-ENTROPY = ("rank", "context_width")
+ENTROPY = ("embedding_width", "context_width")
 BLOCK = re.compile(r"model\.(encoder|decoder)\.stages\.\d\.\d+\.")
 
 
 def check_changes(old: ModelConfig, new: ModelConfig) -> None:
-    """Raises ConfigError where another option is changed than those that can be, or none."""
+    """Raise ConfigError if no option changes, or an option that cannot be changed."""
     backbone = dataclasses.replace(old.backbone, **{name: getattr(new.backbone, name) for name in BACKBONE})
     entropy = dataclasses.replace(old.entropy, **{name: getattr(new.entropy, name) for name in ENTROPY})
     if dataclasses.replace(old, backbone=backbone, entropy=entropy) != new or new == old:
@@ -48,10 +48,10 @@ def check_changes(old: ModelConfig, new: ModelConfig) -> None:
 
 
 def grown(name: str, old: Tensor, fresh: Tensor) -> Tensor:
-    """A weight (outputs, inputs, ...) or bias (outputs,) with more of either.
+    """Enlarge a weight (outputs, inputs, ...) or bias (outputs,).
 
     Raises:
-        ConfigError: there shall be fewer.
+        ConfigError: the new size is smaller.
     """
     if old.shape == fresh.shape:
         return old
@@ -64,10 +64,10 @@ def grown(name: str, old: Tensor, fresh: Tensor) -> Tensor:
 
 
 def resized(module: HvqModule, config: ModelConfig) -> HvqModule:
-    """The module with other networks, which compute the same but for blocks that are left out.
+    """Build the module with other networks, which compute the same output unless blocks were removed.
 
     Raises:
-        ConfigError: a network shall be narrower.
+        ConfigError: a network would become narrower.
     """
     made = HvqModule(config, module.options, module.stage, None)
     old, state = module.state_dict(), made.state_dict()
@@ -81,12 +81,12 @@ def resized(module: HvqModule, config: ModelConfig) -> HvqModule:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: see above."""
+    """Run the tool; exit code: see the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("checkpoint", type=Path, help="of a training")
+    parser.add_argument("checkpoint", type=Path, help="checkpoint of a training")
     parser.add_argument("-o", "--output", type=Path, required=True, help="the new checkpoint")
-    parser.add_argument("--seed", type=int, default=0, help="of fresh weights (%(default)s)")
-    parser.add_argument("--force", action="store_true", help="replace the output where it is there")
+    parser.add_argument("--seed", type=int, default=0, help="seed of new weights (%(default)s)")
+    parser.add_argument("--force", action="store_true", help="replace an existing output")
     options, others = parser.parse_known_args(arguments)
     try:
         check_output(options.checkpoint, options.output, force=options.force)

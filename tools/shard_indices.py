@@ -1,4 +1,4 @@
-"""Indices of shards, written and compared with the shards: what `tools/make_shards.py` does beside making them."""
+"""Indices of shards: writing and verification, for `tools/make_shards.py`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hvqcgic.files import reason, write_atomically
 from hvqcgic.pictures import INDEX_SUFFIX, ShardIndex, decode, list_pictures, parse_index, read_members
 
 ALL = "index.json"
-"""Of a folder of shards: counts, sizes and checksums of all of them."""
+"""File name of the index over all shards of a folder: counts, sizes and checksums."""
 
 
 def check(data: bytes) -> None:
@@ -24,13 +24,13 @@ def check(data: bytes) -> None:
         PictureError: it cannot be decoded.
     """
     with warnings.catch_warnings():
-        # Transparency and animation matter to who uses the picture, not here.
+        # Warnings about transparency and animation matter to users of the picture, not here.
         warnings.simplefilter("ignore")
         decode(data)
 
 
 def verify(folder: Path) -> int:
-    """Compare the shards of a folder with their indices, picture by picture; returns the exit code.
+    """Compare the shards of a folder with their indices, picture by picture; return the exit code.
 
     Raises:
         ConfigError: the folder has no index over all, or it is damaged.
@@ -53,7 +53,7 @@ def verify(folder: Path) -> int:
 
 
 def problems_of(path: Path) -> Iterator[str]:
-    """A line for everything in which a shard is not as its index says."""
+    """Yield a line for each difference between a shard and its index."""
     try:
         index = index_of(path)
         with path.open("rb") as file:
@@ -76,7 +76,7 @@ def problems_of(path: Path) -> Iterator[str]:
 
 
 def write_indices(folder: Path) -> int:
-    """Write the index of every tar file of a folder that has none, and the index over all; returns the exit code.
+    """Write missing indices of the tar files in a folder, and the index over all; return the exit code.
 
     Raises:
         ConfigError: there are no tar files, or one is broken.
@@ -99,12 +99,12 @@ def write_indices(folder: Path) -> int:
 
 
 def index_path(path: Path) -> Path:
-    """Where the index of a shard lies."""
+    """Path of the index of a shard."""
     return path.with_name(path.name + INDEX_SUFFIX)
 
 
 def index_of(path: Path) -> ShardIndex:
-    """The index beside a shard.
+    """Read the index of a shard.
 
     Raises:
         ConfigError: it is missing or damaged.
@@ -117,7 +117,7 @@ def index_of(path: Path) -> ShardIndex:
 
 
 def summary(indices: dict[str, ShardIndex]) -> bytes:
-    """The index over all shards, as JSON."""
+    """Build the index over all shards, as JSON."""
     shards = {
         name: {"pictures": len(index.names), "n_bytes": index.n_bytes, "sha256": index.sha256}
         for name, index in indices.items()

@@ -1,4 +1,4 @@
-"""The time that each stage of a codec takes, from inside: the functions that do it are wrapped."""
+"""Times of the stages of a codec, measured by wrapping their functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hvqcgic.models import PictureModel, ReverseNetwork
 
 Seconds = defaultdict[str, float]
 Stage = tuple[str, Any, str]
-"""A stage, and the function that it times: its owner and its name there."""
+"""A stage and its timed function: name of the stage, owner of the function, name of the function."""
 
 STAGES: tuple[Stage, ...] = (
     ("reading", coder, "read_picture"),
@@ -44,11 +44,11 @@ STAGES: tuple[Stage, ...] = (
 def timed_stages(
     seconds: Seconds, stages: Sequence[Stage] = STAGES, *, now: Callable[[], float] = time.perf_counter
 ) -> Iterator[None]:
-    """Adds the time that each stage takes to `seconds`; a stage inside another counts once, for the inner one.
+    """Add the time of each stage to `seconds`; time in a nested stage counts only for the nested stage.
 
     Args:
         seconds: by stage.
-        stages: what is timed.
+        stages: the timed stages.
         now: the clock.
     """
     kept = [(owner, name, getattr(owner, name)) for _, owner, name in stages]
@@ -65,7 +65,7 @@ def timed_stages(
 def timed(
     function: Callable[..., Any], stage: str, seconds: Seconds, *, inner: list[float], now: Callable[[], float]
 ) -> Callable[..., Any]:
-    """A function, or a generator function, that adds its own time, less what stages inside it took, to its stage."""
+    """Wrap a function or generator function to add its own time, without nested stages, to its stage."""
 
     @contextmanager
     def clock() -> Iterator[None]:

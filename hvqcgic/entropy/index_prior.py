@@ -58,9 +58,9 @@ def freeze_prior(
     steps = np.arange(STEPS_PER_BIT * FREQUENCY_BITS + STEPS_PER_BIT + 1)
     curve = np.exp2(FREQUENCY_BITS - steps / STEPS_PER_BIT)
     arrays["prior.frequencies"] = shrink(np.maximum(np.round(curve), 1).astype(np.int64))
-    scale, codes = found.scale(), features if found.learns_codes else codebook
-    if codes is None:
+    if found.embedding == "learned" and features is None:
         raise ModelError(f"index prior {form!r} needs the features of the codes, (K, R)")
+    scale, codes = found.scale(), codebook if features is None else features
     if scale is not None:
         arrays["prior.scale"] = smallest_integers(scale, found.scale_bits, "prior.scale")
     for code_bits in found.code_bits:
@@ -70,7 +70,7 @@ def freeze_prior(
             IndexPrior(spec, arrays, activation_bits=12)
             return spec, arrays
     raise ModelError(
-        f"{'features of codes' if found.learns_codes else 'codebook values'} reach {np.abs(codes).max():.3g}: too far "
+        f"{'codebook values' if features is None else 'features of codes'} reach {np.abs(codes).max():.3g}: too far "
         f"for an exact prior of form {form!r}; train with --model.entropy.form learned, or with a smaller --lambda"
     )
 

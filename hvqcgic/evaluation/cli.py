@@ -115,10 +115,10 @@ def _make_rows(plan: Plan, processes: int) -> Ended:
 
 def _measure_sets(request: Request, rows: Sequence[Row]) -> tuple[tuple[SetMetrics, ...], dict[str, str]]:
     """Measure the metrics of whole sets; return them and, by name, the reasons for missing metrics."""
+    from hvqcgic.evaluation.results import by_point
     from hvqcgic.evaluation.sets import SetMeasurer, inception_of, measure_sets
-    from hvqcgic.evaluation.summary import group_points
 
-    groups = [coded for group in group_points(rows) if (coded := [row for row in group if row.ok])]
+    groups = [coded for group in by_point(rows).values() if (coded := [row for row in group if row.ok])]
     names = request.set_metrics
     if not names or not groups:
         return (), {}

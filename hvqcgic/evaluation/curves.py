@@ -10,7 +10,7 @@ import numpy as np
 
 from hvqcgic.evaluation.published import PublishedCurve, read_published
 from hvqcgic.evaluation.rate_distortion import Array
-from hvqcgic.evaluation.results import Row, Run, SetMetrics, metric_names, read_rows, read_run
+from hvqcgic.evaluation.results import Row, Run, SetMetrics, by_point, metric_names, read_rows, read_run
 
 LEAST_SHARE = 0.5
 """Least share of the largest point's pictures for a point to be used. Points of an interrupted run may have fewer."""
@@ -85,7 +85,7 @@ def curves_of(rows: Sequence[Row], run: Run, published: Sequence[PublishedCurve]
     """
     counted, notes = _counted(rows)
     pictures = list(dict.fromkeys(row.picture for row in counted))
-    having = {key: {row.picture for row in group} for key, group in _groups(counted).items()}
+    having = {key: {row.picture for row in group} for key, group in by_point(counted).items()}
     common = [picture for picture in pictures if all(picture in group for group in having.values())]
     if counted and len(common) < len(pictures):
         notes.append(
@@ -105,18 +105,11 @@ def curve_names(codecs: Sequence[str], published: Sequence[PublishedCurve]) -> l
     return [*codecs, *(curve.codec for curve in _distinct([_published(curve) for curve in published], set(codecs)))]
 
 
-def _groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.codec, row.point), []).append(row)
-    return groups
-
-
 def _counted(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     """Return successful rows of points that have enough pictures, and notes on the other points."""
     working = [row for row in rows if row.ok]
     notes = [f"{len(rows) - len(working)} of {len(rows)} rows failed"] if len(working) < len(rows) else []
-    groups = _groups(working)
+    groups = by_point(working)
     needed = LEAST_SHARE * max(map(len, groups.values()), default=0)
     kept: list[Row] = []
     for (codec, point), group in groups.items():
@@ -136,7 +129,7 @@ def _measured(
 ) -> Curve:
     """Compute the curve of one codec over the pictures that it has at every point."""
     groups = {
-        point: {row.picture: row for row in group} for (name, point), group in _groups(rows).items() if name == codec
+        point: {row.picture: row for row in group} for (name, point), group in by_point(rows).items() if name == codec
     }
     bpp = {point: float(np.mean([group[p].bpp for p in pictures])) for point, group in groups.items()}
     points = sorted(groups, key=lambda point: bpp[point])

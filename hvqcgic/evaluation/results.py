@@ -193,6 +193,14 @@ def read_run(folder: Path) -> Run:
     return Run(**value, specs=specs, published=published, set_metrics=sets)
 
 
+def by_point(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Rows of one codec and point together, in the order of their first appearance."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.codec, row.point), []).append(row)
+    return groups
+
+
 def metric_names(rows: Iterable[Row]) -> list[str]:
     """Names of all metrics that any row has, in the order of their first appearance."""
     return list(dict.fromkeys(name for row in rows for name in row.metrics))

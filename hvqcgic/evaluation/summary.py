@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from hvqcgic.evaluation.results import Row, Run, SetMetrics, metric_names
+from hvqcgic.evaluation.results import Row, Run, SetMetrics, by_point, metric_names
 
 _DIGITS = {"psnr_db": 2, "niqe": 2, "fid": 2, "inception_score": 2}
 
@@ -38,18 +38,10 @@ class PointMean:
     metrics: dict[str, float]
 
 
-def group_points(rows: Sequence[Row]) -> list[list[Row]]:
-    """Group rows by codec and point, in the order of their first appearance."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.codec, row.point), []).append(row)
-    return list(groups.values())
-
-
 def means(rows: Sequence[Row], sets: Sequence[SetMetrics] = ()) -> list[PointMean]:
     """Compute the means of each codec and point."""
     of_sets = {(entry.codec, entry.point): entry.metrics for entry in sets}
-    return [_mean(group, of_sets.get((group[0].codec, group[0].point), {})) for group in group_points(rows)]
+    return [_mean(group, of_sets.get(key, {})) for key, group in by_point(rows).items()]
 
 
 def summary_table(found: Sequence[PointMean]) -> Table:

@@ -10,6 +10,7 @@ from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
     from hvqcgic.index_priors.form import BITS_A_NAT as BITS_A_NAT
+    from hvqcgic.index_priors.form import Embedding as Embedding
     from hvqcgic.index_priors.form import Form as Form
     from hvqcgic.index_priors.form import Grid as Grid
     from hvqcgic.index_priors.registry import FORMS as FORMS
@@ -18,5 +19,5 @@ if TYPE_CHECKING:
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
-        {"form": ["BITS_A_NAT", "Form", "Grid"], "registry": ["FORMS", "FormName", "form_named"]},
+        {"form": ["BITS_A_NAT", "Embedding", "Form", "Grid"], "registry": ["FORMS", "FormName", "form_named"]},
     )

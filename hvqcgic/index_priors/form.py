@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+Embedding = Literal["codebook", "learned"]
+"""Where the embedding of a code comes from: its entry in the codebook, or learned numbers of its own."""
 
 BITS_A_NAT = 1 / math.log(2)
 MEAN_LIMIT = 8.0
@@ -32,8 +35,8 @@ class Grid:
     """The integer grids that a frozen index prior works on.
 
     Attributes:
-        width: numbers of a code in the table of codes (d of the codebook, or R of learned features).
-        code_bits: fractional bits of that table.
+        width: numbers of a code's embedding: d of the codebook, or R of a learned one.
+        code_bits: fractional bits of the embedding.
         activation_bits: fractional bits of the P numbers of a cell.
         scale: (256,) integers in float64, the form's table over the levels of sigma; None where it has none.
     """
@@ -49,19 +52,20 @@ class Form(ABC):
 
     Attributes:
         name: in configurations and model files.
-        learns_codes: whether the table of codes is learned features, (K, R); else it is the codebook, (K, d).
-        code_bits: fractional bits of the integer table of codes; the first that keeps all sums exact is taken.
+        embedding: the only embedding of codes that the form takes, "codebook", (K, d), or "learned", (K, R); None where
+            the configuration chooses.
+        code_bits: fractional bits of the integer embedding of codes; the first that keeps all sums exact is taken.
         scale_bits: fractional bits of the table over the levels of sigma; 0 where the form has none.
     """
 
     name: ClassVar[str]
-    learns_codes: ClassVar[bool] = False
+    embedding: ClassVar[Embedding | None] = None
     code_bits: ClassVar[tuple[int, ...]]
     scale_bits: ClassVar[int] = 0
 
     @abstractmethod
     def parameter_count(self, width: int) -> int:
-        """P, the numbers that a context network predicts for a cell, of the width of the table of codes."""
+        """P, the numbers that a context network predicts for a cell, of the width of the embedding of codes."""
 
     @abstractmethod
     def logits(self, parameters: Tensor, codes: Tensor) -> Tensor:
@@ -69,7 +73,7 @@ class Form(ABC):
 
         Args:
             parameters: (N, P).
-            codes: the table of codes, (K, width).
+            codes: the embedding of codes, (K, width).
         Returns:
             (N, K), in bits.
         """
@@ -84,7 +88,7 @@ class Form(ABC):
 
     @abstractmethod
     def code_terms(self, codes: Tensor) -> Tensor:
-        """A of the integer twin: (T, K) of the integer table of codes, (K, width), float64."""
+        """A of the integer twin: (T, K) of the integer embedding of codes, (K, width), float64."""
 
     @abstractmethod
     def cell_terms(self, parameters: Tensor, grid: Grid) -> Tensor:

@@ -1,9 +1,9 @@
-"""Form `learned`: R learned features of every code, weighed by R numbers of a cell.
+"""Form `learned`: the Mahalanobis softmax in a learned embedding space with one sigma for all cells.
 
-    log2 p(k) = sum_r A_kr r_r + const                     A: learned, (K, R); r: the P = R numbers of a cell
+    log2 p(k) = sum_r A_kr r_r + const                     A: learned, (K, R); r: the P = R parameters of a cell
 
-It is the Mahalanobis softmax in a learned space with one sigma for all cells: there the square of the mean is the same
-for all codes, and the square of the code belongs to the log-prior. The integer twin takes B = -r.
+With one sigma the square of the mean is the same for all codes, and the square of the embedding belongs to the
+log-prior, so only the product is left. The integer twin takes B = -r.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Learned(Form):
     """See the module."""
 
     name = "learned"
-    learns_codes = True
+    embedding = "learned"
     code_bits = (14,)
 
     def parameter_count(self, width: int) -> int:

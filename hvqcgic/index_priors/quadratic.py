@@ -36,6 +36,7 @@ class Quadratic(Form):
     """See the module."""
 
     name = "quadratic"
+    embedding = "codebook"
     code_bits = (12, 11, 10, 9, 8)
     scale_bits = 10
 

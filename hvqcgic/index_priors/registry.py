@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.index_priors.diagonal import Diagonal
 from hvqcgic.index_priors.form import Form
 from hvqcgic.index_priors.learned import Learned
+from hvqcgic.index_priors.mahalanobis import Diagonal, Mahalanobis
 from hvqcgic.index_priors.quadratic import Quadratic
 
-FORMS: dict[str, Form] = {form.name: form for form in (Diagonal(), Quadratic(), Learned())}
+FORMS: dict[str, Form] = {form.name: form for form in (Mahalanobis(), Diagonal(), Quadratic(), Learned())}
 
 if TYPE_CHECKING:
     FormName = str

@@ -4,8 +4,8 @@
                                     |      |      |
                                   fine  medium  coarse   features, d channels each
 
-Local operations only: no attention, no normalisation over the picture, so that cost is linear in pixels and tiles equal
-the whole.
+Local operations only: no attention and no normalisation over the picture. The cost is therefore linear in pixels, and
+tiles give the same result as the whole picture.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def start_normal(weight: Tensor, *, gain: float) -> None:
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(silu(conv(silu(x)))), with the last convolution started at a tenth: near the identity."""
+    """x + conv(silu(conv(silu(x)))); the last convolution starts at a tenth, so the block is near identity."""
 
     def __init__(self, width: int) -> None:
         """Args: width: channels in and out."""
@@ -48,30 +48,30 @@ class ResidualBlock(nn.Module):
         """(B, C, h, w) to the same shape."""
         if torch.is_grad_enabled():
             return x + self.second(F.silu(self.first(F.silu(x))))
-        # The same numbers, in memory that is at hand: fresh memory costs as much time as the sums.
+        # In place: the same numbers, and fresh memory would cost as much time as the sums.
         return self.second(F.silu(self.first(F.silu(x)), inplace=True)).add_(x)
 
 
 def residual_blocks(width: int, count: int) -> nn.Sequential:
-    """`count` residual blocks of `width` channels."""
+    """Build `count` residual blocks of `width` channels."""
     return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
 
 
 SILU_GAIN, HEAD_GAIN = 1.7, 3.0
-"""Of fresh convolutions before an activation (it passes 0.36 of a normal number's power), and of the last ones."""
+"""Initial gain of convolutions before an activation (which keeps 0.36 of a normal input's power) and of last ones."""
 
 
 def level_convolution(inputs: int, outputs: int, side: int, *, stride: int = 1, gain: float = SILU_GAIN) -> nn.Conv2d:
-    """A convolution that starts with outputs as large as its inputs were before their activation (He et al. 2015).
+    """Build a convolution whose initial outputs are as large as its inputs before their activation (He et al. 2015).
 
-    By PyTorch's own start features would be a few hundredths, beside which a fresh decoder hears little but the masks,
-    and grow for thousands of steps; so they start at about 1.
+    With PyTorch's initialisation, features are a few hundredths and grow for thousands of steps. A new decoder then
+    hardly reads anything but the masks. With this initialisation features start at about 1.
 
     Args:
-        inputs: channels, as are outputs.
-        outputs: see inputs.
+        inputs: input channels.
+        outputs: output channels.
         side: of the kernel.
-        stride: of its places.
+        stride: of the convolution.
         gain: standard deviation of an output over the root mean square of the inputs.
     """
     made = nn.Conv2d(inputs, outputs, side, stride=stride, padding=1)
@@ -92,7 +92,7 @@ class Encoder(nn.Module):
         self.heads = nn.ModuleList(level_convolution(width, code_width, 3, gain=HEAD_GAIN) for width in widths[1:])
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
-        """Features of each granularity at all of its positions.
+        """Compute the features of each granularity at all of its positions.
 
         Args:
             picture: (B, 3, H, W), in [0, 1]; H and W multiples of 16.

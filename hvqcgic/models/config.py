@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.index_priors import FormName
+from hvqcgic.index_priors import Embedding, FormName, form_named
 
 SEVEN_PASSES = ("coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3")
 
@@ -86,9 +86,10 @@ class EntropyConfig:
     Beside its context passes hyper-latents cost more than they tell (docs/results.md).
 
     Attributes:
-        form: of the index prior: `diagonal` (the paper's Mahalanobis softmax over the codebook), `quadratic` (full
-            precision) or `learned` (R features of a code).
-        rank: R of the form `learned`.
+        form: form of the index prior: `mahalanobis` (Gaussians in the embedding space), or `learned`, `diagonal` or
+            `quadratic` of older models; see `hvqcgic.index_priors.FORMS`.
+        embedding: embedding of codes of the form `mahalanobis`: `codebook` (the paper's) or `learned`.
+        embedding_width: R, numbers of a code's learned embedding.
         log_prior: add a learned log-prior for each granularity and code; without it the paper's form.
         schedule: passes in coding order, see `hvqcgic.bitstream.schedule`.
         z_channels: hyper-latent channels for (coarse, medium, fine); 0 leaves that hyperprior out.
@@ -102,7 +103,8 @@ class EntropyConfig:
     """
 
     form: FormName = "learned"
-    rank: int = 48
+    embedding: Embedding = "learned"
+    embedding_width: int = 48
     log_prior: bool = True
     schedule: tuple[str, ...] = SEVEN_PASSES
     z_channels: tuple[int, int, int] = (0, 0, 0)
@@ -113,6 +115,11 @@ class EntropyConfig:
     weight_bits: int = 14
     activation_bits: int = 12
     hyperprior: str = "convolutional"
+
+    @property
+    def learns_embedding(self) -> bool:
+        """Whether the embedding of codes is learned."""
+        return (form_named(self.form).embedding or self.embedding) == "learned"
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,8 @@ class ModelConfig:
         """The configuration as plain, JSON-able values.
 
         Fields that came after the first models are left out where they have their defaults: the fingerprints of models
-        hash this form, and those of older models must stay what they were.
+        hash this form, and those of older models must stay what they were. Older forms of the index prior call the
+        embedding's width `rank`.
         """
         values = dataclasses.asdict(self)
         added = (
@@ -180,6 +188,9 @@ class ModelConfig:
         for owner, name in added:
             if owner[name] == _LATER_DEFAULTS[name]:
                 del owner[name]
+        if form_named(self.entropy.form).embedding is not None:
+            del values["entropy"]["embedding"]
+            values["entropy"]["rank"] = values["entropy"].pop("embedding_width")
         return values
 
     @staticmethod
@@ -191,7 +202,10 @@ class ModelConfig:
         """
         parts = dict(values)
         backbone = _build(BackboneConfig, parts.pop("backbone", {}))
-        entropy = _build(EntropyConfig, parts.pop("entropy", {}))
+        entropy = dict(parts.pop("entropy", {}))
+        if "rank" in entropy:
+            entropy["embedding_width"] = entropy.pop("rank")
+        entropy = _build(EntropyConfig, entropy)
         control_gic = parts.pop("control_gic", None)
         if control_gic is not None:
             control_gic = _build(ControlGicConfig, control_gic)

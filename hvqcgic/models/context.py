@@ -1,8 +1,8 @@
-"""Context passes: what each set of cells may know of the cells before it (design, section 3).
+"""Context passes: networks that predict the cells of each pass from the passes before (design, section 3).
 
-A pass's network sees the hyper-synthesis of its granularity, the codes of all cells decoded so far brought to its
-resolution, and the granularity map, and gives the index prior's parameters of the pass's cells. Training runs all
-passes of a batch at once; files run them one after the other, with integers.
+Inputs of a pass's network are the hyper-synthesis of its granularity, the codes of all earlier passes resampled to its
+grid, and the granularity map. The output is the index prior's parameters of the pass's cells. Training runs all passes
+of a batch at once. Coding runs them one after the other, with integers.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ def phase_mask(step: Pass, grid: Tensor) -> Tensor:
 
 
 def context_network(config: EntropyConfig, step: Pass, *, code_width: int, hints: int, outputs: int) -> nn.Sequential:
-    """The network of one pass; freezes to integers.
+    """Build the network of one pass; it can be frozen to integers.
 
     Args:
         config: widths.
         step: the pass.
         code_width: d.
-        hints: S, channels of hyper-synthesis; 0 where the granularity has no hyperprior.
-        outputs: P, numbers that the index prior takes for a cell.
+        hints: S, channels of hyper-synthesis; 0 for a granularity without a hyperprior.
+        outputs: P, number of the index prior's parameters of a cell.
     Returns:
-        a network of (B, S + d + 4, h, w), see `pass_input`, to (B, P, h, w); with four phases h and w are even and the
-        output, (B, P, h / 2, w / 2), holds the positions of the phase alone.
+        a network from (B, S + d + 4, h, w), see `pass_input`, to (B, P, h, w); with four phases h and w are even, and
+        the output, (B, P, h / 2, w / 2), has only the positions of the phase.
     """
     width = config.context_width
     stride, offset = (2, step.offset) if step.phases == 4 else (1, (0, 0))
@@ -55,7 +55,7 @@ def context_network(config: EntropyConfig, step: Pass, *, code_width: int, hints
 def bring_masks(masks: GranularityMap, granularity: str) -> Tensor:
     """All three masks on the grid of one granularity: (B, 3, h, w), float32.
 
-    A finer mask is 1 where finer cells cover the position, or a part of it.
+    A finer mask is 1 at positions that finer cells cover at least partly.
     """
     coarse, medium = masks.coarse, masks.medium
     if granularity == "fine":
@@ -71,7 +71,7 @@ def bring_masks(masks: GranularityMap, granularity: str) -> Tensor:
 
 
 def known_cells(step: Pass, masks: GranularityMap, codes: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-    """The codes that are decoded before a pass, on its grid.
+    """The codes of all earlier passes, on the grid of a pass.
 
     Args:
         step: the pass.
@@ -95,13 +95,13 @@ def known_cells(step: Pass, masks: GranularityMap, codes: dict[str, Tensor]) -> 
 
 
 def pass_input(step: Pass, masks: GranularityMap, codes: dict[str, Tensor], hints: Tensor | None) -> Tensor:
-    """What the network of a pass sees: hints, codes, where codes are known, and the granularity map.
+    """Input of a pass's network: hints, codes, mask of known codes, and the granularity map.
 
     Args:
         step: the pass.
         masks: the granularity map.
-        codes: per granularity, (B, d, h_g, w_g); only cells of earlier passes are read.
-        hints: (B, S, h, w) of the pass's granularity, or None where it has no hyperprior.
+        codes: per granularity, (B, d, h_g, w_g); only cells of earlier passes are used.
+        hints: (B, S, h, w) of the pass's granularity; None without a hyperprior.
     Returns:
         (B, S + d + 4, h, w); with four phases zero-padded at right and bottom to even sides.
     """
@@ -114,16 +114,16 @@ def pass_input(step: Pass, masks: GranularityMap, codes: dict[str, Tensor], hint
 
 
 def pass_cells(step: Pass, mask: Tensor) -> Tensor:
-    """Mask of a pass's cells, bool, (B, 1, h, w), of the mask of its granularity."""
+    """Mask of a pass's cells, bool, (B, 1, h, w), from the mask of its granularity."""
     return mask & phase_mask(step, mask)
 
 
 def gather_parameters(step: Pass, parameters: Tensor, mask: Tensor) -> Tensor:
-    """The rows of a pass's cells, in batch and raster order, (N, P), of its network's output (B, P, ., .).
+    """Gather the rows of a pass's cells, in batch and raster order, (N, P), from its network's output (B, P, ., .).
 
     Args:
         step: the pass.
-        parameters: at the grid of the granularity, or at its phase's half grid.
+        parameters: on the grid of the granularity, or on the half grid of its phase.
         mask: of the granularity, (B, 1, h, w).
     """
     if step.phases == 4:

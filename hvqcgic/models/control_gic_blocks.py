@@ -1,12 +1,12 @@
-"""What Control-GIC's encoder and decoder are built of; names of weights are those of the published state dict.
+"""Building blocks of Control-GIC's encoder and decoder; weights have the names of the published state dict.
 
     residual   x + conv2(swish(norm2(conv1(swish(norm1(x))))))
     attention  x + proj_out(attention over all positions of norm(x))
     middle     residual, attention, residual
 
 A norm is a group norm (encoder), or a spatial norm (decoder): the group norm, scaled and shifted by 1x1 convolutions of
-the codes q. Without gradient, large maps are computed in bands of rows, so that what is held beside input and output
-stays small.
+the codes q. Without gradient, large maps are computed in bands of rows, so that little memory is needed beside input
+and output.
 
 Source: Control-GIC (architecture); MoVQ (spatial norm). Written from a description of the network.
 """
@@ -23,13 +23,13 @@ from torch import Tensor, nn
 NORM_EPS = 1e-6
 
 BAND_ELEMENTS = 1 << 25
-"""Numbers of a map that are normalised or convolved at once where no gradient is asked for."""
+"""Elements of a map that are normalised or convolved at once without gradient."""
 
 SCORE_ELEMENTS = 1 << 28
-"""Attention scores that may be held at once, should the backend hold them at all."""
+"""Largest number of attention scores of one call, for a backend that stores them all."""
 
 Rows = Callable[[int, int], Tensor]
-"""Rows [start, stop) of a map, (B, C, stop - start, W)."""
+"""Function that returns rows [start, stop) of a map, (B, C, stop - start, W)."""
 
 
 class PlainNorm(nn.GroupNorm):
@@ -40,11 +40,11 @@ class PlainNorm(nn.GroupNorm):
         super().__init__(groups, channels, NORM_EPS)
 
     def forward(self, input: Tensor, q: Tensor | None = None) -> Tensor:
-        """(B, C, h, w) to the same shape; q is not read."""
+        """(B, C, h, w) to the same shape; q is ignored."""
         return super().forward(input)
 
     def rows(self, x: Tensor, q: Tensor | None = None) -> Rows:
-        """The norm of x, (B, C, h, w), row by row: statistics first, so that the whole is never held."""
+        """The norm of x, (B, C, h, w), row by row: statistics come first, so that the whole map is never stored."""
         mean, spread = group_statistics(x, self.num_groups, self.eps)
         scale = self.weight[:, None, None] / spread
         shift = self.bias[:, None, None] - mean * scale
@@ -52,7 +52,7 @@ class PlainNorm(nn.GroupNorm):
 
 
 class SpatialNorm(nn.Module):
-    """Group norm of the decoder, scaled and shifted by what the codes say at each position."""
+    """Group norm of the decoder, scaled and shifted by functions of the codes at each position."""
 
     def __init__(self, channels: int, groups: int, code_width: int) -> None:
         """Args: channels: in and out; groups: normalised together; code_width: d, channels of q."""
@@ -66,19 +66,19 @@ class SpatialNorm(nn.Module):
         return self._condition(self.norm_layer(x), *self._factors(x, q), 0)
 
     def rows(self, x: Tensor, q: Tensor) -> Rows:
-        """As `forward`, row by row."""
+        """See `forward`, row by row."""
         normalised = self.norm_layer.rows(x)
         scale, shift = self._factors(x, q)
         return lambda start, stop: self._condition(normalised(start, stop), scale, shift, start)
 
     def _factors(self, x: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
-        """Scale and shift at the codes' positions, or at those of x where it is coarser (its top left code counts)."""
+        """Scale and shift at the codes' positions; on a coarser x at the top left code of each position."""
         step = max(1, q.shape[-1] // x.shape[-1])
         q = q[..., ::step, ::step]
         return self.conv_y(q), self.conv_b(q)
 
     def _condition(self, x: Tensor, scale: Tensor, shift: Tensor, start: int) -> Tensor:
-        """Rows of a normalised map from `start` on, scaled and shifted by factors that are repeated to its size."""
+        """Scale and shift rows of a normalised map from `start` on, with factors repeated to its size."""
         batch, channels, height, width = x.shape
         repeats = width // scale.shape[-1]
         row = torch.arange(start, start + height, device=x.device) // repeats
@@ -107,13 +107,13 @@ def group_statistics(x: Tensor, groups: int, eps: float) -> tuple[Tensor, Tensor
 
 
 def convolve_bands(convolution: nn.Conv2d, rows: Rows, height: int, band: int) -> Tensor:
-    """A convolution of stride 1 that keeps the size, `band` rows at a time.
+    """Compute a convolution of stride 1 that keeps the size, `band` rows at a time.
 
     Args:
         convolution: its padding is half its kernel.
         rows: its input.
         height: of the input.
-        band: rows of output computed at once.
+        band: number of output rows computed at once.
     Returns:
         (B, outputs, height, W).
     """
@@ -131,7 +131,7 @@ def convolve_bands(convolution: nn.Conv2d, rows: Rows, height: int, band: int) -
 
 
 def band_height(elements: int, height: int) -> int:
-    """Rows of a map of so many elements and rows that make a band; all of them where gradients are asked for."""
+    """Rows of a band for a map with this number of elements and rows; all rows if gradients are needed."""
     return height if torch.is_grad_enabled() else max(1, min(height, height * BAND_ELEMENTS // max(elements, 1)))
 
 
@@ -146,15 +146,15 @@ def swish_convolution(norm: Norm, convolution: nn.Conv2d, x: Tensor, q: Tensor |
 
 
 def add(x: Tensor, y: Tensor) -> Tensor:
-    """Sum of x and y, in the memory of x where no gradient needs it."""
+    """Sum of x and y, in the memory of x if no gradient needs it."""
     return x + y if torch.is_grad_enabled() else x.add_(y)
 
 
 class ResidualBlock(nn.Module):
-    """Two normalised convolutions beside a shortcut, which is a 1x1 convolution where widths differ."""
+    """Two normalised convolutions beside a shortcut, which is a 1x1 convolution if the widths differ."""
 
     def __init__(self, inputs: int, outputs: int, norm: Callable[[int], Norm]) -> None:
-        """Args: inputs, outputs: channels; norm: makes a norm of so many channels."""
+        """Args: inputs, outputs: channels; norm: builds a norm for a number of channels."""
         super().__init__()
         self.norm1 = norm(inputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
@@ -163,7 +163,7 @@ class ResidualBlock(nn.Module):
         self.nin_shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else None
 
     def forward(self, x: Tensor, q: Tensor | None = None) -> Tensor:
-        """(B, inputs, h, w) to (B, outputs, h, w); q are the codes that spatial norms read."""
+        """(B, inputs, h, w) to (B, outputs, h, w); q are the codes for spatial norms."""
         h = swish_convolution(self.norm2, self.conv2, swish_convolution(self.norm1, self.conv1, x, q), q)
         if self.nin_shortcut is not None:
             band = band_height(x.numel(), x.shape[2])
@@ -175,13 +175,13 @@ class AttentionBlock(nn.Module):
     """One head of attention from every position to every position."""
 
     def __init__(self, channels: int, norm: Callable[[int], Norm]) -> None:
-        """Args: channels: in and out; norm: makes a norm of so many channels."""
+        """Args: channels: in and out; norm: builds a norm for a number of channels."""
         super().__init__()
         self.norm = norm(channels)
         self.q, self.k, self.v, self.proj_out = (nn.Conv2d(channels, channels, 1) for _ in range(4))
 
     def forward(self, x: Tensor, q: Tensor | None = None) -> Tensor:
-        """(B, C, h, w) to the same shape; q are the codes that a spatial norm reads."""
+        """(B, C, h, w) to the same shape; q are the codes for a spatial norm."""
         tokens = self.norm(x, q).flatten(2).transpose(1, 2)
         queries, keys, values = (per_position(layer, tokens) for layer in (self.q, self.k, self.v))
         del tokens
@@ -190,14 +190,14 @@ class AttentionBlock(nn.Module):
 
 
 def per_position(layer: nn.Conv2d, tokens: Tensor) -> Tensor:
-    """A 1x1 convolution of positions laid out as rows, (B, N, C) to (B, N, outputs)."""
+    """Apply a 1x1 convolution to positions laid out as rows, (B, N, C) to (B, N, outputs)."""
     return F.linear(tokens, layer.weight.flatten(1), layer.bias)
 
 
 def attend(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     """softmax(queries keys^T / sqrt(C)) values, (B, N, C) each.
 
-    Queries go in chunks, so that memory stays bounded even with a backend that holds all scores of its call.
+    Queries are processed in chunks, so that memory is bounded with a backend that stores all scores of a call.
     """
     chunk = max(1, SCORE_ELEMENTS // (keys.shape[0] * keys.shape[1]))
     if chunk >= queries.shape[1]:
@@ -213,19 +213,19 @@ class Middle(nn.Module):
     """Residual block, attention, residual block."""
 
     def __init__(self, channels: int, norm: Callable[[int], Norm]) -> None:
-        """Args: channels: in and out; norm: makes a norm of so many channels."""
+        """Args: channels: in and out; norm: builds a norm for a number of channels."""
         super().__init__()
         self.block_1 = ResidualBlock(channels, channels, norm)
         self.attn_1 = AttentionBlock(channels, norm)
         self.block_2 = ResidualBlock(channels, channels, norm)
 
     def forward(self, x: Tensor, q: Tensor | None = None) -> Tensor:
-        """(B, C, h, w) to the same shape; q are the codes that spatial norms read."""
+        """(B, C, h, w) to the same shape; q are the codes for spatial norms."""
         return self.block_2(self.attn_1(self.block_1(x, q), q), q)
 
 
 class Downsample(nn.Module):
-    """To half the size: zeros at right and bottom alone, then a convolution of stride 2."""
+    """Reduce to half the size: zero padding at right and bottom only, then a convolution of stride 2."""
 
     def __init__(self, channels: int) -> None:
         """Args: channels: in and out."""
@@ -238,7 +238,7 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """To twice the size: every position repeated, then a convolution."""
+    """Enlarge to twice the size: nearest-neighbour repetition, then a convolution."""
 
     def __init__(self, channels: int) -> None:
         """Args: channels: in and out."""
@@ -259,17 +259,17 @@ def _doubled_rows(x: Tensor, low: int, high: int) -> Tensor:
 
 
 class Level(nn.Module):
-    """Residual blocks of one resolution, attention after each where it is asked for."""
+    """Residual blocks of one resolution, with optional attention after each."""
 
     def __init__(self, inputs: int, outputs: int, count: int, *, attention: bool, norm: Callable[[int], Norm]) -> None:
-        """Args: inputs, outputs: channels; count: of blocks; attention: after each; norm: of so many channels."""
+        """Args: inputs, outputs: channels; count: of blocks; attention: after each block; norm: builds a norm."""
         super().__init__()
         widths = [inputs, *[outputs] * count]
         self.block = nn.ModuleList(ResidualBlock(widths[i], outputs, norm) for i in range(count))
         self.attn = nn.ModuleList(AttentionBlock(outputs, norm) for _ in range(count if attention else 0))
 
     def forward(self, x: Tensor, q: Tensor | None = None) -> Tensor:
-        """(B, inputs, h, w) to (B, outputs, h, w); q are the codes that spatial norms read."""
+        """(B, inputs, h, w) to (B, outputs, h, w); q are the codes for spatial norms."""
         for place, block in enumerate(self.block):
             x = block(x, q)
             if len(self.attn):

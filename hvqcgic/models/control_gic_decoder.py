@@ -1,10 +1,10 @@
-"""Control-GIC's decoder: three stems over all positions, pooled to their grids, and one pyramid that takes them in.
+"""Control-GIC's decoder: three stems over all positions, pooled to their grids, and a pyramid that combines them.
 
     codes -> coarse stem -> pool 4 -> H/16 -> H/8 (coarse cells kept, medium stem on medium cells, zero on fine ones)
           -> medium stem -> pool 2 ----------/     \
           -> fine stem --------------------------> H/4 (fine stem on fine cells) -> H/2 -> H -> picture
 
-Source: Control-GIC, eq. 7; where paper and published code differ, this is the code.
+Source: Control-GIC, eq. 7; where paper and published code differ, this module follows the code.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from hvqcgic.models.control_gic_encoder import BRANCHES
 from hvqcgic.models.granularity import GranularityMap, repeat
 
 POOLING = {"fine": 1, "medium": 2, "coarse": 4}
-"""From the grid of H/4 to that of each granularity."""
+"""Pooling factor from the grid of H/4 to the grid of each granularity."""
 
 
 class ControlGicDecoder(nn.Module):
@@ -58,12 +58,12 @@ class ControlGicDecoder(nn.Module):
         return self.conv_out
 
     def forward(self, y_hat: Tensor, masks: GranularityMap, parameters: Tensor | None = None) -> Tensor:
-        """The picture that codes stand for.
+        """Decode codes to a picture.
 
         Args:
             y_hat: assembled codes, (B, d, H/4, W/4).
             masks: the granularity map.
-            parameters: not read, see `ConditionalDecoder`.
+            parameters: ignored, see `ConditionalDecoder`.
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
@@ -71,7 +71,7 @@ class ControlGicDecoder(nn.Module):
         return values if self.input_range == "unit" else values * 0.5 + 0.5
 
     def decode(self, q: Tensor, masks: GranularityMap) -> Tensor:
-        """The picture in the network's range, (B, 3, H, W); arguments as of `forward`."""
+        """Decode to the network's range of values, (B, 3, H, W); arguments as in `forward`."""
         z = self.post_quant_conv(q)
         x = self._sixteenth(z, q, masks)
         x = self._take_in(x, "medium", z, q, known=repeat(masks.coarse, 2), mask=masks.medium)
@@ -82,12 +82,12 @@ class ControlGicDecoder(nn.Module):
         return swish_convolution(self.norm_out, self.conv_out, self.up[0](x, q), q)
 
     def branch(self, granularity: str, z: Tensor, q: Tensor) -> Tensor:
-        """A stem: what one granularity contributes, pooled to its grid.
+        """A stem: the contribution of one granularity, pooled to its grid.
 
         Args:
-            granularity: whose.
+            granularity: its name.
             z: codes after `post_quant_conv`, (B, d, H/4, W/4).
-            q: the codes themselves, for the spatial norms.
+            q: the codes, for the spatial norms.
         Returns:
             (B, C, h_g, w_g).
         """
@@ -96,23 +96,23 @@ class ControlGicDecoder(nn.Module):
         return F.avg_pool2d(x, pooling) if pooling > 1 else x
 
     def _climb(self, x: Tensor, place: int, q: Tensor) -> Tensor:
-        """One level of the pyramid, and to twice its size."""
+        """Apply one level of the pyramid and enlarge to twice the size."""
         level = self.up[place]
         return level.upsample(level(x, q))  # pyright: ignore[reportCallIssue]
 
     def _sixteenth(self, z: Tensor, q: Tensor, masks: GranularityMap) -> Tensor:
-        """The way from codes to H/8, before medium cells; nothing of it is kept where no cell is coarse."""
+        """Path from codes to H/8, before medium cells; zeros if no cell is coarse, because then none of it is used."""
         if needed(masks.coarse):
             return self._climb(self.branch("coarse", z, q), 4, q)
         height, width = masks.medium.shape[-2:]
         return z.new_zeros(len(z), self.conv_in.weight.shape[0], height, width)  # pyright: ignore
 
     def _take_in(self, x: Tensor, granularity: str, z: Tensor, q: Tensor, *, known: Tensor, mask: Tensor) -> Tensor:
-        """Keeps x where coarser cells are, a stem's output on cells of its granularity, 0 elsewhere."""
+        """Keep x on coarser cells, insert a stem's output on cells of its granularity, set 0 elsewhere."""
         x = x * known if torch.is_grad_enabled() else x.mul_(known)
         return add(x, self.branch(granularity, z, q) * mask) if needed(mask) else x
 
 
 def needed(mask: Tensor) -> bool:
-    """Whether anything of a stem is kept; a stem's cost grows with the square of the picture's area."""
+    """Whether any output of a stem is used; a stem's cost grows with the square of the picture's area."""
     return bool(mask.any())

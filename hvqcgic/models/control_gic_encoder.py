@@ -1,4 +1,4 @@
-"""Control-GIC's encoder: a pyramid with attention whose three coarsest levels give the features of the granularities.
+"""Control-GIC's encoder: a pyramid with attention; its three coarsest levels give the features of the granularities.
 
     picture -> H -> H/2 -> H/4 -> H/8 -> H/16
                             |      |      |
@@ -6,8 +6,8 @@
                             |      |      |
                           fine  medium  coarse    -> quant_conv
 
-Source: Control-GIC, section 3.2. The published code assembles the granularities first and applies the 1x1 convolution
-`quant_conv` then; it commutes with repetition, so applying it here gives the same to rounding.
+Source: Control-GIC, section 3.2. The published code first assembles the granularities and then applies the 1x1
+convolution `quant_conv`. The convolution commutes with repetition, so the order here gives the same up to rounding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from hvqcgic.models.config import ControlGicConfig
 from hvqcgic.models.control_gic_blocks import Downsample, Level, Middle, PlainNorm, swish_convolution
 
 BRANCHES = {"fine": "_fine", "medium": "", "coarse": "_coarse"}
-"""How names of weights end for each granularity, in the order of levels 2 to 4; published names bare ones medium."""
+"""Suffix of weight names for each granularity, in the order of levels 2 to 4; names without one are medium."""
 
 
 class ControlGicEncoder(nn.Module):
@@ -52,7 +52,7 @@ class ControlGicEncoder(nn.Module):
         self.quant_conv = nn.Conv2d(code_width, code_width, 1)
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
-        """Features of each granularity at all of its positions.
+        """Compute the features of each granularity at all of its positions.
 
         Args:
             picture: (B, 3, H, W), in [0, 1]; H and W multiples of 16.
@@ -63,7 +63,7 @@ class ControlGicEncoder(nn.Module):
         return {granularity: self.quant_conv(y) for granularity, y in self.branches(values).items()}
 
     def branches(self, values: Tensor) -> dict[str, Tensor]:
-        """What leaves the three branches, before `quant_conv`; shapes as of `forward`.
+        """Outputs of the three branches, before `quant_conv`; shapes as in `forward`.
 
         Args:
             values: the picture in the network's range, (B, 3, H, W).

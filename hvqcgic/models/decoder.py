@@ -16,10 +16,10 @@ from hvqcgic.models.granularity import GranularityMap, repeat
 
 
 def assemble(codes: dict[str, Tensor], masks: GranularityMap) -> Tensor:
-    """One map of codes at H/4: each cell's code at all of its positions.
+    """Assemble one map of codes at H/4, with each cell's code at all of its positions.
 
     Args:
-        codes: per granularity, (B, C, h_g, w_g); only masked cells are read.
+        codes: per granularity, (B, C, h_g, w_g); only masked cells are used.
         masks: the granularity map.
     Returns:
         (B, C, H/4, W/4).
@@ -33,13 +33,13 @@ class ConditionalDecoder(nn.Module):
     """g_s: assembled codes and masks to a picture."""
 
     def __init__(self, config: BackboneConfig, code_width: int, prior_width: int = 0, guide_width: int = 0) -> None:
-        """A decoder with fresh weights.
+        """Create a decoder with random weights.
 
         Args:
             config: widths, blocks, switches.
             code_width: d.
-            prior_width: P, read with `decoder_prior` alone.
-            guide_width: channels of a guide, see `forward`; its readers begin at zero.
+            prior_width: P, used only with `decoder_prior`.
+            guide_width: channels of a guide, see `forward`; the layers that read it start at zero.
         """
         super().__init__()
         self.config = config
@@ -66,15 +66,15 @@ class ConditionalDecoder(nn.Module):
     def forward(
         self, y_hat: Tensor, masks: GranularityMap, parameters: Tensor | None = None, guide: Tensor | None = None
     ) -> Tensor:
-        """The picture that codes stand for.
+        """Decode codes to a picture.
 
         Args:
             y_hat: assembled codes, (B, d, H/4, W/4).
             masks: the granularity map.
-            parameters: the index prior's parameters of each cell, assembled, (B, P, H/4, W/4); read with
-                `decoder_prior` alone, where None, as before the prior is trained, stands for zeros.
-            guide: (B, guide_width, H/4, W/4), what else is known of every position, whatever its cell; a decoder with
-                a guide_width needs it.
+            parameters: the index prior's parameters of each cell, assembled, (B, P, H/4, W/4); used only with
+                `decoder_prior`, where None (before the prior is trained) means zeros.
+            guide: (B, guide_width, H/4, W/4), further values for every position; required by a decoder with a
+                guide_width.
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
@@ -98,7 +98,7 @@ class ConditionalDecoder(nn.Module):
         return F.pixel_shuffle(x, 2) * 0.5 + 0.5
 
     def _read(self, guide: Tensor) -> list[Tensor]:
-        """What a guide adds at H/4, H/8 and H/16."""
+        """Contributions of a guide at H/4, H/8 and H/16."""
         assert self.guides is not None
         levels = [guide, F.avg_pool2d(guide, 2), F.avg_pool2d(guide, 4)]
         return [reader(level) for reader, level in zip(self.guides, levels, strict=True)]

@@ -25,7 +25,7 @@ class PatchDiscriminator(nn.Module):
         )
 
     def forward(self, picture: Tensor) -> Tensor:
-        """Scores of pictures; high is real.
+        """Score pictures; a high score means real.
 
         Args:
             picture: (B, 3, H, W), in [0, 1]; H and W at least 8.

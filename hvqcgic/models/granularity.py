@@ -1,4 +1,4 @@
-"""Which cells are coarse, medium or fine: patch entropy and the granularity map (Control-GIC, eq. 1-3)."""
+"""Choice of coarse, medium and fine cells: patch entropy and the granularity map (Control-GIC, eq. 1-3)."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class GranularityMap:
 
 
 def every_size(like: Tensor) -> GranularityMap:
-    """Cells of every size everywhere, which no map has: nothing is skipped; for planes (B, C, H/4, W/4)."""
+    """All three masks true everywhere, which no map has, to compute every position; for planes (B, C, H/4, W/4)."""
     return GranularityMap(*(torch.ones_like(like[:, :1, ::n, ::n], dtype=torch.bool) for n in (4, 2, 1)))
 
 
 @dataclass(frozen=True)
 class PatchEntropies:
-    """Information density of a batch of pictures, or what weighs it.
+    """Information density of a batch of pictures, or its weights.
 
     Attributes:
         of_16: of 16 px patches, (B, H/16, W/16).
@@ -50,13 +50,13 @@ class PatchEntropies:
     of_8: Tensor
 
     def weighted(self, weights: Tensor) -> PatchEntropies:
-        """These, times the mean over each patch of weights, (B, H, W), at least 0: more of them draws finer cells."""
+        """Multiply by the mean over each patch of weights, (B, H, W), at least 0; larger weights give finer cells."""
         means = [F.avg_pool2d(weights[:, None], patch)[:, 0] for patch in (16, 8)]
         return PatchEntropies(*(own * mean for own, mean in zip((self.of_16, self.of_8), means, strict=True)))
 
 
 def check_ratios(ratios: Ratios) -> Ratios:
-    """The (fine, medium, coarse) shares, once they are known to be shares.
+    """Check (fine, medium, coarse) shares and return them.
 
     Raises:
         ValueError: not three finite numbers, one is negative, or the sum is not 1 (to 1e-6).
@@ -72,15 +72,15 @@ def check_ratios(ratios: Ratios) -> Ratios:
 
 
 def counts_from_ratios(ratios: Ratios, rows: int, columns: int) -> tuple[int, int]:
-    """How many coarse and medium cells a picture of `rows` x `columns` coarse cells gets.
+    """Number of coarse and medium cells of a picture of `rows` x `columns` coarse cells.
 
     Args:
         ratios: (fine, medium, coarse) shares of the area, sum 1.
         rows: height of the padded picture / 16.
         columns: width of the padded picture / 16.
     Returns:
-        (coarse cells of 16 px, medium cells of 8 px); no more medium cells than the coarse cells leave room for.
-        A share of zero gets no cell.
+        (coarse cells of 16 px, medium cells of 8 px); medium cells are limited to the area without coarse cells.
+        A share of zero gives no cell.
     """
     fine, medium, coarse = ratios
     cells = rows * columns
@@ -102,16 +102,16 @@ def luma(picture: Tensor) -> Tensor:
 def patch_entropy(grey: Tensor, patch: int, sigma: float, levels: int = 256) -> Tensor:
     """Entropy of the smoothed histogram of every patch.
 
-    The kernel is evaluated once for each of `levels` grey values and gathered through a histogram, as an exponential
-    for each pixel and bin would cost 40 times as much. Bins 2 / 31 apart cover [-1, 1] and what the kernel reaches
-    beyond: cut off there, it would give dark and bright patches less entropy than others.
+    The kernel is evaluated once for each of `levels` grey values and gathered through a histogram, because an
+    exponential for each pixel and bin would take 40 times as long. Bins 2 / 31 apart cover [-1, 1] and the reach of the
+    kernel beyond. Without the bins beyond, dark and bright patches would have less entropy than others.
 
     Args:
         grey: (B, H, W), in [-1, 1]; H and W multiples of `patch`.
         patch: side in pixels.
         sigma: width of the Gaussian kernel; from about one bin on (0.065) flat patches of every grey level have the
             same entropy, and no patch has less.
-        levels: grey levels told apart.
+        levels: number of distinct grey levels.
     Returns:
         (B, H / patch, W / patch), float64, in nats, not below 0.
     Source: Control-GIC, eq. 1-3, with sigma 0.01 and no bins outside [-1, 1].
@@ -141,8 +141,8 @@ def lowest_cells(density: Tensor, count: int) -> Tensor:
     Returns:
         bool, (h, w).
     """
-    # Rounding makes equal what differs by the order of a sum, or by the grey level of flat patches (1e-7): ties fall by
-    # position everywhere.
+    # Rounding removes differences by the order of a sum, or by the grey level of flat patches (1e-7), so that ties are
+    # resolved by position on every machine.
     order = torch.argsort((density * 1e5).round().flatten(), stable=True)
     chosen = torch.zeros(density.numel(), dtype=torch.bool, device=density.device)
     chosen[order[:count]] = True
@@ -150,24 +150,24 @@ def lowest_cells(density: Tensor, count: int) -> Tensor:
 
 
 def repeat(mask: Tensor, factor: int) -> Tensor:
-    """Nearest-neighbour enlargement of the two last axes by a whole factor."""
+    """Enlarge the two last axes by a whole factor, nearest neighbour."""
     return mask.repeat_interleave(factor, -2).repeat_interleave(factor, -1)
 
 
 def patch_entropies(picture: Tensor, sigma: float) -> PatchEntropies:
-    """Entropies of the patches of pictures, (B, 3, H, W), in [0, 1]; H and W multiples of 16; see `patch_entropy`."""
+    """Patch entropies of pictures, (B, 3, H, W), in [0, 1]; H and W multiples of 16; see `patch_entropy`."""
     grey = luma(picture)
     return PatchEntropies(patch_entropy(grey, 16, sigma), patch_entropy(grey, 8, sigma))
 
 
 def lowest_first(entropies: PatchEntropies, ratios: list[Ratios]) -> GranularityMap:
-    """The granularity map of each picture: cells of lowest entropy are coarse, the next medium, the rest fine.
+    """Choose the granularity map of each picture: cells of lowest entropy are coarse, the next medium, the rest fine.
 
     Args:
         entropies: of the pictures.
         ratios: one (fine, medium, coarse) for each picture, each checked by `check_ratios`.
     Returns:
-        masks whose cell counts are those of `counts_from_ratios`.
+        masks with the cell counts of `counts_from_ratios`.
     """
     coarse, medium = [], []
     for of_16, of_8, shares in zip(entropies.of_16, entropies.of_8, ratios, strict=True):
@@ -178,7 +178,7 @@ def lowest_first(entropies: PatchEntropies, ratios: list[Ratios]) -> Granularity
 
 
 def complete_map(coarse: Tensor, medium: Tensor) -> GranularityMap:
-    """The map with these coarse, (B, 1, H/16, W/16), and medium cells, (B, 1, H/8, W/8); the rest is fine."""
+    """Build the map with these coarse, (B, 1, H/16, W/16), and medium cells, (B, 1, H/8, W/8); the rest is fine."""
     return GranularityMap(coarse, medium, ~(repeat(coarse, 4) | repeat(medium, 2)))
 
 
@@ -194,6 +194,6 @@ def granularity_map(picture: Tensor, ratios: list[Ratios], sigma: float) -> Gran
 
 
 def pad_to_cells(picture: Tensor) -> Tensor:
-    """Edge replication at right and bottom up to multiples of 16 pixels; (B, C, H, W) in and out."""
+    """Pad by edge replication at right and bottom to multiples of 16 pixels; (B, C, H, W) in and out."""
     height, width = picture.shape[-2:]
     return F.pad(picture, (0, -width % 16, 0, -height % 16), mode="replicate")

@@ -1,8 +1,8 @@
-"""The three hyperpriors: features of one granularity to a hyper-latent, and back to hints for the context networks.
+"""The three hyperpriors: features of one granularity to a hyper-latent, and the hyper-latent to hints for the contexts.
 
     y_g, mask -> h_a -> z_g (1/4 of the resolution, a few channels) -> round -> h_s -> S channels at the resolution of g
 
-Source: HVQ-CGIC (independent branches a granularity, analysis of the un-quantised features); layer widths are ours.
+Source: HVQ-CGIC (independent branches per granularity, analysis of features before quantisation); widths are ours.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class HyperAnalysis(nn.Module):
         )
 
     def forward(self, y: Tensor, mask: Tensor) -> Tensor:
-        """The hyper-latent before rounding.
+        """Compute the hyper-latent before rounding.
 
         Args:
             y: features, (B, d, h, w).
@@ -47,7 +47,7 @@ class HyperAnalysis(nn.Module):
 
 
 def hyper_synthesis(config: EntropyConfig, channels: int) -> nn.Sequential:
-    """h_s: a network of a rounded hyper-latent, (B, C_z, h, w), to hints, (B, S, 4 h, 4 w); freezes to integers."""
+    """h_s: network from a rounded hyper-latent, (B, C_z, h, w), to hints, (B, S, 4 h, 4 w); it can be frozen."""
     hints = config.synthesis_channels
     return nn.Sequential(
         ClampedConv(channels, 4 * hints, 3),
@@ -92,7 +92,7 @@ def hyperprior_named(config: EntropyConfig) -> Hyperprior:
 
 
 def sent_positions(mask: Tensor) -> Tensor:
-    """Which hyper-latents are sent: those whose 4 x 4 footprint holds a cell of the granularity.
+    """Positions whose hyper-latents are sent: their 4 x 4 footprint holds a cell of the granularity.
 
     Args:
         mask: bool, (B, 1, h, w).

@@ -17,8 +17,7 @@ from hvqcgic.models.config import EntropyConfig
 
 def parameter_count(config: EntropyConfig, code_width: int) -> int:
     """P: numbers that a context network gives for a cell."""
-    form = form_named(config.form)
-    return form.parameter_count(config.rank if form.learns_codes else code_width)
+    return form_named(config.form).parameter_count(config.embedding_width if config.learns_embedding else code_width)
 
 
 class IndexPrior(nn.Module):
@@ -30,26 +29,34 @@ class IndexPrior(nn.Module):
         self.config = config
         self.form = form_named(config.form)
         self.log_prior = nn.Parameter(torch.zeros(3, codebook_size), requires_grad=config.log_prior)
-        if self.form.learns_codes:
-            self.features = nn.Parameter(torch.randn(codebook_size, config.rank) * 0.1)
+        if config.learns_embedding:
+            self.features = nn.Parameter(torch.randn(codebook_size, config.embedding_width) * 0.1)
 
     @torch.no_grad()
     def start(self, usage: Tensor, codebook: Tensor) -> None:
-        """Starts where static coding is: b at the log-probabilities of usage counts, A at polynomials of the codes.
+        """Start from static coding: parameters of 0 give the log-probabilities of usage counts.
+
+        A learned embedding starts from polynomials of the codes.
 
         Args:
             usage: counts of each granularity and code, (3, K).
             codebook: (K, d).
         """
-        if self.config.log_prior:
-            share = (usage + 0.5) / (usage + 0.5).sum(1, keepdim=True)
-            self.log_prior.copy_(torch.log2(share))
-        if self.form.learns_codes:
+        if self.config.learns_embedding:
             code = (codebook - codebook.mean(0)) / codebook.std(0).clamp(min=1e-6)
             row, column = torch.triu_indices(code.shape[1], code.shape[1])
             polynomial = torch.cat([code, code[:, row] * code[:, column] - (row == column).float()], 1)
-            width = min(polynomial.shape[1], self.config.rank)
+            width = min(polynomial.shape[1], self.config.embedding_width)
             self.features[:, :width] = polynomial[:, :width]
+        if self.config.log_prior:
+            share = (usage + 0.5) / (usage + 0.5).sum(1, keepdim=True)
+            embedding = self.embedding(codebook)
+            zeros = embedding.new_zeros(1, self.form.parameter_count(embedding.shape[1]))
+            self.log_prior.copy_(torch.log2(share) - self.form.logits(zeros, embedding))
+
+    def embedding(self, codebook: Tensor) -> Tensor:
+        """The embedding of all codes: the codebook, (K, d), or learned features, (K, R)."""
+        return self.features if self.config.learns_embedding else codebook
 
     def forward(self, parameters: Tensor, granularity: int, codebook: Tensor) -> Tensor:
         """Unnormalised log-probabilities of all codes.
@@ -61,8 +68,7 @@ class IndexPrior(nn.Module):
         Returns:
             (N, K), in bits.
         """
-        codes = self.features if self.form.learns_codes else codebook
-        return self.log_prior[granularity] + self.form.logits(parameters, codes)
+        return self.log_prior[granularity] + self.form.logits(parameters, self.embedding(codebook))
 
 
 def code_moments(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The whole model as one module: what training differentiates and what a checkpoint holds.
+"""The whole model as one module, for training and checkpoints.
 
 features y_g -> HyperAnalysis -> z_g -> hyper-synthesis -+
                                           codes so far --+-> context passes -> IndexPrior -> bits of the indices
@@ -19,17 +19,17 @@ from hvqcgic.models.index_prior import IndexPrior, code_moments, parameter_count
 from hvqcgic.models.picture_model import PictureModel
 
 Cells = dict[str, Tensor]
-"""Numbers of the cells of each granularity on its grid, (B, C, h_g, w_g)."""
+"""Values of the cells of each granularity on its grid, (B, C, h_g, w_g)."""
 
 
 class HvqModel(PictureModel):
     """The picture networks, and the networks that predict indices."""
 
     def __init__(self, config: ModelConfig) -> None:
-        """A model with fresh weights.
+        """Create a model with random weights.
 
         Raises:
-            ConfigError: the schedule is none.
+            ConfigError: the schedule is invalid.
         """
         super().__init__(config)
         entropy = config.entropy
@@ -65,7 +65,7 @@ class HvqModel(PictureModel):
         return network
 
     def hints(self, z: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
-        """What hyper-synthesis says, for each granularity that has a hyperprior.
+        """Outputs of the hyper-synthesis for each granularity with a hyperprior.
 
         Args:
             z: rounded hyper-latents, (B, C_z, ceil(h_g / 4), ceil(w_g / 4)), 0 where they are not sent.
@@ -85,7 +85,7 @@ class HvqModel(PictureModel):
             codes: per granularity, (B, d, h_g, w_g).
             hints: of `hints`.
         Returns:
-            by the pass's name, (N_pass, P), in batch and raster order; they depend on codes of earlier passes alone.
+            by the pass's name, (N_pass, P), in batch and raster order; they depend only on codes of earlier passes.
         """
         found = {}
         for step in self.passes:
@@ -94,7 +94,7 @@ class HvqModel(PictureModel):
         return found
 
     def predict(self, features: Cells, masks: GranularityMap, codes: Cells) -> dict[str, Tensor]:
-        """`pass_parameters` as a decoder has them, of hyper-latents as they are sent.
+        """`pass_parameters` with the hyper-latents that are sent, as in a decoder.
 
         Args:
             features: of `Encoder`, (B, d, h_g, w_g) each.
@@ -119,7 +119,7 @@ class HvqModel(PictureModel):
         return {step.name: index_maps[step.granularity][self.cells(step, masks)] for step in self.passes}
 
     def assemble_parameters(self, parameters: dict[str, Tensor], masks: GranularityMap) -> Tensor:
-        """Parameters of all cells on the fine grid, for a decoder that reads them.
+        """Assemble the parameters of all cells on the fine grid, for a decoder that reads them.
 
         Args:
             parameters: of `pass_parameters`.
@@ -136,7 +136,7 @@ class HvqModel(PictureModel):
             parameters: of `pass_parameters`.
             masks: the granularity map.
         Returns:
-            per granularity, (B, d, h_g, w_g) each, 0 where no cell is.
+            per granularity, (B, d, h_g, w_g) each, 0 at positions without a cell.
         """
         found = {}
         for step in self.passes:
@@ -147,7 +147,7 @@ class HvqModel(PictureModel):
         return {g: mean for g, (mean, _) in both.items()}, {g: deviation for g, (_, deviation) in both.items()}
 
     def _lay_out_passes(self, rows: dict[str, Tensor], masks: GranularityMap) -> Cells:
-        """Rows of every pass's cells, (N_pass, C), on the grids of their granularities, (B, C, h_g, w_g)."""
+        """Lay rows of every pass's cells, (N_pass, C), out on the grids of their granularities, (B, C, h_g, w_g)."""
         width = next(iter(rows.values())).shape[1]
         maps = {}
         for g in GRANULARITIES:

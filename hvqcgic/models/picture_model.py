@@ -1,4 +1,4 @@
-"""What turns a picture into codes and codes into a picture: the networks that a codec needs at run time.
+"""The networks between picture and codes, which a codec needs at run time.
 
 picture -> Encoder -> features y_g -> VectorQuantiser -> codes -> ConditionalDecoder -> picture
                           |
@@ -29,7 +29,7 @@ class Codes:
         y: features of the cells, (N, d).
         quantised: their codes, straight-through.
         counts: cells of each granularity (coarse, medium, fine); they sum to N.
-        maps: codes laid out per granularity, (B, d, h_g, w_g), 0 where no cell is.
+        maps: codes laid out per granularity, (B, d, h_g, w_g), 0 at positions without a cell.
         index_maps: indices laid out per granularity, int64, (B, 1, h_g, w_g).
     """
 
@@ -44,7 +44,7 @@ class PictureModel(nn.Module):
     """Encoder, codebook, decoder and hyper-analyses of one model."""
 
     def __init__(self, config: ModelConfig) -> None:
-        """A model with fresh weights; the codebook waits for `VectorQuantiser.start`."""
+        """Create a model with random weights; `VectorQuantiser.start` initialises the codebook."""
         super().__init__()
         self.config = config
         entropy, d = config.entropy, config.code_width
@@ -56,7 +56,7 @@ class PictureModel(nn.Module):
         )
 
     def quantise(self, features: dict[str, Tensor], masks: GranularityMap) -> Codes:
-        """Codes of all cells.
+        """Quantise all cells.
 
         Args:
             features: of `Encoder`, (B, d, h_g, w_g) each.
@@ -67,7 +67,7 @@ class PictureModel(nn.Module):
         return self.lay_out(y, self.quantiser(y), masks)
 
     def lay_out(self, y: Tensor, quantised: Quantised, masks: GranularityMap) -> Codes:
-        """Codes and indices put back where their cells are.
+        """Lay codes and indices out at the positions of their cells.
 
         Args:
             y: features of the cells, (N, d), in the order of `Codes`.
@@ -83,19 +83,19 @@ class PictureModel(nn.Module):
         return Codes(y, quantised, counts, maps, index_maps)
 
     def reconstruct(self, maps: dict[str, Tensor], masks: GranularityMap, parameters: Tensor | None = None) -> Tensor:
-        """The picture that codes stand for.
+        """Decode codes to a picture.
 
         Args:
-            maps: per granularity, (B, d, h_g, w_g); only masked cells are read.
+            maps: per granularity, (B, d, h_g, w_g); only masked cells are used.
             masks: the granularity map.
-            parameters: the index prior's, (B, P, H/4, W/4), where the decoder reads them, see `ConditionalDecoder`.
+            parameters: the index prior's, (B, P, H/4, W/4), for a decoder that reads them, see `ConditionalDecoder`.
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
         return self.decoder(assemble(maps, masks), masks, parameters)
 
     def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
-        """Hyper-latents before rounding, of the granularities that have one.
+        """Hyper-latents before rounding, for the granularities with a hyperprior.
 
         Args:
             features: of `Encoder`, (B, d, h_g, w_g) each.
@@ -106,13 +106,13 @@ class PictureModel(nn.Module):
         return {g: self.hyper_latent(g, features[g], masks[g]) for g in self.z_channels}
 
     def hyper_latent(self, granularity: str, y: Tensor, mask: Tensor) -> Tensor:
-        """One granularity's hyper-latent of its features, (B, d, h_g, w_g), and mask; shape as of `hyper_latents`."""
+        """Hyper-latent of one granularity from features, (B, d, h_g, w_g), and mask; shape as in `hyper_latents`."""
         limit = self.config.entropy.z_limit
         return self.analysis[granularity](y, mask).clamp(-limit, limit)
 
 
 def scatter_rows(rows: Tensor, mask: Tensor) -> Tensor:
-    """Rows laid out where a mask holds, and 0 elsewhere.
+    """Lay rows out where a mask is true, with 0 elsewhere.
 
     Args:
         rows: (N, C), in batch and raster order.

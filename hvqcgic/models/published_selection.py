@@ -1,15 +1,15 @@
-"""Control-GIC's published selection of cells, quirks included: for models that are to repeat its masks.
+"""Control-GIC's published selection of cells, for models that must repeat its masks exactly.
 
-Differences from `hvqcgic.models.granularity`, which is what this project uses otherwise:
+Differences from `hvqcgic.models.granularity`, the default of this project:
 
-    threshold   coarse is what lies strictly below the k-th lowest entropy, so one cell fewer than asked for, and with
-                ties at the threshold fewer still: a flat picture gets no coarse cell at all and costs the most
-    medium      the threshold counts coarse cells in, so normally three cells more than asked for
-    entropy     sigma 0.01 against bins 0.065 apart in [-1, 1]: that of a flat patch depends on its grey level
-    mode        decided by exact comparison of shares with zero, in double arithmetic: 1 - 0.7 - 0.3 is not zero
+    threshold   cells strictly below the k-th lowest entropy are coarse: one cell fewer than requested, and with ties at
+                the threshold even fewer; a flat picture gets no coarse cell at all and costs the most
+    medium      the threshold includes coarse cells, which normally gives three cells more than requested
+    entropy     sigma 0.01 with bins 0.065 apart in [-1, 1]: the entropy of a flat patch depends on its grey level
+    mode        chosen by exact comparison of shares with zero, in double arithmetic: 1 - 0.7 - 0.3 is not zero
 
-The published code shares thresholds over a batch; here each picture has its own, which is the same for the batches of
-one picture that it codes.
+The published code shares thresholds over a batch. Here each picture has its own thresholds, which is the same for
+batches of one picture.
 
 Source: Control-GIC, eq. 1-3, as its published code computes them.
 """
@@ -25,11 +25,11 @@ SIGMA = 0.01
 BINS = 32
 GREY = (0.2989, 0.5870, 0.1140)
 BAND_PIXELS = 1 << 18
-"""Pixels whose kernels, 32 numbers each, are held at once."""
+"""Pixels whose kernels, 32 numbers each, are in memory at once."""
 
 
 def published_order(entropies: PatchEntropies, ratios: list[Ratios]) -> GranularityMap:
-    """The granularity map of each picture, of what `published_entropies` gave and one (fine, medium, coarse) each."""
+    """The granularity map of each picture, from `published_entropies` and one (fine, medium, coarse) each."""
     maps = [
         select(of_16, of_8, medium=medium, coarse=coarse)
         for of_16, of_8, (_, medium, coarse) in zip(entropies.of_16, entropies.of_8, ratios, strict=True)
@@ -41,8 +41,8 @@ def published_order(entropies: PatchEntropies, ratios: list[Ratios]) -> Granular
 def published_entropies(values: Tensor) -> PatchEntropies:
     """Entropies, float32, in nats, of the smoothed grey histogram of every patch.
 
-    Kernels and sums are float64, so that patches of equal content have equal entropies wherever they lie; 0 log 0 is 0,
-    where the published code adds 1e-40, which is lost where processors flush subnormal numbers.
+    Kernels and sums are float64, so that patches of equal content have equal entropies at any position. 0 log 0 is 0.
+    The published code adds 1e-40 instead, which is lost on processors that flush subnormal numbers.
 
     Args:
         values: (B, 3, H, W); H and W multiples of 16.
@@ -76,7 +76,7 @@ def select(of_16: Tensor, of_8: Tensor, *, medium: float, coarse: float) -> Gran
     Args:
         of_16: entropies of its 16 px patches, (h, w).
         of_8: entropies of its 8 px patches, (2 h, 2 w).
-        medium: share of medium cells; all that is neither medium nor coarse is fine.
+        medium: share of medium cells; the rest beside coarse cells is fine.
         coarse: share of coarse cells.
     """
     fine = 1 - coarse - medium
@@ -87,7 +87,7 @@ def select(of_16: Tensor, of_8: Tensor, *, medium: float, coarse: float) -> Gran
         mask_c = ~mask_c
     covered = repeat(mask_c, 2)
     if medium != 0 and fine != 0:
-        # Coarse cells count as the lowest ones; with none asked for, this is the plain count of medium cells.
+        # Coarse cells count as the lowest; without coarse cells this is the plain number of medium cells.
         wanted = round(4 * of_16.numel() * coarse + of_8.numel() * medium)
         mask_m = (of_8 < _threshold(of_8 * ~covered, wanted)) & ~covered
     elif medium != 0:
@@ -96,5 +96,5 @@ def select(of_16: Tensor, of_8: Tensor, *, medium: float, coarse: float) -> Gran
 
 
 def _threshold(entropies: Tensor, count: int) -> Tensor:
-    """The `count`-th lowest entropy; the lowest where none is asked for."""
+    """The `count`-th lowest entropy; the lowest for a count of 0."""
     return entropies.flatten().sort().values[max(count - 1, 0)]

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 CACHED = 1 << 19
-"""Distances that fit a processor's cache."""
+"""Number of distances that fit a processor's cache."""
 LARGE = 1 << 23
-"""Distances that a GPU has work with."""
+"""Number of distances that keep a GPU busy."""
 
 
 @dataclass(frozen=True)
 class Quantised:
-    """Features and the codes that stand for them.
+    """Features and their codes.
 
     Attributes:
         y_hat: codes with the straight-through gradient, (N, d).
@@ -41,33 +41,33 @@ def squared_distances(y: Tensor, codebook: Tensor) -> Tensor:
 
 
 def nearest_codes(y: Tensor, codebook: Tensor, chunk: int | None = None) -> Tensor:
-    """Index of the nearest code, lowest index on a tie.
+    """Index of the nearest code; the lowest index on a tie.
 
     Args:
         y: features, (N, d).
         codebook: (K, d).
-        chunk: distances held at once, a row of K at least; None for CACHED on a processor and LARGE on a GPU.
+        chunk: distances in memory at once, at least a row of K; None for CACHED on a processor and LARGE on a GPU.
     Returns:
         int64, (N,).
     """
     if chunk is None:
         chunk = CACHED if y.device.type == "cpu" else LARGE
     rows_at_once = max(1, chunk // len(codebook))
-    # Parts of about one size: a last one of a few rows would be multiplied in another order.
+    # Parts of about equal size: a short last part would be multiplied in another order of summation.
     parts = y.tensor_split(max(1, -(-len(y) // rows_at_once)))
     return torch.cat([squared_distances(rows, codebook).argmin(1) for rows in parts])
 
 
 def straight_through(y: Tensor, codes: Tensor, indices: Tensor) -> Quantised:
-    """Features (N, d) with the codes (N, d) that stand for them; the gradient passes straight through."""
+    """Combine features (N, d) with their codes (N, d); the gradient passes straight through."""
     return Quantised(y + (codes - y).detach(), indices, ((y - codes) ** 2).mean(1))
 
 
 class VectorQuantiser(nn.Module):
     """Codebook of K x d numbers with moving-average updates and revival of dead codes.
 
-    Source: van den Oord et al. 2017 (codebook, straight-through); Razavi et al. 2019 (moving average); k-means start
-    and revival as in Zeghidour et al. 2021.
+    Source: van den Oord et al. 2017 (codebook, straight-through); Razavi et al. 2019 (moving average); k-means
+    initialisation and revival as in Zeghidour et al. 2021.
     """
 
     codebook: Tensor
@@ -77,7 +77,7 @@ class VectorQuantiser(nn.Module):
     initialised: Tensor
 
     def __init__(self, codebook_size: int, code_width: int, *, decay: float = 0.99) -> None:
-        """A codebook that waits for `start` (k-means) or for the weights of a file."""
+        """Create a codebook; `start` (k-means) or the weights of a file initialise it."""
         super().__init__()
         self.decay = decay
         self.register_buffer("codebook", torch.zeros(codebook_size, code_width))
@@ -87,7 +87,7 @@ class VectorQuantiser(nn.Module):
         self.register_buffer("initialised", torch.tensor(False))
 
     def forward(self, y: Tensor) -> Quantised:
-        """Replaces each feature by its nearest code.
+        """Replace each feature by its nearest code.
 
         Args:
             y: features, (N, d), float32.
@@ -97,11 +97,11 @@ class VectorQuantiser(nn.Module):
 
     @torch.no_grad()
     def start(self, y: Tensor, generator: torch.Generator, *, iterations: int = 10) -> None:
-        """Sets the codebook by k-means.
+        """Initialise the codebook by k-means.
 
         Args:
             y: features, (N, d); with N < K some codes are equal.
-            generator: source of the features that codes start at.
+            generator: source of the initial choice of features.
             iterations: rounds of k-means.
         """
         size = self.codebook.shape[0]
@@ -120,13 +120,14 @@ class VectorQuantiser(nn.Module):
 
     @torch.no_grad()
     def update(self, y: Tensor, indices: Tensor, generator: torch.Generator, *, revive_below: float = 0.05) -> None:
-        """Moves codes towards the features they stand for, and dead codes onto random features.
+        """Move codes towards their features, and dead codes onto random features.
 
         Args:
             y: features, (N, d).
             indices: their codes, (N,).
             generator: source of the features that revive dead codes.
-            revive_below: a code is dead below this share of the mean use; revived, it starts at four times that share.
+            revive_below: a code is dead below this share of the mean use; a revived code starts at four times this
+                share.
         """
         size = self.codebook.shape[0]
         count = torch.bincount(indices, minlength=size).to(y.dtype)
@@ -143,18 +144,18 @@ class VectorQuantiser(nn.Module):
 
     @torch.no_grad()
     def count(self, granularity: int, indices: Tensor, *, decay: float = 0.998) -> None:
-        """Adds uses of codes, (N,), to the running counts of a granularity (0 coarse, 1 medium, 2 fine)."""
+        """Add uses of codes, (N,), to the running counts of a granularity (0 coarse, 1 medium, 2 fine)."""
         self.usage[granularity] *= decay
         self.usage[granularity] += torch.bincount(indices, minlength=self.usage.shape[1])
 
 
 def perplexity(usage: Tensor) -> Tensor:
-    """How many codes are in effective use: the exponential of the entropy of usage counts.
+    """Effective number of codes: the exponential of the entropy of usage counts.
 
     Args:
         usage: counts, (..., K).
     Returns:
-        (...,), from 1 (also where nothing was counted) to K.
+        (...,), from 1 (also for zero counts) to K.
     """
     share = usage / usage.sum(-1, keepdim=True).clamp(min=1)
     return torch.exp(-torch.xlogy(share, share).sum(-1))

@@ -1,20 +1,21 @@
-"""The reverse path: from decoded codes back towards the features they were made of, in a few steps.
+"""The reverse path: estimation of the encoder's features from decoded codes, in a few steps.
 
-Quantising, and sharing one code over the positions of a cell, is read as a diffusion path from the encoder's fine
-features y_f, at time 0, to the assembled codes z_hat, at time 1. A network trained on the points between estimates y_f
-from any of them, and a sampler goes back:
+Quantisation, and the use of one code for all positions of a cell, are modelled as a diffusion path from the encoder's
+fine features y_f, at time 0, to the assembled codes z_hat, at time 1. A network is trained to estimate y_f from the
+points of the path. A sampler follows the path back:
 
     point at time t     (1 - t) y_f + t z_hat + s * sqrt(t (1 - t)) * level * noise
     step t -> t'        state <- (1 - t'/t) F(state) + t'/t state + s * sqrt(t' (t - t') / t) * level * noise
 
-with F(state) for y_f: a Brownian bridge, whose noise vanishes at both ends. At the sampler's randomness 1 its states
-are distributed as the points that the network was trained on; at 0 every step moves along the mean.
+with F(state) for y_f. This is a Brownian bridge, whose noise vanishes at both ends. With randomness 1, the sampler's
+states are distributed as the training points of the network; with randomness 0 every step follows the mean.
 
-How far z_hat may be from y_f differs from position to position: `level`, which the size of the cell and the index
-prior's deviation there tell, is in every input, so that time is a map (level * t). Nothing is sent for it.
+The expected distance between z_hat and y_f varies over the picture. Its map `level` follows from the cell size and the
+index prior's deviation at each position. `level` is part of every input, so that time is a map (level * t). The decoder
+knows both sources, so the map costs no bits.
 
 Source: Han et al. 2025, "Generative Image Compression by Estimating Gradients of the Rate-variable Feature
-Distribution", carried over to vector-quantised cells of three sizes; the bridge as in Liu et al. 2023, "I2SB".
+Distribution", applied to vector-quantised cells of three sizes; the bridge as in Liu et al. 2023, "I2SB".
 """
 
 from __future__ import annotations
@@ -37,10 +38,10 @@ from hvqcgic.models.decoder import ConditionalDecoder, assemble
 from hvqcgic.models.granularity import GranularityMap, repeat
 
 SMALLEST_DEVIATION = 1e-3
-"""Least deviation of a code by the prior that is told apart, in units of features."""
+"""Lower limit of a code's deviation under the prior, in units of features."""
 
 MOST_STEPS = 64
-"""Steps that a sampler takes at most: far more than pay."""
+"""Largest number of steps of a sampler, far more than are useful."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,11 @@ class ReverseConfig:
 
     Attributes:
         widths: channels at H/4, H/8 and H/16.
-        blocks: residual blocks at each of these on the way down; as many on the way up, and none at H/16.
-        hint_channels: numbers a position that the network tells its decoder beside the features; 0 with a kept one.
-        decoder: `tuned`, a copy of the model's decoder that is trained to be guided by reversed features, or `kept`,
-            that itself, on these in the place of codes.
-        noise: s, in units of `level`: half of it is the noise where there is most, at time 1/2.
+        blocks: residual blocks at each of these on the way down; the same number on the way up, and none at H/16.
+        hint_channels: further numbers per position from the network to its decoder; 0 with a kept decoder.
+        decoder: `tuned`, a copy of the model's decoder that is trained to read estimated features, or `kept`, the
+            model's own decoder with estimated features in place of codes.
+        noise: s, in units of `level`; the largest noise, at time 1/2, is half of it.
     """
 
     widths: tuple[int, int, int] = (48, 96, 96)
@@ -63,7 +64,7 @@ class ReverseConfig:
     noise: float = 1.0
 
     def __post_init__(self) -> None:
-        """Refuses what no path can have (`ConfigError`)."""
+        """Raise `ConfigError` for values that no path can have."""
         if min(self.widths) < 1 or min(self.blocks) < 0 or self.hint_channels < 0:
             raise ConfigError(
                 f"reverse: widths {self.widths}, blocks {self.blocks}, hint_channels {self.hint_channels}: "
@@ -75,23 +76,23 @@ class ReverseConfig:
             raise ConfigError(f"reverse: noise is {self.noise}; use 0 or more")
 
     def path_noise(self, time: Tensor) -> Tensor:
-        """Deviation of a point at times from 0 to 1, in units of `level`."""
+        """Standard deviation of a point's noise at times from 0 to 1, in units of `level`."""
         return self.noise * (time * (1 - time)).sqrt()
 
     def step_noise(self, time: float, following: float) -> float:
-        """Deviation of what a step from a time to a smaller one adds, likewise."""
+        """Standard deviation of the noise of a step from a time to an earlier one, in units of `level`."""
         return self.noise * math.sqrt(following * (time - following) / time)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain, JSON-able values."""
+        """Return the configuration as plain, JSON-able values."""
         return dataclasses.asdict(self)
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> ReverseConfig:
-        """What `to_dict` gave.
+        """Build the configuration from the values of `to_dict`.
 
         Raises:
-            ConfigError: a field is unknown, or its value none that it can have.
+            ConfigError: a field is unknown, or its value is not allowed.
         """
         try:
             fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
@@ -102,12 +103,12 @@ class ReverseConfig:
 
 @dataclass(frozen=True)
 class Known:
-    """What a decoder knows before the first step.
+    """Values that a decoder knows before the first step.
 
     Attributes:
         start: assembled codes z_hat, (B, d, H/4, W/4): the state at time 1.
         planes: condition of the network, (B, 3 d + 3, H/4, W/4).
-        level: how far codes may be from features, in their units, (B, 1, H/4, W/4).
+        level: expected distance of codes from features, in units of features, (B, 1, H/4, W/4).
         masks: the granularity map.
     """
 
@@ -119,14 +120,14 @@ class Known:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What the network says: y_f, (B, d, H/4, W/4), and hints for the decoder, (B, hint_channels, H/4, W/4)."""
+    """Output of the network: y_f, (B, d, H/4, W/4), and hints for the decoder, (B, hint_channels, H/4, W/4)."""
 
     features: Tensor
     hints: Tensor
 
 
 class ReverseNetwork(nn.Module):
-    """F: a U-Net of local operations over H/4, H/8 and H/16, so that tiles equal the whole."""
+    """F: a U-Net of local operations over H/4, H/8 and H/16; tiles give the same result as the whole picture."""
 
     def __init__(self, config: ReverseConfig, code_width: int) -> None:
         """Args: config: widths and blocks; code_width: d."""
@@ -148,12 +149,12 @@ class ReverseNetwork(nn.Module):
         nn.init.zeros_(self.change.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, state: Tensor, time: Tensor, known: Known) -> Estimate:
-        """The features that a state comes from.
+        """Estimate the features from a state.
 
         Args:
             state: (B, d, H/4, W/4); H and W multiples of 16.
             time: of each picture, (B,), in (0, 1].
-            known: what the decoder knows.
+            known: the values that the decoder knows.
         """
         inputs = torch.cat([state - known.start, known.level * time[:, None, None, None], known.planes], 1)
         near = self.down[0](self.stem(inputs))
@@ -166,16 +167,16 @@ class ReverseNetwork(nn.Module):
 
 
 class ReverseModel(nn.Module):
-    """The reverse network, the statistics of its path, and the decoder behind it, if that is not the model's own."""
+    """The reverse network, the statistics of its path, and its decoder unless the model's own decoder is kept."""
 
     def __init__(self, config: ReverseConfig, model: ModelConfig) -> None:
-        """A model with fresh weights.
+        """Create a reverse model with random weights.
 
         Args:
             config: of the reverse path.
-            model: that it is to stand behind.
+            model: configuration of the model that it belongs to.
         Raises:
-            ConfigError: that model's decoder is none that could read reversed features.
+            ConfigError: the model's decoder cannot read estimated features.
         """
         super().__init__()
         if model.control_gic is not None or model.backbone.decoder_prior:
@@ -195,19 +196,19 @@ class ReverseModel(nn.Module):
 
     @torch.no_grad()
     def start(self, plain: nn.Module) -> None:
-        """Starts a tuned decoder as a copy of the model's own, which is not guided yet."""
+        """Initialise a tuned decoder as a copy of the model's decoder, without guidance."""
         if self.decoder is not None:
             self.decoder.load_state_dict(plain.state_dict(), strict=False)
 
     def known(
         self, codes: dict[str, Tensor], mean: dict[str, Tensor], deviation: dict[str, Tensor], masks: GranularityMap
     ) -> Known:
-        """What the decoder knows of a picture.
+        """Compute the values that the decoder knows of a picture.
 
         Args:
-            codes: per granularity, (B, d, h_g, w_g); only masked cells are read, here and below.
-            mean: of each cell's code by the index prior, likewise.
-            deviation: likewise, its standard deviation.
+            codes: per granularity, (B, d, h_g, w_g); only masked cells are used, here and below.
+            mean: of each cell's code under the index prior, same shapes.
+            deviation: standard deviation of each cell's code under the index prior, same shapes.
             masks: the granularity map.
         """
         start = assemble(codes, masks)
@@ -219,15 +220,15 @@ class ReverseModel(nn.Module):
         return Known(start, planes, level, masks)
 
     def picture(self, estimate: Estimate, known: Known, plain: nn.Module) -> Tensor:
-        """The picture of estimated features.
+        """Decode estimated features to a picture.
 
-        A tuned decoder reads the codes as the model's does, guided by how the features differ from them and by hints; a
-        kept one takes the features for those of a picture whose cells are all fine.
+        A tuned decoder reads the codes like the model's decoder, and as a guide the difference of features and codes,
+        and the hints. A kept decoder reads the features as codes of a picture with all cells fine.
 
         Args:
             estimate: of the network.
-            known: what it estimated from.
-            plain: the model's own decoder, which runs where it is kept.
+            known: the input of the estimate.
+            plain: the model's own decoder, used if it is kept.
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
@@ -247,16 +248,16 @@ def reverse(
     randomness: float,
     noise: Callable[[], Tensor],
 ) -> Tensor:
-    """All steps but the last, which is an estimate and nothing else.
+    """Take all steps but the last, which is only an estimate.
 
     Args:
-        estimate: of y_f, (B, d, h, w), of a state of that shape at a time.
+        estimate: function from a state, (B, d, h, w), and its time to y_f of the same shape.
         start: the state at time 1.
         level: see `Known`.
-        config: how much noise.
+        config: noise level.
         steps: N, at least 1; the times are 1, 1 - 1/N, ..., 1/N.
         randomness: factor of the noise, at least 0.
-        noise: draws standard normal numbers in the shape of the state; asked N - 1 times, in order.
+        noise: draws standard normal numbers in the shape of the state; called N - 1 times, in order.
     Returns:
         the state at time 1/N, (B, d, h, w).
     """
@@ -269,7 +270,7 @@ def reverse(
 
 
 def check_steps(steps: int, randomness: float) -> None:
-    """Refuses numbers that no sampler can take (`ConfigError`)."""
+    """Raise `ConfigError` for steps and randomness that are not allowed."""
     if not 0 <= steps <= MOST_STEPS:
         raise ConfigError(f"steps {steps} cannot be taken; use 0 (the plain decoder) to {MOST_STEPS}")
     if not 0 <= randomness < float("inf"):
@@ -277,7 +278,7 @@ def check_steps(steps: int, randomness: float) -> None:
 
 
 def all_fine(like: Tensor) -> GranularityMap:
-    """The map of pictures whose cells are all fine, for features (B, d, H/4, W/4)."""
+    """Map with all cells fine, for features (B, d, H/4, W/4)."""
     fine = torch.ones_like(like[:, :1], dtype=torch.bool)
     return GranularityMap(torch.zeros_like(fine[..., ::4, ::4]), torch.zeros_like(fine[..., ::2, ::2]), fine)
 
@@ -287,5 +288,5 @@ def _planes(code_width: int) -> int:
 
 
 def _of_each(values: Tensor, sizes: Tensor) -> Tensor:
-    """Each position's value of its cell's size: of (3,) and (B, 3, h, w) in [0, 1] to (B, 1, h, w)."""
+    """Value of each position's cell size: (3,) and (B, 3, h, w) in [0, 1] to (B, 1, h, w)."""
     return (values[:, None, None] * sizes).sum(1, keepdim=True)

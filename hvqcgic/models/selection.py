@@ -1,4 +1,4 @@
-"""Which cells a model codes coarse, medium and fine, as its configuration says."""
+"""Choice of coarse, medium and fine cells by a model's configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hvqcgic.models.granularity import (
 from hvqcgic.models.published_selection import published_entropies, published_order
 
 BAND_PIXELS = 1 << 19
-"""Pixels whose patches' histograms are held at once."""
+"""Pixels whose patches' histograms are in memory at once."""
 
 
 def select_cells(config: ModelConfig, picture: Tensor, ratios: list[Ratios]) -> GranularityMap:
@@ -34,14 +34,14 @@ def select_cells(config: ModelConfig, picture: Tensor, ratios: list[Ratios]) -> 
 
 
 def information_density(config: ModelConfig, picture: Tensor) -> PatchEntropies:
-    """What orders the cells of pictures, (B, 3, H, W), in [0, 1]; H and W multiples of 16."""
+    """Information density that orders the cells of pictures, (B, 3, H, W), in [0, 1]; H and W multiples of 16."""
     if config.selection == "published":
         return published_entropies(picture if config.input_range == "unit" else picture * 2 - 1)
     return patch_entropies(picture, config.entropy_sigma)
 
 
 def picture_density(config: ModelConfig, pixels: NDArray[np.uint8]) -> PatchEntropies:
-    """What orders the cells of a picture, (H, W, 3), padded as its networks see it; computed band by band."""
+    """Information density of a picture, (H, W, 3), padded as for its networks; computed band by band."""
     rows = max(16, BAND_PIXELS // pixels.shape[1] // 16 * 16)
     values = torch.from_numpy(pixels).permute(2, 0, 1)[None]
     bands = [information_density(config, pad_to_cells(band.float() / 255)) for band in values.split(rows, 2)]
@@ -49,5 +49,5 @@ def picture_density(config: ModelConfig, pixels: NDArray[np.uint8]) -> PatchEntr
 
 
 def order_cells(config: ModelConfig, density: PatchEntropies, ratios: list[Ratios]) -> GranularityMap:
-    """The granularity map of each picture, of what `information_density` gave and one (fine, medium, coarse) each."""
+    """The granularity map of each picture, from `information_density` and one (fine, medium, coarse) each."""
     return (published_order if config.selection == "published" else lowest_first)(density, ratios)

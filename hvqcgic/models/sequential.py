@@ -1,7 +1,7 @@
-"""Layers that freeze to integers exactly: what hyper-synthesis and context networks are built of (design, section 4).
+"""Layers that can be frozen to integers exactly, for hyper-synthesis and context networks (design, section 4).
 
-Convolutions with explicit zero padding and a clamp, leaky ReLU whose slope is a power of two, and pixel shuffle. The
-float network clamps where the integer network does, so that the two differ by rounding alone.
+The layers are convolutions with explicit zero padding and a clamp, leaky ReLU with a power of two as slope, and pixel
+shuffle. The float network clamps at the same places as the integer network, so the two differ only by rounding.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class ClampedConv(nn.Module):
     def __init__(
         self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, offset: tuple[int, int] = (0, 0)
     ) -> None:
-        """A convolution whose output (i, j) is centred on input (stride i + row, stride j + column) of `offset`."""
+        """Create a convolution whose output (i, j) is centred on input (stride i, stride j) + `offset`."""
         super().__init__()
         self.convolution = nn.Conv2d(inputs, outputs, kernel, stride=stride)
         half = kernel // 2
@@ -38,18 +38,18 @@ class PowerLeaky(nn.Module):
     """x for x >= 0, else x / 2^3."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Any shape."""
+        """Apply to any shape."""
         return F.leaky_relu(x, 2.0**-SLOPE_SHIFT)
 
 
 def describe(network: nn.Sequential) -> list[tuple[object, ...]]:
-    """The layers as plain tuples, as `hvqcgic.entropy.freeze` takes them.
+    """Describe the layers as plain tuples, the form that `hvqcgic.entropy.freeze` takes.
 
     Returns:
         for each layer ("conv", weight (O, I, kh, kw), bias (O,), stride, pad (left, right, top, bottom)),
         ("leaky", shift) or ("shuffle",); arrays are float64 numpy.
     Raises:
-        TypeError: a layer has no integer twin.
+        TypeError: a layer has no integer form.
     """
     layers: list[tuple[object, ...]] = []
     for layer in network:

@@ -88,7 +88,7 @@ def freeze_model(
         usage=model.quantiser.usage.cpu().numpy().round(),
         map_tables=map_coder(),
         log_prior=_float64(prior.log_prior) if entropy.log_prior else None,
-        features=_float64(prior.features) if prior.form.learns_codes else None,
+        features=_float64(prior.features) if entropy.learns_embedding else None,
         precision=Precision(entropy.activation_bits, entropy.weight_bits, ACTIVATION_LIMIT),
         decoder_prior=config.backbone.decoder_prior,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from torch import Tensor
 from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
 from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_model, read_summary
-from hvqcgic.models import ReverseConfig, parameter_count
+from hvqcgic.models import ModelConfig, ReverseConfig, parameter_count
 from hvqcgic.perceptual import Perceptual
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import read_checkpoint
@@ -35,15 +36,17 @@ def is_model(path: Path) -> bool:
 
 
 def model_options(path: Path) -> dict[str, Any]:
-    """Model options of a starting file, in the form of `ModelConfig.to_dict`.
+    """Model options of a starting file, by the names that `python -m hvqcgic.train` has for them.
 
     Raises:
         ConfigError: the file is no checkpoint.
         ModelError: there is no such model, or its file is damaged.
     """
     if is_model(path):
-        return read_summary(find_model(path)).config
-    return read_checkpoint(path)["hyper_parameters"]["model"]
+        found = read_summary(find_model(path)).config
+    else:
+        found = read_checkpoint(path)["hyper_parameters"]["model"]
+    return dataclasses.asdict(ModelConfig.from_dict(found))
 
 
 def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequence[Path] = ()) -> None:

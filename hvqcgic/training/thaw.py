@@ -49,7 +49,7 @@ def thaw_networks(frozen: FrozenModel) -> HvqModel:
         )
     with torch.no_grad():
         model.prior.log_prior.copy_(_scaled(frozen.arrays["prior.bias"], BIAS_BITS))
-        if model.prior.form.learns_codes:
+        if frozen.config.entropy.learns_embedding:
             code_bits = int(frozen.spec["prior"]["code_bits"])
             model.prior.features.copy_(_scaled(frozen.arrays["prior.codes"], code_bits))
         _thaw_quantiser(model, frozen.arrays["usage"])

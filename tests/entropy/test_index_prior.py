@@ -81,7 +81,7 @@ def integer_costs(
     mean = np.floor(values[:, :D].clip(-8, 8) * 2**prior.grid.code_bits + 0.5).astype(np.int64)
     levels = scale[np.floor((values[:, D : 2 * D] + 5) * 32 + 0.5).clip(0, 255).astype(np.int64)]
     away = codes[None] - mean[:, None]
-    if prior.form.name == "diagonal":
+    if prior.form.name in ("mahalanobis", "diagonal"):
         return (levels[:, None] * away**2).sum(2) - bias
     factor = np.zeros((len(values), D, D), np.int64)
     factor[:, range(D), range(D)] = levels
@@ -286,7 +286,7 @@ def test_damaged_tables_are_refused(name: str, value: NDArray, message: str) -> 
 
 
 def test_unknown_form_and_missing_features_are_refused() -> None:
-    with pytest.raises(ModelError, match="'cubic' is unknown; choose diagonal, quadratic, learned"):
+    with pytest.raises(ModelError, match="'cubic' is unknown; choose mahalanobis, diagonal, quadratic, learned"):
         freeze_prior("cubic", codebook=np.zeros((4, D)), log_prior=None, features=None)
     with pytest.raises(ModelError, match="needs the features"):
         freeze_prior("learned", codebook=np.zeros((4, D)), log_prior=None, features=None)

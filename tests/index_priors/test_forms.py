@@ -61,5 +61,5 @@ def test_the_largest_terms_bound_every_cell(name: str) -> None:
 
 
 def test_an_unknown_form_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match="index prior 'cubic' is unknown; choose diagonal, quadratic, learned"):
+    with pytest.raises(ConfigError, match="'cubic' is unknown; choose mahalanobis, diagonal, quadratic, learned"):
         form_named("cubic")

@@ -26,7 +26,9 @@ SMALL = ModelConfig(
     codebook_size=16,
     code_width=3,
     backbone=BackboneConfig((6, 8, 8, 8), (0, 1, 1, 1), (6, 8, 8, 8), (1, 1, 1, 1)),
-    entropy=EntropyConfig(rank=5, hyper_width=8, synthesis_channels=4, context_width=12, z_channels=(2, 0, 1)),
+    entropy=EntropyConfig(
+        embedding_width=5, hyper_width=8, synthesis_channels=4, context_width=12, z_channels=(2, 0, 1)
+    ),
 )
 
 MIXED: Ratios = (0.4, 0.35, 0.25)

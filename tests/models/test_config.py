@@ -4,7 +4,9 @@ from dataclasses import replace
 import pytest
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.index_priors import Embedding
 from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.models.network import HvqModel
 from tests.models.small import SMALL, published_config
 
@@ -15,15 +17,34 @@ def test_a_configuration_survives_json(config: ModelConfig) -> None:
 
 
 def test_fields_left_out_have_their_defaults() -> None:
-    config = ModelConfig.from_dict({"name": "mine", "entropy": {"rank": 8}})
-    assert config == replace(ModelConfig(name="mine"), entropy=replace(ModelConfig().entropy, rank=8))
+    config = ModelConfig.from_dict({"name": "mine", "entropy": {"embedding_width": 8}})
+    assert config == replace(ModelConfig(name="mine"), entropy=replace(ModelConfig().entropy, embedding_width=8))
+
+
+@pytest.mark.parametrize("form", ["learned", "diagonal", "quadratic"])
+def test_older_forms_keep_the_fields_that_their_fingerprints_hash(form: str) -> None:
+    older = {"form": form, "rank": 9}
+    config = ModelConfig.from_dict({"entropy": older})
+    assert config.entropy.embedding_width == 9
+    assert config.entropy.learns_embedding == (form == "learned")
+    written = config.to_dict()["entropy"]
+    assert older.items() <= written.items()
+    assert not {"embedding", "embedding_width", "hyperprior"} & set(written)
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(("embedding", "count"), [("codebook", 8), ("learned", 18)])
+def test_the_mahalanobis_softmax_works_in_either_embedding(embedding: Embedding, count: int) -> None:
+    config = replace(ModelConfig().entropy, form="mahalanobis", embedding=embedding, embedding_width=9)
+    assert parameter_count(config, 4) == count
+    assert replace(ModelConfig(), entropy=config).to_dict()["entropy"]["embedding"] == embedding
 
 
 @pytest.mark.parametrize(
     ("values", "message"),
     [
         ({"codebok_size": 3}, "ModelConfig: unknown field 'codebok_size'.*codebook_size"),
-        ({"entropy": {"ranks": 3}}, "EntropyConfig: unknown field 'ranks'.*rank"),
+        ({"entropy": {"embeding": 3}}, "EntropyConfig: unknown field 'embeding'.*embedding_width"),
         ({"backbone": {"width": 3}}, "BackboneConfig: unknown field 'width'.*encoder_widths"),
     ],
 )

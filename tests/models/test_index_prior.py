@@ -36,6 +36,11 @@ def expected(prior: IndexPrior, row: NDArray[np.float64], granularity: int, code
     codes = codebook.double().numpy()
     if prior.config.form == "learned":
         return probabilities(bias + prior.features.detach().double().numpy() @ row)
+    if prior.config.form == "mahalanobis":
+        codes = prior.features.detach().double().numpy()
+        width = codes.shape[1]
+        mean, inverse = row[:width].clip(-8, 8), 2.0 ** -row[width:].clip(-5, 3 - 1 / 32)
+        return probabilities(bias - 0.5 * (((codes - mean) * inverse) ** 2).sum(1) / math.log(2))
     mean, inverse = row[:D].clip(-8, 8), 2.0 ** -row[D : 2 * D].clip(-5, 3 - 1 / 32)
     factor = np.diag(inverse)
     if prior.config.form == "quadratic":
@@ -62,7 +67,8 @@ def test_every_form_is_its_formula(form: str, granularity: int) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_parameters_are_counted(form: str) -> None:
-    counts = {"diagonal": 6, "quadratic": 9, "learned": SMALL.entropy.rank}
+    width = SMALL.entropy.embedding_width
+    counts = {"mahalanobis": 2 * width, "diagonal": 6, "quadratic": 9, "learned": width}
     assert parameter_count(build(form).config, D) == counts[form]
 
 
@@ -75,13 +81,14 @@ def test_bits_are_those_of_a_distribution(form: str) -> None:
     torch.testing.assert_close(bits, -torch.log2(torch.softmax(logits * math.log(2), 1)))
 
 
-def test_the_log_prior_alone_is_static_coding() -> None:
-    prior, codebook = build("learned"), normal(K, D)
+@pytest.mark.parametrize("form", FORMS)
+def test_the_log_prior_alone_is_static_coding(form: str) -> None:
+    prior, codebook = build(form), normal(K, D)
     usage = torch.randint(0, 100, (3, K), generator=torch.Generator().manual_seed(3)).float()
     prior.start(usage, codebook)
     codes = torch.arange(K)
     for granularity in range(3):
-        logits = prior(torch.zeros(K, SMALL.entropy.rank), granularity, codebook)
+        logits = prior(torch.zeros(K, parameter_count(prior.config, D)), granularity, codebook)
         share = (usage[granularity] + 0.5) / (usage[granularity] + 0.5).sum()
         torch.testing.assert_close(index_bits(logits, codes), -torch.log2(share))
 
@@ -97,7 +104,7 @@ def test_wide_gaussians_leave_static_coding(form: str) -> None:
 
 
 def test_learned_features_start_at_polynomials_of_the_codes() -> None:
-    prior = IndexPrior(replace(SMALL.entropy, rank=5), K, D)
+    prior = IndexPrior(replace(SMALL.entropy, embedding_width=5), K, D)
     codebook = normal(K, D)
     prior.start(torch.ones(3, K), codebook)
     code = (codebook - codebook.mean(0)) / codebook.std(0)

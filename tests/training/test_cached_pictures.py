@@ -191,7 +191,7 @@ def test_the_command_takes_the_shape_of_the_model_from_what_it_starts_from(
     found = load_module(tmp_path / "run" / "hyperprior.ckpt").model.config
     assert found.codebook_size == small_config().codebook_size
     assert found.backbone == small_config().backbone
-    assert (found.entropy.context_width, found.entropy.rank) == (12, small_config().entropy.rank)
+    assert (found.entropy.context_width, found.entropy.embedding_width) == (12, small_config().entropy.embedding_width)
 
 
 @pytest.mark.parametrize("stage", ["backbone", "joint"])

@@ -1,11 +1,13 @@
-"""Form `diagonal`: the Mahalanobis softmax over a Gaussian of diagonal covariance in the space of the codes.
+"""Forms `mahalanobis` and `diagonal`: the Mahalanobis softmax in an embedding space of codes.
 
-    log2 p(k) = -log2(e) / 2 sum_r (a_kr - mu_r)^2 / sigma_r^2 + const                  a_k: code k
+    log2 p(k) = -log2(e) / 2 sum_r (a_kr - mu_r)^2 / sigma_r^2 + const          a_k: embedding of code k, (R,)
 
-A cell's P = 2 width numbers are (mu, log2 sigma). The integer twin expands the square: B = [pi, -2 pi mu] with
+A cell's P = 2 R parameters are (mu, log2 sigma). The integer twin expands the square: B = [pi, -2 pi mu] with
 pi = log2(e) / (2 sigma^2) on 256 levels, and A = [a^2, a].
 
-Source: HVQ-CGIC (Yi et al. 2025, arXiv 2512.07192).
+The embedding is the codebook (R = d), as in HVQ-CGIC, or learned. Older model files call the first case `diagonal`.
+
+Source: HVQ-CGIC (Yi et al. 2025, arXiv 2512.07192); the learned embedding is ours.
 """
 
 from __future__ import annotations
@@ -30,10 +32,10 @@ from hvqcgic.index_priors.form import (
 )
 
 
-class Diagonal(Form):
-    """See the module."""
+class Mahalanobis(Form):
+    """Mahalanobis softmax; the configuration chooses the embedding."""
 
-    name = "diagonal"
+    name = "mahalanobis"
     code_bits = (12, 11, 10, 9, 8)
     scale_bits = 14
 
@@ -71,3 +73,10 @@ class Diagonal(Form):
         assert grid.scale is not None
         scale = grid.scale.new_full((grid.width,), float(grid.scale.max()))
         return torch.cat([scale, 2 * scale * MEAN_LIMIT * 2.0**grid.code_bits])
+
+
+class Diagonal(Mahalanobis):
+    """Mahalanobis softmax over the codebook."""
+
+    name = "diagonal"
+    embedding = "codebook"

@@ -2,8 +2,7 @@
 
 Input: a picture and a granularity map, or the bytes of a file. Output: an `Encoded` picture, its file, a decoded
     picture.
-May import: `model_files`, `models`, `entropy`, `pictures`, `bitstream`, `errors`; no search for a bit rate happens
-here.
+May import: `model_files`, `models`, `entropy`, `pictures`, `bitstream`, `errors`. No bit rate is searched.
 """
 
 from typing import TYPE_CHECKING

@@ -10,7 +10,7 @@ HvqcgicError
 ├── ModelError (ValueError)         a model is unknown, damaged, or cannot be frozen exactly
 ├── PictureError (ValueError)       a picture cannot be read, or its kind or size is not supported
 ├── ConfigError (ValueError)        a setting, or a combination of settings, is not allowed
-│   └── MissingPackage              a package of an extra of hvqcgic is not installed
+│   └── MissingPackage              a package is not installed; an extra of hvqcgic installs it
 ├── Unreachable (ValueError)        one picture cannot meet a request: a rate, a quality, a region
 ├── OutputError                     a result cannot be written
 │   └── OutputExists                the file exists already, and replacing it was not requested
@@ -61,7 +61,7 @@ class ConfigError(HvqcgicError, ValueError):
 
 
 class MissingPackage(ConfigError):
-    """A package that an extra of hvqcgic brings is not installed."""
+    """A package that some commands need is not installed; an extra of hvqcgic installs it."""
 
 
 class Unreachable(HvqcgicError, ValueError):

@@ -6,7 +6,7 @@ from hvqcgic.cli import run_with_extra
 
 
 def main() -> int:
-    """Exit code: see `hvqcgic.evaluation.cli`."""
+    """Return the exit code, see `hvqcgic.evaluation.cli`."""
     from hvqcgic.evaluation import main as evaluate
 
     return evaluate()

@@ -6,7 +6,7 @@ from hvqcgic.cli import run_with_extra
 
 
 def main() -> int:
-    """Exit code: see `hvqcgic.training.cli`."""
+    """Return the exit code, see `hvqcgic.training.cli`."""
     from hvqcgic.training import main as train
 
     return train()

@@ -31,7 +31,7 @@ TESTED = {
 
 
 def packages_of(lines: list[str]) -> set[str]:
-    return {canonicalize_name(Requirement(line).name) for line in lines} - {"hvqcgic"}
+    return {str(canonicalize_name(Requirement(line).name)) for line in lines} - {"hvqcgic"}
 
 
 def brought_by(*extras: str) -> set[str]:

@@ -109,17 +109,17 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     assert {name.partition("/")[0] for name in held} == {"hvqcgic", f"{wheel.name.rsplit('-', 3)[0]}.dist-info"}
 
 
+def python(fresh: Path, folder: Path, code: str) -> Run:
+    return run(fresh / "python", "-c", code, folder=folder)
+
+
 def test_only_what_coding_needs_is_installed(fresh: Path, tmp_path: Path) -> None:
     code = "import importlib.metadata as m, json; print(json.dumps([[d.name, d.version] for d in m.distributions()]))"
-    found = {canonicalize_name(name): version for name, version in json.loads(python(fresh, tmp_path, code).stdout)}
+    found = {str(canonicalize_name(name)): text for name, text in json.loads(python(fresh, tmp_path, code).stdout)}
     assert found["numpy"].startswith("2.")
     own = {"hvqcgic", *(canonicalize_name(Requirement(line).name) for line in INSTALLED)}
     of_rich = {"markdown-it-py", "mdurl", "pygments"}
     assert set(found) == own | of_rich | with_all_it_needs(LINKED).keys()
-
-
-def python(fresh: Path, folder: Path, code: str) -> Run:
-    return run(fresh / "python", "-c", code, folder=folder)
 
 
 def test_it_codes_as_this_environment_does(fresh: Path, tmp_path: Path) -> None:

@@ -44,16 +44,16 @@ def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]
 
 
 def run_with_extra(program: str, extra: str, main: Callable[[], int]) -> int:
-    """Runs a program that not every install has all packages of; of one that is missing a line names the extra.
+    """Run a program; if a package of its extra is not installed, print one line that names the extra.
 
     Args:
-        program: its name, as typed after `python -m`.
-        extra: the one that brings everything that the program needs.
-        main: imports what it needs, and gives the exit code.
+        program: name of the program, as typed after `python -m`.
+        extra: the extra that installs all packages of the program.
+        main: imports the packages, runs the program and returns the exit code.
     Returns:
-        that of `main`, or 2 where a package is missing.
+        the exit code of `main`, or 2 if a package is missing.
     Raises:
-        ModuleNotFoundError: no extra brings what is missing.
+        ModuleNotFoundError: no extra installs the missing package.
     """
     try:
         return main()

@@ -21,7 +21,7 @@ from hvqcgic.extras import check_installed
 from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
 
 _FOR_REPORTS = ("bjontegaard", "matplotlib", "tensorboard")
-"""Packages that a report is made with, once all is measured."""
+"""Modules that the report needs after all measurements."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
-"""Packages that only some commands need: which are installed, and which extra of hvqcgic brings the others.
+"""Packages that only some commands need: whether they are installed, and which extra of hvqcgic installs them.
 
-In: names as they are imported. Out: nothing where all are there, else one line, a `MissingPackage`.
+In: names of modules. Out: nothing if all are installed, else a `MissingPackage` with one line.
 May import: `errors` and the standard library only.
 """
 

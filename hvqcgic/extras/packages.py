@@ -1,4 +1,4 @@
-"""Which package is missing, and which extra brings it: read off what hvqcgic itself was installed with."""
+"""Missing packages and their extras, from the metadata of the installed hvqcgic."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from importlib.util import find_spec
 from hvqcgic.errors import MissingPackage
 
 PACKAGE_OF = {"pillow_jxl": "pillow-jxl-plugin", "skimage": "scikit-image", "yaml": "PyYAML"}
-"""By the name that is imported, where that is another one than the package's."""
+"""Package by module, if the names differ by more than case and punctuation."""
 
 _REQUIREMENT = re.compile(r"""([\w.-]+)\s*(?:\[([^]]*)\])?(?:.*;.*\bextra\s*==\s*["']([\w.-]+)["'])?""")
 
 
 def check_installed(needed_by: str, *modules: str, extra: str | None = None) -> None:
-    """Refuse to begin what cannot be done without some packages.
+    """Check that packages are installed, before work starts that needs them.
 
     Args:
-        needed_by: what needs them, for the message.
-        modules: names as they are imported.
-        extra: the one to name where it brings the package, though another one does, too.
+        needed_by: the subject of the message: a command, an option or a metric.
+        modules: names of the packages' modules.
+        extra: the extra that the message names, if it installs the package; else the message names the extra that
+            lists the package.
     Raises:
-        MissingPackage: one is not installed.
+        MissingPackage: a package is not installed.
     """
     for module in modules:
         if find_spec(module) is None:
@@ -30,12 +31,12 @@ def check_installed(needed_by: str, *modules: str, extra: str | None = None) -> 
 
 
 def explain(error: ModuleNotFoundError, needed_by: str, extra: str | None = None) -> MissingPackage | None:
-    """What to say of an import that failed; None where no extra brings the package, so that something else is wrong.
+    """Return the message for a failed import; None if no extra installs the module, so that the failure is a bug.
 
     Args:
-        error: of the import.
-        needed_by: what needs the package, for the message.
-        extra: as of `check_installed`.
+        error: error of the import.
+        needed_by: the subject of the message.
+        extra: as in `check_installed`.
     """
     module = (error.name or "").partition(".")[0]
     found = _extra_of(module, extra)
@@ -49,24 +50,24 @@ def _missing(module: str, needed_by: str, extra: str | None) -> MissingPackage:
 
 
 def _extra_of(module: str, preferred: str | None) -> str | None:
-    """The extra that brings a module: the preferred one, else one that names the package itself; None without any."""
+    """Return the preferred extra if it installs the module, else an extra that lists the package, else None."""
     package = _plain(PACKAGE_OF.get(module, module))
-    always, named, within = _requirements()
+    always, listed, within = _requirements()
 
-    def brings(extra: str) -> bool:
-        return package in named.get(extra, ()) or any(map(brings, within.get(extra, ())))
+    def installs(extra: str) -> bool:
+        return package in listed.get(extra, ()) or any(map(installs, within.get(extra, ())))
 
     if package in always:
         return None
-    if preferred and brings(preferred):
+    if preferred and installs(preferred):
         return preferred
-    return next((extra for extra, packages in named.items() if package in packages), None)
+    return next((extra for extra, packages in listed.items() if package in packages), None)
 
 
 def _requirements() -> tuple[set[str], dict[str, set[str]], dict[str, set[str]]]:
-    """Packages of every install, packages by extra, extras within extras; nothing of a copy that is not installed."""
+    """Return the packages of every install, packages by extra, and extras by extra; all empty without metadata."""
     always: set[str] = set()
-    named: dict[str, set[str]] = {}
+    listed: dict[str, set[str]] = {}
     within: dict[str, set[str]] = {}
     try:
         lines = requires("hvqcgic") or []
@@ -78,10 +79,10 @@ def _requirements() -> tuple[set[str], dict[str, set[str]], dict[str, set[str]]]
         elif _plain(name) == "hvqcgic":
             within.setdefault(extra, set()).update(map(str.strip, inner.split(",")))
         else:
-            named.setdefault(extra, set()).add(_plain(name))
-    return always, named, within
+            listed.setdefault(extra, set()).add(_plain(name))
+    return always, listed, within
 
 
 def _plain(name: str) -> str:
-    """A package's name as registries compare it."""
+    """Return the normalised name of a package (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()

@@ -21,7 +21,7 @@ WEIGHT_FILES = {
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
 }
 LPIPS_PACKAGES = ("lpips", "torchvision")
-"""That LPIPS is computed with, as they are imported."""
+"""Modules that LPIPS needs."""
 _SERVER = "https://download.pytorch.org/models/"
 SMALLEST_SIDE_PX = 32
 

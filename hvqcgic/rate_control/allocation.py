@@ -80,7 +80,7 @@ def allocate(
 
 
 def check_budget(total_bytes: int, per_image_max: int | None, by: str) -> None:
-    """Raise `ConfigError` for numbers and names that are not allowed, and for a missing package."""
+    """Raise `ConfigError` for numbers and names that are not allowed, `MissingPackage` if LPIPS is not installed."""
     if by not in DISTORTIONS:
         raise ConfigError(f"distortion {by!r} is unknown; use {' or '.join(DISTORTIONS)}")
     for what, size in (("budget", total_bytes), ("per-image maximum", per_image_max)):

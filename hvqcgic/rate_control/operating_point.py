@@ -65,7 +65,7 @@ class OperatingPoint:
 
     Raises:
         ConfigError: on construction, if a value is not allowed or two targets are given.
-        MissingPackage: on construction, if LPIPS is needed and its packages are not installed.
+        MissingPackage: on construction, if LPIPS is needed and not installed.
     """
 
     ratios: Ratios | None = None

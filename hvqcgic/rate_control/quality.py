@@ -24,7 +24,7 @@ class Quality(ABC):
         low: the least allowed target.
         high: the largest allowed target.
         lower_is_better: whether a lower value is a better picture.
-        needs_lpips: whether it is computed with the packages of LPIPS.
+        needs_lpips: whether the quality is measured with LPIPS.
     """
 
     name: ClassVar[str]

@@ -6,7 +6,7 @@ from hvqcgic.cli import run_with_extra
 
 
 def main() -> int:
-    """Exit code: see `hvqcgic.scale.cli`."""
+    """Return the exit code, see `hvqcgic.scale.cli`."""
     from hvqcgic.scale.cli import main as scale
 
     return scale()

@@ -28,8 +28,8 @@ def run(options: Namespace) -> int:
     """Process the shards, write the table, return the exit code.
 
     Raises:
-        HvqcgicError: options cannot be used, a cluster cannot be reached, a folder cannot be written, or a
-            package is not installed.
+        HvqcgicError: options cannot be used, a package is not installed, a cluster cannot be reached, or a folder
+            cannot be written.
     """
     check_installed("python -m hvqcgic.scale", "distributed", "webdataset", extra="scale")
     from hvqcgic.scale.parts import read_part

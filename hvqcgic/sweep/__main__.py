@@ -6,7 +6,7 @@ from hvqcgic.cli import run_with_extra
 
 
 def main() -> int:
-    """Exit code: see `hvqcgic.sweep.cli`."""
+    """Return the exit code, see `hvqcgic.sweep.cli`."""
     from hvqcgic.sweep.cli import main as sweep
 
     return sweep()

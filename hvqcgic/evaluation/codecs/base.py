@@ -23,10 +23,10 @@ class CodecUnavailable(ConfigError):
 
 
 def need_package(codec: str, module: str) -> None:
-    """Do without a codec where its package is missing.
+    """Check that the package of a codec is installed.
 
     Raises:
-        CodecUnavailable: it is not installed.
+        CodecUnavailable: the package is not installed.
     """
     try:
         check_installed(f"codec {codec}", module)

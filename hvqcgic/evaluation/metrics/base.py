@@ -26,13 +26,13 @@ class MetricUnavailable(ConfigError):
 
 
 def need_packages(*modules: str) -> None:
-    """Do without a metric where a package is missing.
+    """Check that the packages of a metric are installed.
 
     Raises:
-        MetricUnavailable: one is not installed.
+        MetricUnavailable: a package is not installed.
     """
     try:
-        check_installed("it", *modules, extra="evaluate")
+        check_installed("the metric", *modules, extra="evaluate")
     except MissingPackage as error:
         raise MetricUnavailable(str(error)) from error
 
@@ -93,7 +93,7 @@ class Metric(ABC):
 
     Attributes:
         name: of its column.
-        packages: that it is computed with, as they are imported.
+        packages: modules of the packages that it needs beside torch and numpy.
     """
 
     name: ClassVar[str]

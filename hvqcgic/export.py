@@ -1,6 +1,6 @@
 """`python -m hvqcgic.export CKPT -o FILE.safetensors`: freezes a checkpoint to the one file that codes and decodes.
 
-A checkpoint of stage reverse becomes NAME-reverse.safetensors beside NAME.safetensors, the model that it stands behind.
+A checkpoint of stage reverse becomes NAME-reverse.safetensors beside NAME.safetensors, the model that it belongs to.
 """
 
 from __future__ import annotations

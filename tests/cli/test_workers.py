@@ -9,13 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.commands.worker_tasks import Unloadable, work
 
 from hvqcgic.cli.attempt import Done, Outcome, Work
 from hvqcgic.cli.batch import Report, run_batch
 from hvqcgic.cli.workers import Crew
 from hvqcgic.errors import ModelError, WorkerDied
 from hvqcgic.files.inputs import Inputs
+from tests.cli.worker_tasks import Unloadable, work
 
 
 class Gathered(Report):
@@ -132,8 +132,8 @@ def test_workers_that_cannot_be_started_are_one_error() -> None:
 TWO_ENDLESS = """
 import sys
 from pathlib import Path
-from hvqcgic.commands.workers import Crew
-from tests.commands.worker_tasks import work
+from hvqcgic.cli.workers import Crew
+from tests.cli.worker_tasks import work
 
 if __name__ == "__main__":
     list(Crew(work, [Path(name) for name in sys.argv[1:]], size=2, count=print).outcomes())

@@ -9,6 +9,10 @@ PYTHON ?= $(shell for candidate in python3 python3.12 python3.11; do \
 	$$candidate -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' 2>/dev/null \
 	&& { echo $$candidate; break; }; done)
 
+# The tests are shared among JOBS processes: as many as there are cores, but not above 8, with which the longest tests
+# take the time. JOBS=0 runs all of them in one process, as a debugger needs it.
+JOBS ?= $(shell cores=$$(env -u OMP_NUM_THREADS nproc 2>/dev/null || getconf _NPROCESSORS_ONLN); echo $$((cores < 8 ? cores : 8)))
+
 # FAST=1 leaves out the tests marked slow; PYTEST_ARGS goes to pytest as it is.
 ifeq ($(FAST),1)
 SELECTION := -m "not slow"
@@ -29,7 +33,7 @@ demo: $(STAMP)
 	$(BIN)/python -m hvqcgic.demo
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(SELECTION) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(SELECTION) $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

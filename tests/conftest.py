@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-import torch
 from hypothesis import settings
 
 from hvqcgic.cli.console import main
@@ -16,13 +15,32 @@ from tests.command_calls import Call, caller, save_picture
 if TYPE_CHECKING:
     from hvqcgic.codec.codec import Codec
 
+IN_PARALLEL = "PYTEST_XDIST_WORKER" in os.environ
+"""Whether this process has a share of the tests only: then it has one thread, and so has all that it starts."""
+
+if IN_PARALLEL:
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 SHARED = Path(__file__).parents[2] / "shared"
 
 # Derandomised, so that what fails on one machine fails on every machine; no deadline, as machines differ in speed.
 settings.register_profile("hvqcgic", deadline=None, derandomize=True)
 settings.load_profile("hvqcgic")
 
-torch.set_num_threads(min(2, torch.get_num_threads(), os.cpu_count() or 1))
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What is shared among processes begins with the files of slow tests: they then end at about the same time."""
+    if IN_PARALLEL:
+        slow = {item.path for item in items if item.get_closest_marker("slow")}
+        items.sort(key=lambda item: item.path not in slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_threads() -> None:
+    """Also on machines of many cores."""
+    import torch
+
+    torch.set_num_threads(1 if IN_PARALLEL else min(2, torch.get_num_threads(), os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="session", autouse=True)

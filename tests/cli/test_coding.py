@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,9 @@ from PIL import Image
 
 import hvqcgic
 from hvqcgic.bitstream import MODES, Header, pack, unpack
+from hvqcgic.cli.console import main
 from tests.command_calls import Call, bad_pictures, save_picture
+from tests.processes import Program
 
 
 @pytest.fixture
@@ -130,14 +130,14 @@ def test_nothing_is_left_when_terminated(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def killed_while_writing(arguments: list[str]) -> None:
+    os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL)  # pyright: ignore[reportAttributeAccessIssue]
+    main(arguments)
+
+
 def test_no_half_file_bears_the_name_after_a_kill(tmp_path: Path, picture: Path, model: Path) -> None:
-    killed_while_writing = (
-        "import os, signal, sys; from hvqcgic.cli import main; "
-        "os.fsync = lambda descriptor: os.kill(os.getpid(), signal.SIGKILL); main(sys.argv[1:])"
-    )
-    arguments = ["compress", picture, "-o", tmp_path / "out", "--model", model, "--force"]
-    run = subprocess.run([sys.executable, "-c", killed_while_writing, *map(str, arguments)], check=False)
-    assert run.returncode == -signal.SIGKILL
+    arguments = ("compress", picture, "-o", tmp_path / "out", "--model", model, "--force")
+    assert Program(killed_while_writing, list(map(str, arguments))).wait() == -signal.SIGKILL
     assert list((tmp_path / "out").glob("*.hvq")) == []
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +13,7 @@ import torch
 
 from hvqcgic.cli.console import main
 from tests.command_calls import Call, Result, save_picture
+from tests.processes import Program, start_module
 
 N_PICTURES = 7
 NAMES = [f"{number}.png" for number in range(N_PICTURES)]
@@ -116,30 +115,13 @@ def freeze_one_at_work(parent: int) -> int:
 
 
 @pytest.fixture
-def running(pictures: Path, model: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def running(pictures: Path, model: Path, tmp_path: Path) -> Iterator[Program]:
     """A run with two workers to `tmp_path/out`, in a session of its own as from another terminal."""
-    arguments = [
-        "compress",
-        str(pictures),
-        "-o",
-        str(tmp_path / "out"),
-        "--model",
-        str(model),
-        "--jobs",
-        "2",
-        *ONE_THREAD,
-    ]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "hvqcgic", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        cwd=Path(__file__).parents[2],
-    )
-    with process:
-        yield process
-        process.kill()
+    arguments = ("compress", pictures, "-o", tmp_path / "out", "--model", model, "--jobs", 2, *ONE_THREAD)
+    process = start_module("hvqcgic", *arguments, own_session=True)
+    yield process
+    process.kill()
+    process.wait()
 
 
 def n_files(folder: Path) -> int:
@@ -162,7 +144,7 @@ def test_two_jobs_write_the_same_in_the_same_order(
 
 @needs_proc
 def test_after_kill_9_the_rest_is_done(
-    call: Call, tmp_path: Path, pictures: Path, coded: Path, model: Path, running: subprocess.Popen[str]
+    call: Call, tmp_path: Path, pictures: Path, coded: Path, model: Path, running: Program
 ) -> None:
     frozen = freeze_one_at_work(running.pid)
     wait_until(lambda: n_files(tmp_path / "out") >= 2)
@@ -184,7 +166,7 @@ def test_after_kill_9_the_rest_is_done(
 
 
 @needs_proc
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path, coded: Path, running: subprocess.Popen[str]) -> None:
+def test_ctrl_c_says_how_to_go_on(tmp_path: Path, coded: Path, running: Program) -> None:
     freeze_one_at_work(running.pid)
     wait_until(lambda: n_files(tmp_path / "out") >= 2)
     workers = workers_of(running.pid)

@@ -2,8 +2,6 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,8 +11,8 @@ from hvqcgic.evaluation.cli import main
 from hvqcgic.evaluation.codecs import all_codecs
 from hvqcgic.evaluation.results import read_rows, read_run
 from tests.command_calls import Call, caller, save_picture
+from tests.processes import start_module
 
-ROOT = Path(__file__).parents[2]
 QUICK = ["--metrics", "psnr_db", "niqe", "--jobs", "1", "--report", "false"]
 
 
@@ -164,14 +162,8 @@ def test_an_interrupted_run_keeps_and_reports_what_is_done(
     tmp_path: Path, folder: Path, number: signal.Signals, code: int
 ) -> None:
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "hvqcgic.evaluate", str(folder), "--codecs", "jpeg@1..95", "--out", str(out)]
-    process = subprocess.Popen(
-        [*command, "--metrics", "psnr_db", "--jobs", "2", "--report", "false"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    options = ("--metrics", "psnr_db", "--jobs", "2", "--report", "false")
+    process = start_module("hvqcgic.evaluate", folder, "--codecs", "jpeg@1..95", "--out", out, *options)
     until = time.monotonic() + 300
     while not list(out.glob("rows/jpeg/*/*.json")):
         assert time.monotonic() < until

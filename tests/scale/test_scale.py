@@ -20,8 +20,9 @@ from hvqcgic.scale.options import build_parser
 from hvqcgic.scale.request import Work, find_places, read_request
 from hvqcgic.scale.tasks import do_shard
 from tests.command_calls import Call, caller
+from tests.processes import run_module
 from tests.random_model import random_picture
-from tests.scale.processes import cluster, process, scale
+from tests.scale.processes import cluster, process
 from tests.shard_files import picture_bytes, write_shard
 
 PICTURES = 3
@@ -67,7 +68,7 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, tiny_mod
     shards, out = write_pictures(tmp_path / "shards", 16, size=(360, 320)), tmp_path / "out"
     with cluster(tmp_path, 2) as found:
         words = ("compress", shards, "--codecs", f"hvqcgic:{tiny_model_path}@ratios=0.5,0.4,0.1", "--out", out)
-        with process("-m", "hvqcgic.scale", *words, "--scheduler", found.address, "--json") as running:
+        with process("hvqcgic.scale", *words, "--scheduler", found.address, "--json") as running:
             # Of two workers that have one shard each, one is killed as soon as a shard is done.
             while not list(out.glob("parts/*.json")):
                 assert running.poll() is None, running.communicate()
@@ -88,8 +89,8 @@ def test_a_worker_that_is_killed_costs_nothing_but_time(tmp_path: Path, tiny_mod
 def test_workers_of_this_machine_do_what_they_can_and_a_second_call_only_the_rest(tmp_path: Path) -> None:
     shards, out = write_pictures(tmp_path / "shards", 3), tmp_path / "out"
     missing = f"pipe:cat {tmp_path}/late.tar"
-    options = ("compress", shards, missing, "--codecs", "jpeg@20", "--out", out, "--workers", 2)
-    first = scale(*options)
+    options = ("compress", shards, missing, "--codecs", "jpeg@20", "--out", out)
+    first = run_module("hvqcgic.scale", *options, "--workers", 2)
     assert first.returncode == 1
     lines = first.stderr.splitlines()
     assert f"hvqcgic: {missing}: cannot be fetched: the command ended with exit code 1; check the address" in lines
@@ -97,7 +98,7 @@ def test_workers_of_this_machine_do_what_they_can_and_a_second_call_only_the_res
     assert counted(out) == all_of(3)
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("parts/*")}
     write_shard(tmp_path / "late.tar", [("late.png", picture_bytes(9))])
-    again = scale(*options)
+    again = run_module("hvqcgic.scale", *options, "--workers", 1)
     assert again.returncode == 0, again.stderr
     assert "1 of 1 shards done" in again.stderr
     assert counted(out) == all_of(3) + Counter([("late", "late.png")])
@@ -189,6 +190,7 @@ def test_bad_input_is_one_line(
     (tmp_path / "twin").mkdir()
     (tmp_path / "twin/in-00.tar").write_bytes((folder / "in-00.tar").read_bytes())
     monkeypatch.chdir(folder)
+    monkeypatch.setattr("hvqcgic.scale.cluster._CONNECT_TIMEOUT", "0.5s")
     words = [word.replace("twin", str(tmp_path / "twin")) for word in words]
     done = call(*words, "--out", tmp_path / "out")
     assert done.code == 2

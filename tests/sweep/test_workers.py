@@ -1,9 +1,6 @@
 """Several workers on one study, one of them killed in the middle of a trial: none is lost, none counted twice."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -14,20 +11,17 @@ from optuna.trial import FrozenTrial, TrialState
 
 from hvqcgic.sweep.places import is_surplus, places
 from hvqcgic.sweep.storage import opened_storage
+from tests.processes import Program, start_module
 
 TRIALS = 4
 SECONDS = 900
-HEARTBEAT_S = 4
+HEARTBEAT_S = 2
 
 
-def start(config: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(config: Path, *arguments: str) -> Program:
     """A worker, as on a machine of its own."""
-    command = [sys.executable, "-m", "hvqcgic.sweep", "--config", str(config), "--json"]
-    command += ["--trials", str(TRIALS), "--heartbeat", str(HEARTBEAT_S)]
-    quiet = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        [*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=quiet
-    )
+    options = ("--json", "--trials", TRIALS, "--heartbeat", HEARTBEAT_S)
+    return start_module("hvqcgic.sweep", "--config", config, *options, *arguments)
 
 
 def read_trials(url: str) -> list[FrozenTrial]:
@@ -39,7 +33,7 @@ def read_trials(url: str) -> list[FrozenTrial]:
             return []
 
 
-def kill_in_a_training(workers: list[subprocess.Popen[str]], url: str) -> FrozenTrial:
+def kill_in_a_training(workers: list[Program], url: str) -> FrozenTrial:
     """Kills (SIGKILL) the first worker that trains, and takes it out of the list; returns the trial that it leaves."""
     until = time.monotonic() + SECONDS
     while time.monotonic() < until:
@@ -48,12 +42,12 @@ def kill_in_a_training(workers: list[subprocess.Popen[str]], url: str) -> Frozen
             assert worker.poll() is None, worker.communicate()
             for trial in trials:
                 if is_training(trial, worker.pid):
-                    # A training takes seconds, and this one has only just begun.
+                    # A training takes a second or more, and this one has only just begun.
                     worker.kill()
                     worker.communicate()
                     workers.remove(worker)
                     return trial
-        time.sleep(0.1)
+        time.sleep(0.02)
     raise TimeoutError("no worker came to a training")
 
 

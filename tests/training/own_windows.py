@@ -1,8 +1,7 @@
-"""One process of several for `test_windows.py`: python -m tests.training.own_windows RANK SIZE MEMORY_MB FOLDER OUT"""
+"""What one process of several does for `test_windows.py`."""
 
 import hashlib
 import json
-import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +60,3 @@ def main(rank: int, size: int, memory_mb: int, folder: str, out: str) -> None:
     Path(out, f"{rank}.json").write_text(json.dumps(found))
     dist.barrier()
     dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4], sys.argv[5])

@@ -1,9 +1,6 @@
 """Two processes train as one does with the whole batch."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +12,10 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.training.processes import Processes, first_console, is_first
 from hvqcgic.training.ranks import gather_parts, mean_over_all, own_share
 from hvqcgic.training.stages import Machine, run_stage
+from tests.processes import run_module
 from tests.training.small_training import Pictures, module, saved, settings
 
-ROOT = Path(__file__).parents[2]
-
-
-def command(*words: str | Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.run(
-        [sys.executable, *map(str, words)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
-    )
+WITHOUT_GPUS = {"CUDA_VISIBLE_DEVICES": ""}
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +23,7 @@ def runs(picture_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     """Folders of the same training by one and by two processes."""
     folders = {count: tmp_path_factory.mktemp(f"processes{count}") for count in (1, 2)}
     for count, folder in folders.items():
-        done = command("-m", "tests.training.together", picture_folder, folder, str(count))
+        done = run_module("tests.training.together", picture_folder, folder, count, environment=WITHOUT_GPUS)
         assert done.returncode == 0, done.stderr
     return folders
 
@@ -77,9 +68,10 @@ def largest_difference(one: dict[str, Tensor], two: dict[str, Tensor]) -> float:
 def test_torchrun_writes_one_report_and_one_checkpoint(picture_folder: Path, tmp_path: Path) -> None:
     options = "--stage backbone --perceptual none --training.steps 2 --training.codebook_start 1 --accelerator cpu"
     small = "--pictures.crop_px 64 --pictures.batch_size 2 --pictures.val_pictures 1 --threads 1"
-    done = command(
-        *("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "hvqcgic.train"),
+    done = run_module(
+        *("torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "hvqcgic.train"),
         *(*options.split(), *small.split(), "--data", picture_folder, "--out", tmp_path, "--trainer.devices", "2"),
+        environment=WITHOUT_GPUS,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(tmp_path / "backbone.ckpt")]

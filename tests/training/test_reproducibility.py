@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,13 +10,12 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from hvqcgic import files
 from hvqcgic.training.config import Stage
 from hvqcgic.training.stages import Machine, run_stage
+from tests.processes import Program
 from tests.training.small_training import Pictures, module, saved, settings
 
-ROOT = Path(__file__).parents[2]
-STEPS, SAVE_EVERY = 50, 6
+STEPS, SAVE_EVERY, VALIDATE_EVERY = 24, 4, 10
 
 
 class Trained:
@@ -52,7 +49,12 @@ def train(
     torch.manual_seed(0)
     adversarial = 0.5 if stage == "joint" else 0.0
     options = settings(
-        steps=STEPS, codebook_start=8, ema_decay=0.9, adversarial_weight=adversarial, rdo_choice=0.1, validate_every=20
+        steps=STEPS,
+        codebook_start=4,
+        ema_decay=0.9,
+        adversarial_weight=adversarial,
+        rdo_choice=0.1,
+        validate_every=VALIDATE_EVERY,
     )
     made = module(stage, options)
     made.model.quantiser.initialised.fill_(stage == "joint")
@@ -71,7 +73,7 @@ def train(
         run_stage(made, Pictures(pictures), Machine(folder, "cpu", resume=True, save_every=SAVE_EVERY))
 
 
-def train_until_killed(pictures: str, folder: str, stage: Stage, when: str, threads: int) -> None:
+def train_until_killed(pictures: Path, folder: Path, stage: Stage, when: str, threads: int) -> None:
     """Trains in a process that ends itself: in the midst of a step, or just before a checkpoint gets its name."""
     torch.set_num_threads(threads)
     plain, step = os.replace, 0
@@ -80,18 +82,18 @@ def train_until_killed(pictures: str, folder: str, stage: Stage, when: str, thre
         os.kill(os.getpid(), signal.SIGKILL)
 
     def replace(source: str, target: Path) -> None:
-        if when == "writing" and step == 23:
+        if when == "writing" and step == 11:
             kill()
         plain(source, target)
 
     def before_step(number: int) -> None:
         nonlocal step
         step = number
-        if (when, number) == ("stepping", 28):
+        if (when, number) == ("stepping", 14):
             kill()
 
-    files.os.replace = replace  # pyright: ignore[reportAttributeAccessIssue]
-    train(Path(pictures), Path(folder), stage, before_step=before_step)
+    os.replace = replace  # pyright: ignore[reportAttributeAccessIssue]
+    train(pictures, folder, stage, before_step=before_step)
 
 
 @pytest.fixture(scope="module", params=["backbone", "joint"])
@@ -143,12 +145,11 @@ def test_runs_of_one_seed_agree_to_the_last_bit(straight: Trained, picture_folde
 def test_a_killed_training_goes_on_as_if_it_had_not_been(
     straight: Trained, picture_folder: Path, tmp_path: Path
 ) -> None:
-    when, died_at, saved_at = ("stepping", 28, 24) if straight.stage == "backbone" else ("writing", 23, 18)
+    when, died_at, saved_at = ("stepping", 14, 12) if straight.stage == "backbone" else ("writing", 11, 8)
     cut = Trained(tmp_path / "cut", straight.stage)
-    call = (str(picture_folder), str(cut.folder), cut.stage, when, torch.get_num_threads())
-    program = f"from tests.training.test_reproducibility import *; train_until_killed(*{call!r})"
-    killed = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    killed = Program(train_until_killed, picture_folder, cut.folder, cut.stage, when, torch.get_num_threads())
+    _, said = killed.communicate()
+    assert killed.returncode == -signal.SIGKILL, said
     assert cut.losses == straight.losses[: died_at + 1]
     assert cut.checkpoint["step_index"] == saved_at
 

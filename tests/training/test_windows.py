@@ -1,18 +1,16 @@
 """Several processes and pictures that exceed the memory: each process reads shards of its own."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from tests.processes import Program
 from tests.shard_files import write_shard
+from tests.training import own_windows
 
-ROOT = Path(__file__).parents[2]
 SIDE = 160
 MEMORY_MB = 2
 """A shard takes 0.92 MB, so that one of them is a window of each process."""
@@ -35,15 +33,10 @@ def write_noise(folder: Path, shards: int) -> Path:
 def run_processes(folder: Path, out: Path, memory_mb: int, processes: int = 2) -> list[dict[str, Any]]:
     """What each process saw."""
     out.mkdir()
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    words = [str(processes), str(memory_mb), str(folder), str(out)]
-    command = [sys.executable, "-m", "tests.training.own_windows"]
-    started = [
-        subprocess.Popen([*command, str(rank), *words], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-        for rank in range(processes)
-    ]
+    words = (processes, memory_mb, str(folder), str(out))
+    started = [Program(own_windows.main, rank, *words) for rank in range(processes)]
     for process in started:
-        _, said = process.communicate(timeout=300)
+        _, said = process.communicate()
         assert process.returncode == 0, said
     return [json.loads((out / f"{rank}.json").read_text()) for rank in range(processes)]
 

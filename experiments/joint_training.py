@@ -20,7 +20,6 @@ import numpy as np
 
 from hvqcgic.files import all_pictures
 
-QUADRATIC = ("--model.entropy.form", "quadratic", "--lambda", "0.3")
 VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "as-configured": (),
     "no-rate-gradient": ("--training.rate_gradient", "none"),
@@ -30,15 +29,13 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "lambda-0.15-by-cells": ("--lambda", "0.15", "--training.lmbda_slope", "0.6"),
     "lambda-0.3-by-cells": ("--lambda", "0.3", "--training.lmbda_slope", "0.6"),
     "tau-0.3": ("--training.tau", "0.3"),
-    "quadratic": QUADRATIC,
     "rdo-choice-0.1": ("--training.rdo_choice", "0.1"),
     "decoder-reads-prior": ("--model.backbone.decoder_prior", "true"),
     "crops-256": ("--pictures.crop_px", "256", "--pictures.batch_size", "2"),
     "no-downscaling": ("--pictures.downscale", "1.0"),
     "discriminator": ("--training.adversarial_weight", "0.3"),
 }
-"""Options over those of `training`. Entropy networks of another form start anew, unless --start has that form, as one
-of the models that `entropy_models.py` trains."""
+"""Options over those of `training`."""
 
 SETTINGS = (
     *("--lambda", "0.03", "--training.lmbda_slope", "0"),

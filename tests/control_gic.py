@@ -44,7 +44,7 @@ def published_state(model: HvqModel, *, ema: bool = False) -> dict[str, Tensor]:
 
 def wide_enough() -> ModelConfig:
     """SMALL_CONTROL_GIC with the 32 groups that an import supposes."""
-    entropy = EntropyConfig(embedding_width=24, z_channels=(4, 4, 4), context_width=64)
+    entropy = EntropyConfig(form="learned", embedding_width=24, z_channels=(4, 4, 4), context_width=64)
     network = ControlGicConfig(32, (1, 1, 1, 2, 2), 1, (3,))
     return ModelConfig(name="x", codebook_size=12, entropy=entropy, control_gic=network)
 

@@ -74,7 +74,7 @@ def derive_config(state: State, *, groups: int = 32) -> ModelConfig:
         codebook_size=_codes(state),
         code_width=most_frequent(_sizes(state, r"(post_)?quant_conv\.(weight|bias)"), "quant_conv.weight"),
         # Fixed, as fingerprints are of it, too; configs/control_gic_hyperprior.yaml goes on from it.
-        entropy=EntropyConfig(embedding_width=24, z_channels=(0, 0, 0), context_width=64),
+        entropy=EntropyConfig(form="learned", embedding_width=24, z_channels=(0, 0, 0), context_width=64),
         control_gic=ControlGicConfig(width, (a, b, c, d, e), max(counts), attention, norm_groups=groups),
     )
 

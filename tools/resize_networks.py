@@ -4,8 +4,8 @@ r"""Changes widths and numbers of blocks of a checkpoint's networks, as a traine
         --model.backbone.encoder_widths '[32, 80, 96, 96]' --model.backbone.decoder_widths '[32, 80, 96, 96]'
     python -m hvqcgic.train --stage backbone --init WIDER.ckpt --data PICTURES --out RUN2
 
-Takes the model options of `python -m hvqcgic.train`: widths and blocks of the picture networks, `context_width` and
-`embedding_width` of the entropy model. Additional channels and blocks start with random weights, but no existing layer
+Takes the model options of `python -m hvqcgic.train`: widths and blocks of the picture networks, and `context_width` of
+the entropy model. Additional channels and blocks start with random weights, but no existing layer
 reads the channels, and the blocks change nothing (Chen et al. 2016, Net2Net): the networks compute what they did.
 Blocks that a stage has no more are left out, the last ones first; what follows them has to be trained again. Moving
 averages of weights become the weights. Prints how many weights there are. Exit codes: 0 done; 2 a checkpoint, an option
@@ -32,7 +32,7 @@ from hvqcgic.training import HvqModule, load_module, parse_options
 from tools.resize_codebook import write
 
 BACKBONE = ("encoder_widths", "encoder_blocks", "decoder_widths", "decoder_blocks")
-ENTROPY = ("embedding_width", "context_width")
+ENTROPY = ("context_width",)
 BLOCK = re.compile(r"model\.(encoder|decoder)\.stages\.\d\.\d+\.")
 
 

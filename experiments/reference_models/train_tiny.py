@@ -34,6 +34,9 @@ def _networks(widths: str, encoder_blocks: str, decoder_blocks: str) -> tuple[st
     return tuple(f"model.backbone.{name}={value}" for name, value in zip(names, values, strict=True))
 
 
+PRIOR = ("model.entropy.form=learned", "model.entropy.embedding_width=48")
+"""The index prior of the bundled models, which the configuration `tiny` had when they were trained."""
+
 _EVEN = _networks("[32,64,96,96]", "[0,2,2,1]", "[1,3,3,2]")
 _FINER = _networks("[32,80,96,96]", "[0,2,1,1]", "[1,3,1,1]")
 _SHARP = ("pictures.downscale=1",)
@@ -180,7 +183,8 @@ def take(training: Training, options: argparse.Namespace, run: Runner) -> int:
     command += ["--data", options.data, "--val", options.val, "--resume", "true"]
     if training.start:
         command += ["--init", *(str(options.out / name) for name in training.start)]
-    command += [f"--{option}" for option in (*training.options, f"training.steps={steps}")] + options.options
+    model = () if config == "reverse" else PRIOR
+    command += [f"--{option}" for option in (*model, *training.options, f"training.steps={steps}")] + options.options
     code = run("hvqcgic.train", command)
     if code or not training.model:
         return code

@@ -102,9 +102,9 @@ class EntropyConfig:
         activation_bits: fractional bits of frozen activations.
     """
 
-    form: FormName = "learned"
+    form: FormName = "mahalanobis"
     embedding: Embedding = "learned"
-    embedding_width: int = 48
+    embedding_width: int = 24
     log_prior: bool = True
     schedule: tuple[str, ...] = SEVEN_PASSES
     z_channels: tuple[int, int, int] = (0, 0, 0)

@@ -30,6 +30,8 @@ CASES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("diagonal", PAPER, {"z_channels": (2, 0, 1)}),
     ("learned", CHECKERBOARD, {"z_channels": (0, 0, 0)}),
     ("quadratic", PAPER, {"log_prior": False}),
+    ("mahalanobis", SEVEN_PASSES, {}),
+    ("mahalanobis", PAPER, {"embedding": "codebook"}),
 ]
 
 
@@ -49,12 +51,13 @@ def sharp_model(form: str, schedule: tuple[str, ...], fields: dict[str, Any]) ->
     for g, values in z.items():
         for name in ("weight", "bias"):
             weights[f"analysis.{g}.network.4.{name}"].mul_(4 / values.abs().max())
-    d = model.config.code_width
+    d = model.prior.embedding(model.quantiser.codebook).shape[1]
     for step in model.passes if form != "learned" else ():
         last = f"context.{step.name.replace('/', '_')}.6.convolution"
         weights[f"{last}.weight"].mul_(0.5)
         weights[f"{last}.weight"][2 * d :] *= 0.5
-        weights[f"{last}.bias"][d : 2 * d] -= 0.5
+        # In a learned embedding codes lie further apart.
+        weights[f"{last}.bias"][d : 2 * d] += 0.5 if model.config.entropy.learns_embedding else -0.5
     return built
 
 

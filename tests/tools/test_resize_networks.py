@@ -16,7 +16,7 @@ from tools import resize_networks
 WIDER = (
     *("--model.backbone.encoder_widths", "[12, 20, 24, 24]", "--model.backbone.decoder_widths", "[16, 24, 32, 24]"),
     *("--model.backbone.encoder_blocks", "[1, 2, 2, 1]", "--model.backbone.decoder_blocks", "[2, 2, 3, 1]"),
-    *("--model.entropy.context_width", "24", "--model.entropy.embedding_width", "9"),
+    *("--model.entropy.context_width", "24"),
 )
 
 
@@ -89,7 +89,7 @@ def test_blocks_can_be_left_out_and_a_training_starts_from_that(checkpoint: Path
     [
         ((), "change --model.backbone.encoder_widths"),
         (("--model.codebook_size", "128"), "and nothing else of the model"),
-        (("--model.entropy.embedding_width", "2"), "channels only grow"),
+        (("--model.entropy.context_width", "2"), "channels only grow"),
         (("--model.backbone.depth", "2"), "depth"),
     ],
 )

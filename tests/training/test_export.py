@@ -15,6 +15,7 @@ import hvqcgic
 from hvqcgic import export
 from hvqcgic.codec.codec import Codec
 from hvqcgic.errors import ConfigError, ModelError
+from hvqcgic.index_priors import FORMS
 from hvqcgic.model_files.frozen_model import FrozenModel
 from hvqcgic.models.granularity import granularity_map, pad_to_cells
 from hvqcgic.training.config import TrainingConfig
@@ -62,7 +63,7 @@ def to_float(width: int, height: int, seed: int) -> torch.Tensor:
     return torch.from_numpy(random_picture(width, height, seed=seed)).permute(2, 0, 1).float() / 255
 
 
-@pytest.mark.parametrize("form", ["learned", "diagonal", "quadratic"])
+@pytest.mark.parametrize("form", FORMS)
 def test_real_files_take_the_float_models_bits(form: str) -> None:
     """Within half a per cent and 28 bytes, of which the map is no part: the float model does not predict it."""
     random = random_model(small_config(form=form))

@@ -104,8 +104,7 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     files = {path.relative_to(ROOT).as_posix() for path in (ROOT / "hvqcgic").rglob("*") if path.is_file()}
     held = set(zipfile.ZipFile(wheel).namelist())
     assert {name for name in files if "__pycache__" not in name} <= held
-    assert {"hvqcgic/configs/tiny.yaml", "hvqcgic/configs/ablations/coarse_only.yaml"} <= held
-    assert {"hvqcgic/weights/tiny.safetensors", "hvqcgic/py.typed"} <= held
+    assert {"hvqcgic/configs/tiny.yaml", "hvqcgic/weights/tiny.safetensors", "hvqcgic/py.typed"} <= held
     assert {name.partition("/")[0] for name in held} == {"hvqcgic", f"{wheel.name.rsplit('-', 3)[0]}.dist-info"}
 
 

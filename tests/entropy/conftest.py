@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hvqcgic.bitstream.schedule import GRANULARITIES, parse_schedule
 from hvqcgic.entropy import EntropyModel, FrozenEntropy, Masks, fit_map_coder, freeze
+from hvqcgic.index_priors import FORMS
 
 SEVEN_PASSES = ("coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3")
 
@@ -65,7 +66,8 @@ def build_model(
     """An entropy model with random weights; `spread` scales the numbers that its prior gets."""
     rng = np.random.default_rng(seed)
     d, hints = 3, 4
-    outputs = {"diagonal": 2 * d, "quadratic": 2 * d + d * (d - 1) // 2, "learned": 5}[form]
+    learned = FORMS[form].embedding != "codebook"
+    outputs = FORMS[form].parameter_count(5 if learned else d)
     hyper = {g: channels for g, channels in zip(GRANULARITIES, z_channels, strict=True) if channels}
     synthesis = {
         g: [
@@ -93,7 +95,7 @@ def build_model(
         usage=rng.integers(0, 1000, (3, codes)),
         map_tables=fit_map_coder([]),
         log_prior=rng.normal(size=(3, codes)),
-        features=rng.normal(size=(codes, 5)) if form == "learned" else None,
+        features=rng.normal(size=(codes, 5)) if learned else None,
         decoder_prior=decoder_prior,
     )
 

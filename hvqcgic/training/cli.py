@@ -142,10 +142,11 @@ def parse_options(arguments: Sequence[str]) -> Namespace:
         ArgumentError: an option is unknown, or its value is not allowed.
         HvqcgicError: the starting weights cannot be read.
     """
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    options = parser.parse_args(arguments)
     if not options.init:
         return options
-    return build_parser().parse_args(["--model", json.dumps(model_options(Path(options.init[-1]))), *arguments])
+    return parser.parse_args(["--model", json.dumps(model_options(Path(options.init[-1]))), *arguments])
 
 
 def steps_by_stage(options: Namespace) -> dict[Stage, int]:

@@ -17,6 +17,7 @@ import yaml
 
 from hvqcgic.sweep.quiet import quiet_optuna
 from tests.random_model import save_random_pictures
+from tests.training.small_training import module, settings, write_checkpoint
 
 SERVER_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
 
@@ -34,8 +35,16 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save_random_pictures(tmp_path_factory.mktemp("pictures"), 2)
 
 
+@pytest.fixture(scope="session")
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of the weights of `tiny_model_path`: of a model file, priors would have to be fitted first."""
+    path = tmp_path_factory.mktemp("start") / "joint.ckpt"
+    write_checkpoint(path, module("joint", settings()), "joint")
+    return path
+
+
 @pytest.fixture
-def config(tmp_path: Path, pictures: Path, tiny_model_path: Path) -> Path:
+def config(tmp_path: Path, pictures: Path, tiny_model_path: Path, start: Path) -> Path:
     """A YAML file of a sweep over a model of random weights, which trains in every third trial."""
     values: dict[str, Any] = {
         "objectives": ["bpp", "psnr_db"],
@@ -50,7 +59,7 @@ def config(tmp_path: Path, pictures: Path, tiny_model_path: Path) -> Path:
             "eta": {"low": 0.0, "high": 0.3},
         },
         "train": {
-            "init": [str(tiny_model_path)],
+            "init": [str(start)],
             "perceptual": "none",
             "accelerator": "cpu",
             "data": str(pictures),

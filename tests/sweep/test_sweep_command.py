@@ -109,9 +109,12 @@ def test_a_trial_can_be_done_again_from_its_configurations(
     assert measured["metrics"]["psnr_db"] == pytest.approx(numbers["psnr_db"])
 
 
-def test_a_training_that_another_beat_is_pruned(sweep: Call, config: Path, tmp_path: Path) -> None:
+def test_a_training_that_another_beat_is_pruned(
+    sweep: Call, config: Path, tmp_path: Path, tiny_model_path: Path
+) -> None:
     values = yaml.safe_load(config.read_text()) | {"prune": {"dominated_by": 1}, "train_share": 0.5}
     values["train"]["training"]["steps"] = 3
+    values["train"]["init"] = [str(tiny_model_path)]  # A model file starts a training as a checkpoint does.
     config.write_text(yaml.safe_dump(values))
     assert sweep("--config", config, "--trials", 1).code == 0
     # A training that nobody can beat takes the next place: better than any at step 2, and not measured at step 1.

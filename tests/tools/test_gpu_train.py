@@ -3,6 +3,7 @@
 import importlib.util
 import io
 import os
+import shlex
 import subprocess
 import sys
 import tarfile
@@ -13,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+
+from tests.processes import run_module
 
 ROOT = Path(__file__).parents[2]
 OPTIONS = [
@@ -85,11 +88,17 @@ def test_two_steps_on_the_cpu_and_two_more_from_the_pieces(pictures: Path, tmp_p
     assert second["optimizer_states"]
 
 
-@pytest.mark.slow
 def test_a_training_that_is_refused_fails_with_its_own_code(pictures: Path, tmp_path: Path) -> None:
+    refused = run_module("hvqcgic.train", "--data", pictures, *OPTIONS, "--pictures.crop_px=20")
+    assert refused.returncode == 2
+    assert "crop_px is 20" in refused.stderr
+    # The same from an interpreter that takes no time to start.
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho {shlex.quote(refused.stderr)} >&2\nexit 2\n")
+    python.chmod(0o755)
     assert pack(tmp_path / "gpu", pictures) == 0
     script = ROOT / "tools" / "gpu_train.sh"
-    done = run(script, tmp_path / "gpu", 5, tmp_path / "out", *OPTIONS, "--pictures.crop_px=20")
+    done = run(script, tmp_path / "gpu", 5, tmp_path / "out", *OPTIONS, PYTHON=str(python))
     assert done.returncode == 2
     assert "crop_px is 20" in done.stdout
     assert "the training failed with code 2" in done.stderr

@@ -124,12 +124,14 @@ def assert_equal(a: Any, b: Any, where: str = "") -> None:
 def assert_the_same(trained: Trained, straight: Trained) -> None:
     """Everything that decides what comes next, and what was charted on the way."""
     kept = ("state_dict", "optimizer_states", "average", "static_lengths", "step_index", "PictureDataModule")
-    names = [name for name in straight.checkpoint if name in kept or name == "Pictures"]
+    found, expected = trained.checkpoint, straight.checkpoint
+    names = [name for name in expected if name in kept or name == "Pictures"]
     assert len(names) == len(kept)
     for name in names:
-        assert_equal(trained.checkpoint[name], straight.checkpoint[name], name)
-    assert trained.charts == straight.charts
-    assert {"loss/total", "val/psnr_db", "val_raw/psnr_db"} <= straight.charts.keys()
+        assert_equal(found[name], expected[name], name)
+    charts = straight.charts
+    assert trained.charts == charts
+    assert {"loss/total", "val/psnr_db", "val_raw/psnr_db"} <= charts.keys()
 
 
 def test_runs_of_one_seed_agree_to_the_last_bit(straight: Trained, picture_folder: Path, tmp_path: Path) -> None:

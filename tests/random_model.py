@@ -35,6 +35,8 @@ class RandomModel:
 def small_config(*, decoder_prior: bool = False, **entropy: Any) -> ModelConfig:
     """Some thousand weights and 64 codes; `entropy` replaces fields of the entropy configuration."""
     sizes: dict[str, Any] = {
+        # Bounds of several tests are about what random networks of this form predict.
+        "form": "learned",
         "embedding_width": 6,
         "z_channels": (2, 2, 2),
         "hyper_width": 8,

@@ -89,7 +89,7 @@ def test_tiles_equal_the_whole(
 def test_a_tile_too_small_says_what_would_do(path: Path, data: bytes) -> None:
     codec = load(path, device="cpu", tile=160)
     codec.decompress(data)
-    with pytest.raises(ConfigError, match="networks of the reverse path of random see") as caught:
+    with pytest.raises(ConfigError, match="networks of the reverse path of random read") as caught:
         codec.decompress(data, 1)
     least = re.search(r"give at least (\d+), or auto", str(caught.value))
     assert least

@@ -11,6 +11,7 @@ from hvqcgic.models import ModelConfig, check_ratios
 
 Stage = Literal["backbone", "hyperprior", "joint", "reverse"]
 RateGradient = Literal["soft", "none"]
+Optimiser = Literal["adamw", "muon"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class TrainingConfig:
         rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), for one bit in units of
             the mean squared distance to the nearest code; 0 chooses the nearest code.
         steps: optimiser steps of this stage.
+        optimiser: `adamw`, or `muon` for convolutions between hidden layers and AdamW for all other weights.
         learning_rate: learning rate of the picture networks after warm-up.
         entropy_learning_rate: learning rate of hyperpriors, context networks and index prior after warm-up.
         final_learning_rate: remaining share of the learning rates at the last step (cosine schedule).
@@ -87,6 +89,7 @@ class TrainingConfig:
     tau: float = 1.0
     rdo_choice: float = 0.0
     steps: int = 2500
+    optimiser: Optimiser = "adamw"
     learning_rate: float = 8e-4
     entropy_learning_rate: float = 1.5e-3
     final_learning_rate: float = 0.02

@@ -10,6 +10,7 @@ from torch import nn
 
 from hvqcgic.models import HvqModel
 from hvqcgic.training.config import Stage, TrainingConfig
+from hvqcgic.training.muon import Muon, split_hidden
 from hvqcgic.training.rate import HyperLatentPriors
 
 
@@ -36,9 +37,11 @@ def parameter_groups(
 def make_optimisers(
     groups: list[dict[str, Any]], discriminator: nn.Module | None, options: TrainingConfig
 ) -> list[torch.optim.Optimizer]:
-    """Create AdamW for the groups, and another for a discriminator; fused takes a quarter of the time."""
+    """Create the optimiser of the groups, and AdamW for a discriminator; fused takes a quarter of the time."""
+    kind = Muon if options.optimiser == "muon" else torch.optim.AdamW
+    split = split_hidden(groups) if options.optimiser == "muon" else groups
     optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(groups, weight_decay=options.weight_decay, betas=(0.9, 0.98), fused=True)
+        kind(split, weight_decay=options.weight_decay, betas=(0.9, 0.98), fused=True)
     ]
     if discriminator is not None:
         weights = discriminator.parameters()

@@ -108,7 +108,7 @@ def run_module(module: str, *words: object, **options: Any) -> subprocess.Comple
     """The same, to its end."""
     program = start_module(module, *words, **options)
     out, err = program.communicate()
-    return subprocess.CompletedProcess([module, *words], program.wait(), out, err)
+    return subprocess.CompletedProcess([module, *map(str, words)], program.wait(), out, err)
 
 
 @cache

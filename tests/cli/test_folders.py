@@ -172,8 +172,8 @@ def test_ctrl_c_says_how_to_go_on(tmp_path: Path, coded: Path, running: Program)
     workers = workers_of(running.pid)
     os.killpg(running.pid, signal.SIGINT)
     out, err = running.communicate(timeout=60)
-    complaint = Result(running.returncode, out, err).complaint
     assert running.returncode == 130
+    complaint = Result(130, out, err).complaint
     assert complaint.startswith("hvqcgic: interrupted; every file that was written is complete; ")
     assert complaint.endswith(f" of {N_PICTURES} files are done, --skip-existing goes on with the others")
     left, expected = contents(tmp_path / "out"), contents(coded)

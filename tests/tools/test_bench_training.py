@@ -1,5 +1,6 @@
 """The profile of a training: its parts make up the step, and variants are measured beside one another."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """A small training, measured for a few steps."""
     folder = tmp_path_factory.mktemp("bench")
     config = folder / "small.yaml"
-    model = json.loads(json.dumps(small_config().to_dict()))
+    model = json.loads(json.dumps(dataclasses.asdict(small_config())))
     config.write_text(yaml.safe_dump({"model": model, "perceptual": "none", "accelerator": "cpu"}))
     return ["--config", str(config), "--stage", "backbone", "--steps", "3", "--warm-up", "1", "--rounds", "2"]
 

@@ -1,5 +1,6 @@
 """`python -m hvqcgic.train`: all stages from one command, what it writes, and its refusals in one line."""
 
+import dataclasses
 import io
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, picture_folder: Path) -> P
     """The folder of a training through all stages."""
     out = tmp_path_factory.mktemp("run")
     config = {
-        "model": small_config().to_dict(),
+        "model": dataclasses.asdict(small_config()),
         "training": {
             "steps": 3,
             "codebook_start": 2,

@@ -110,7 +110,7 @@ def postgres() -> Iterator[str]:
         ]
         with subprocess.Popen(start, **quiet) as server:
             try:
-                wait_for(port)
+                wait_for(port, server)
                 yield f"postgresql://sweep@127.0.0.1:{port}/postgres"
             finally:
                 server.send_signal(signal.SIGINT)
@@ -130,14 +130,15 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def wait_for(port: int) -> None:
+def wait_for(port: int, server: subprocess.Popen[Any]) -> None:
     """Until a server takes connections."""
     import psycopg
 
-    for _ in range(300):
+    for _ in range(1200):
+        assert server.poll() is None, "the PostgreSQL server ended at its start"
         try:
             psycopg.connect(host="127.0.0.1", port=port, user="sweep", dbname="postgres").close()
             return
         except psycopg.OperationalError:
-            time.sleep(0.2)
+            time.sleep(0.05)
     raise TimeoutError(f"no server on port {port}")

@@ -167,7 +167,7 @@ def measure(case: Case) -> Result:
     model, masks = random_entropy_model(case.codes, case.form, rng), random_masks(rng)
     z = {
         g: rng.integers(-2, 3, (prior.channels, -(-masks[g].shape[0] // 4), -(-masks[g].shape[1] // 4)))
-        for g, prior in model.z_priors.items()
+        for g, prior in model.hyper_latents.priors.items()
     }
     before = _peak_mb()
     indices = drawn_indices(model, masks, z, rng)

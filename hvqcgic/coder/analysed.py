@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.models import PatchEntropies, nearest_codes
 
 
@@ -16,7 +17,8 @@ class Analysed:
     Attributes:
         pixels: (H, W, 3) uint8.
         density: information density of its patches, on the CPU.
-        features: of the encoder, (1, d, h_g, w_g) each, on the networks' device.
+        features: of the encoder, (1, d, h_g, w_g) each, on the networks' device; with local means also "means", their
+            latents, (1, 3, h, w).
     """
 
     def __init__(
@@ -26,7 +28,8 @@ class Analysed:
         self.pixels, self.density, self.features = pixels, density, features
         self._codebook = codebook
         self._nearest = {
-            g: torch.full(y.shape[-2:], -1, dtype=torch.int32, device=y.device) for g, y in features.items()
+            g: torch.full(features[g].shape[-2:], -1, dtype=torch.int32, device=features[g].device)
+            for g in GRANULARITIES
         }
 
     def with_features(self, features: dict[str, Tensor]) -> Analysed:

@@ -31,6 +31,7 @@ from hvqcgic.entropy import (
 from hvqcgic.errors import ConfigError, ModelMismatch
 from hvqcgic.model_files import FrozenModel
 from hvqcgic.models import (
+    MEANS,
     GranularityMap,
     ModelConfig,
     PictureModel,
@@ -62,6 +63,7 @@ class Encoded:
             uses them; else None.
         moments: mean and deviation of each cell's code under the index prior, if requested on reading; else None.
         coded: adaptive stream of a trial in adaptive mode, which need not be coded again; else None.
+        means: latents of local means, int64, (3, h, w); None for a model without.
     """
 
     width: int
@@ -72,6 +74,7 @@ class Encoded:
     parameters: dict[str, NDArray[np.float32]] | None = None
     moments: dict[str, CodeMoments] | None = None
     coded: EncodedPicture | None = None
+    means: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,9 @@ class PictureCoder:
             for g, values in self._tiled.hyper_latents(picture.features, on_device).items()
         }
         indices = {g: picture.nearest(g, found[g]).cpu().numpy() for g in GRANULARITIES}
-        return Encoded(picture.width, picture.height, masks, indices, z)
+        if MEANS in picture.features:
+            z[MEANS] = picture.features[MEANS][0].long().cpu().numpy()
+        return Encoded(picture.width, picture.height, masks, indices, z, means=z.get(MEANS))
 
     def try_out(self, picture: Analysed, masks: Masks, *, eta: float = 0.0, coding: str = "adaptive") -> Trial:
         """Encode the picture at an operating point and estimate the size of its file.
@@ -187,7 +192,7 @@ class PictureCoder:
         encoder = RangeEncoder() if coding == "adaptive" else None
         sink, parts = encoder or BitCounter(), dict[str, float]()
         if coding in RANGE_CODED:
-            parts = model.side_information(sink, masks, model.sent(masks, z), mode=coding)
+            parts = model.side_information(sink, masks, model.hyper_latents.sent(masks, z, coding), mode=coding)
         if eta:
             priced = choose(model, masks, z, self._weighed_choice(picture, encoded, eta), mode=coding, sink=sink)
         else:
@@ -248,7 +253,12 @@ class PictureCoder:
         codebook = self.networks.quantiser.codebook.cpu().numpy() if moments else None
         found = self._entropy.decode(*grid, container.sections, mode=header.mode, codebook=codebook)
         size = header.width, header.height
-        return Encoded(*size, found.masks, found.indices, None, parameters=found.parameters, moments=found.moments)
+        return Encoded(
+            *(*size, found.masks, found.indices, None),
+            parameters=found.parameters,
+            moments=found.moments,
+            means=found.z.get(MEANS),
+        )
 
     def check_fingerprint(self, header: Header) -> None:
         """Raise `ModelMismatch` for a file of another model."""
@@ -269,7 +279,7 @@ class PictureCoder:
         parameters = self.decoder_parameters(encoded)
         masks = {g: encoded.masks[g] for g in GRANULARITIES}
         sizes = {"height": encoded.height, "width": encoded.width}
-        return Image.fromarray(self._tiled.reconstruct(encoded.indices, masks, parameters, **sizes))
+        return Image.fromarray(self._tiled.reconstruct(encoded.indices, masks, parameters, encoded.means, **sizes))
 
     def _header(self, encoded: Encoded, coding: str) -> Header:
         counts = encoded.masks.count("coarse"), encoded.masks.count("medium")

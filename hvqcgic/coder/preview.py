@@ -11,6 +11,7 @@ from hvqcgic.bitstream import GRANULARITIES, MAX_PIXELS, unpack_start
 from hvqcgic.coder.coder import PictureCoder
 from hvqcgic.entropy import Completion, read_passes
 from hvqcgic.errors import ConfigError
+from hvqcgic.models import MEANS
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ class PreviewCoder(PictureCoder):
             fill=fill,
         )
         masks = {g: read.masks[g] for g in GRANULARITIES}
-        pixels = self._tiled.reconstruct(read.codes, masks, read.parameters, height=header.height, width=header.width)
+        sizes = {"height": header.height, "width": header.width}
+        pixels = self._tiled.reconstruct(read.codes, masks, read.parameters, read.z.get(MEANS), **sizes)
         cells = sum(len(codes) for codes in read.codes.values())
         size = min(len(data), start.section_begin + -(-int(read.bits) // 8))
         return Preview(Image.fromarray(pixels), read.passes, size, read.cells_read / cells, start.checked)

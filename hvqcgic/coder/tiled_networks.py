@@ -7,14 +7,26 @@ from functools import cached_property
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.bitstream import CELL_PX, GRANULARITIES
 from hvqcgic.coder.tiled_cells import Rows, TiledCells
 from hvqcgic.coder.tiling import Batch, halo
-from hvqcgic.coder.window_size import UNIT, Sight, TileSize, WindowSize
-from hvqcgic.models import GranularityMap, PictureModel, assemble, every_size, pad_to_cells, parameter_count
+from hvqcgic.coder.window_size import AUTO_TILE, UNIT, Sight, TileSize, WindowSize
+from hvqcgic.models import (
+    MEANS,
+    GranularityMap,
+    PictureModel,
+    assemble,
+    every_size,
+    less_means,
+    local_means,
+    pad_to_cells,
+    parameter_count,
+    spread,
+)
 
 HYPER_UNIT = 4
 """Side, in cells, of the area of one hyper-latent position."""
@@ -42,18 +54,36 @@ class TiledNetworks:
 
     @torch.inference_mode()
     def features(self, pixels: NDArray[np.uint8]) -> dict[str, Tensor]:
-        """Features of a picture, (H, W, 3), equal to those of `Encoder` for the padded picture."""
+        """Features of a picture, (H, W, 3), equal to those of `PictureModel.features` for the padded picture."""
         height, width = (-(-side // UNIT) * UNIT for side in pixels.shape[:2])
         values = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         found: dict[str, Tensor] = {}
+        latents = self._local_means(values)
         for tile in self._tiles(height, width, "encoder"):
-            window = tile.window(values, change=lambda own: pad_to_cells(own.float() / 255))
-            part = self._networks.encoder(window.to(self._device))
+            window = tile.window(values, change=_as_input).to(self._device)
+            if latents is not None:
+                window = less_means(window, self._means_of(tile, latents))
+            part = self._networks.encoder(window)
             for g, y in part.items():
                 if g not in found:
                     found[g] = y.new_empty(1, y.shape[1], height // CELL_PX[g], width // CELL_PX[g])
                 tile.put(y, found[g], CELL_PX[g])
-        return found
+        return found if latents is None else {**found, MEANS: latents}
+
+    def _local_means(self, pixels: Tensor) -> Tensor | None:
+        """Latents of local means, (1, 3, h, w), of a picture (1, 3, H, W) uint8; None for a model without."""
+        config = self._networks.config.means
+        if config is None:
+            return None
+        rows = AUTO_TILE // config.block_px * config.block_px
+        return torch.cat([local_means(config, _as_input(part)) for part in pixels.split(rows, 2)], 2).to(self._device)
+
+    def _means_of(self, batch: Batch, latents: Tensor) -> Tensor:
+        """The picture of the means in the windows of a batch, (B, 3, h, w)."""
+        config = self._networks.config.means
+        assert config is not None
+        sides = [((t.rows.start, t.rows.stop), (t.columns.start, t.columns.stop)) for t in batch.tiles]
+        return torch.cat([spread(config, latents, *side) for side in sides])
 
     @torch.inference_mode()
     def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
@@ -69,7 +99,14 @@ class TiledNetworks:
 
     @torch.inference_mode()
     def reconstruct(
-        self, indices: Rows, masks: Mapping[str, NDArray[np.bool_]], parameters: Rows | None, *, height: int, width: int
+        self,
+        indices: Rows,
+        masks: Mapping[str, NDArray[np.bool_]],
+        parameters: Rows | None,
+        means: NDArray[np.int64] | None = None,
+        *,
+        height: int,
+        width: int,
     ) -> NDArray[np.uint8]:
         """Decode indices to the picture, (H, W, 3).
 
@@ -77,6 +114,7 @@ class TiledNetworks:
             indices: per granularity, (N_g,), or codes themselves, (N_g, d) float32.
             masks: the granularity map, (h_g, w_g) each.
             parameters: the index prior's, (P, N_g) each, for a decoder that reads them.
+            means: latents of local means, (3, h, w), for a model that has them.
             height: of the picture before padding.
             width: of the picture before padding.
         """
@@ -84,13 +122,15 @@ class TiledNetworks:
         target = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         cells = TiledCells(masks, self._device)
         rows, columns = (side * UNIT for side in masks["coarse"].shape)
+        latents = None if means is None else torch.from_numpy(means)[None].float().to(self._device)
         for tile in self._tiles(rows, columns, "decoder"):
             window, told = cells.window(tile), None
             codes = {g: self._codes(values) for g, values in window.take(indices).items()}
             if parameters is not None:
                 numbers = window.take({g: parameters[g].T for g in GRANULARITIES})
                 told = assemble(window.lay_out(numbers), window.masks)
-            decoded = self._networks.reconstruct(window.lay_out(codes), window.masks, told)
+            spread_out = None if latents is None else self._means_of(tile, latents)
+            decoded = self._networks.reconstruct(window.lay_out(codes), window.masks, told, spread_out)
             tile.put(as_pixels(decoded), target)
         return pixels
 
@@ -118,14 +158,21 @@ class TiledNetworks:
     def _decoder_sight(self) -> Sight:
         config = self._networks.config
         width, reads = config.code_width, config.backbone.decoder_prior
-        told = parameter_count(config.entropy, width) if reads else 0
+        more = parameter_count(config.entropy, width) if reads else 0
 
         def run(probe: Tensor) -> list[Tensor]:
-            return [self._networks.decoder(probe[:, :width], every_size(probe), probe[:, width:] if reads else None)]
+            grey = F.interpolate(torch.zeros_like(probe[:, :3]), scale_factor=4) if config.means else None
+            told = probe[:, width:] if reads else None
+            return [self._networks.decoder(probe[:, :width], every_size(probe), told, means=grey)]
 
         fine = CELL_PX["fine"]
-        far = halo(run, width + told, UNIT // fine, self._device)
+        far = halo(run, width + more, UNIT // fine, self._device)
         return Sight(None if far is None else far * fine, UNIT, 1)
+
+
+def _as_input(pixels: Tensor) -> Tensor:
+    """Pixels (1, 3, h, w) uint8 to values in [0, 1], padded to whole cells."""
+    return pad_to_cells(pixels.float() / 255)
 
 
 def as_pixels(decoded: Tensor) -> Tensor:

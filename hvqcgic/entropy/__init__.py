@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hvqcgic.entropy.exact_network import ExactNetwork as ExactNetwork
     from hvqcgic.entropy.expectation import CodeMoments as CodeMoments
     from hvqcgic.entropy.freezing import FrozenEntropy as FrozenEntropy
+    from hvqcgic.entropy.freezing import FrozenMeans as FrozenMeans
     from hvqcgic.entropy.freezing import freeze as freeze
     from hvqcgic.entropy.frequency_chunks import one_thread as one_thread
     from hvqcgic.entropy.huffman import code_lengths as code_lengths
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from hvqcgic.entropy.map_coding import MapCoder as MapCoder
     from hvqcgic.entropy.map_fitting import fit_map_coder as fit_map_coder
     from hvqcgic.entropy.masks import Masks as Masks
+    from hvqcgic.entropy.means_coding import MeansCoder as MeansCoder
+    from hvqcgic.entropy.means_coding import fit_means_table as fit_means_table
     from hvqcgic.entropy.partial_reading import Completion as Completion
     from hvqcgic.entropy.partial_reading import read_passes as read_passes
     from hvqcgic.entropy.range_coding import BitCounter as BitCounter
@@ -44,7 +47,7 @@ else:
             "exact_layers": ["Precision"],
             "exact_network": ["ExactNetwork"],
             "expectation": ["CodeMoments"],
-            "freezing": ["FrozenEntropy", "freeze"],
+            "freezing": ["FrozenEntropy", "FrozenMeans", "freeze"],
             "frequency_chunks": ["one_thread"],
             "huffman": ["code_lengths"],
             "index_choice": ["WeighedChoice", "choose", "price"],
@@ -53,6 +56,7 @@ else:
             "map_coding": ["MapCoder"],
             "map_fitting": ["fit_map_coder"],
             "masks": ["Masks"],
+            "means_coding": ["MeansCoder", "fit_means_table"],
             "partial_reading": ["Completion", "read_passes"],
             "range_coding": ["BitCounter", "RangeDecoder", "RangeEncoder"],
         },

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from hvqcgic.bitstream import GRANULARITIES, MODES, parse_schedule
 from hvqcgic.entropy.exact_layers import Precision
 from hvqcgic.entropy.expectation import CodeMoments, MomentsByCell
-from hvqcgic.entropy.factorised_prior import FactorisedPrior, sent_positions
 from hvqcgic.entropy.frequency_chunks import PassFrequencies
+from hvqcgic.entropy.hyper_latents import HyperLatentCoder
 from hvqcgic.entropy.index_coding import IndexWalk, PassCells, checked_indices
 from hvqcgic.entropy.index_prior import IndexPrior
 from hvqcgic.entropy.map_coding import MapCoder
@@ -54,12 +54,14 @@ class DecodedPicture:
         masks: the granularity map.
         indices: per granularity, (N_g,) int64 in raster order.
         parameters: per granularity, (P, N_g) float32, of the index prior; None unless the picture decoder reads them.
+        z: the hyper-latents in the stream, by name.
         moments: per granularity, moments of the N_g codes under the prior; None unless requested in the adaptive mode.
     """
 
     masks: Masks
     indices: dict[str, NDArray[np.int64]]
     parameters: dict[str, NDArray[np.float32]] | None
+    z: dict[str, NDArray[np.int64]]
     moments: dict[str, CodeMoments] | None = None
 
 
@@ -89,7 +91,7 @@ class EntropyModel:
             masks: the granularity map.
             indices: per granularity, (N_g,) integers in [0, K), raster order.
             z: per granularity with a hyperprior, (Cz, ceil(h_g / 4), ceil(w_g / 4)) integers; positions without a cell
-                of the granularity are not sent and count as 0.
+                of the granularity are not sent and count as 0. Local means, (3, h, w), as "means".
             mode: one of MODES.
 
         Raises:
@@ -97,7 +99,7 @@ class EntropyModel:
         """
         check_mode(mode)
         indices = checked_indices(indices, masks, self.prior.codes)
-        z = self.sent(masks, z) if mode == "adaptive" or self.decoder_prior else {}
+        z = self.hyper_latents.sent(masks, z, mode)
         if mode not in RANGE_CODED:
             return self._encode_plain(masks, indices, z, mode)
         encoder = RangeEncoder()
@@ -112,10 +114,8 @@ class EntropyModel:
         self, sink: SymbolSink, masks: Masks, z: Mapping[str, NDArray[np.int64]], *, mode: str
     ) -> dict[str, float]:
         """Code map and hyper-latents, of `sent`, of a range-coded mode into a sink; return bits of "map" and "z"."""
-        parts = {"map": self.map_coder.encode(sink, masks), "z": 0.0}
-        if mode == "adaptive" or self.decoder_prior:
-            parts["z"] = self._encode_z(sink, masks, z)
-        return parts
+        map_bits = self.map_coder.encode(sink, masks)
+        return {"map": map_bits, "z": self.hyper_latents.encode(sink, masks, z, mode)}
 
     def decode(
         self,
@@ -146,21 +146,27 @@ class EntropyModel:
         check_mode(mode)
         if not (h16 > 0 and w16 > 0 and 0 <= n_coarse <= h16 * w16 and 0 <= n_medium <= 4 * (h16 * w16 - n_coarse)):
             raise BitstreamError(f"{n_coarse} coarse and {n_medium} medium cells do not fit a grid of {h16} x {w16}")
-        expected = 1 if mode in RANGE_CODED else 3 if self.decoder_prior else 2
+        expected = 1 if mode in RANGE_CODED else 3 if self.hyper_latents.names(mode) else 2
         if len(sections) != expected:
             raise BitstreamError(f"{len(sections)} sections, mode {mode} of this model has {expected}")
         if mode not in RANGE_CODED:
             masks = decode_raw_map(sections[0], h16, w16, n_coarse, n_medium)
             indices = self._plain[mode][1](sections[1], _sizes(masks))
-            z = self.decode_z(RangeDecoder(sections[2]), masks) if self.decoder_prior else {}
-            return DecodedPicture(masks, indices, self.parameters(masks, indices, z) if self.decoder_prior else None)
+            z = self.hyper_latents.decode(RangeDecoder(sections[2]), masks, mode) if expected == 3 else {}
+            return self._decoded(masks, indices, z)
         decoder = RangeDecoder(sections[0])
         masks = self.map_coder.decode(decoder, h16, w16, n_coarse, n_medium)
         if mode == "adaptive":
             return self._decode_adaptive(decoder, masks, codebook)
-        z = self.decode_z(decoder, masks) if self.decoder_prior else {}
+        z = self.hyper_latents.decode(decoder, masks, mode)
         indices = self.static.decode_arithmetic(decoder, _sizes(masks))
-        return DecodedPicture(masks, indices, self.parameters(masks, indices, z) if self.decoder_prior else None)
+        return self._decoded(masks, indices, z)
+
+    def _decoded(
+        self, masks: Masks, indices: dict[str, NDArray[np.int64]], z: dict[str, NDArray[np.int64]]
+    ) -> DecodedPicture:
+        told = self.parameters(masks, indices, z) if self.decoder_prior else None
+        return DecodedPicture(masks, indices, told, z)
 
     def _decode_adaptive(
         self, decoder: RangeDecoder, masks: Masks, codebook: NDArray[np.float32] | None
@@ -175,9 +181,9 @@ class EntropyModel:
                     expected.add(granularity, cells.ranks[chunk.start : chunk.stop], chunk.frequencies)
             return np.concatenate(found)
 
-        z = self.decode_z(decoder, masks)
+        z = self.hyper_latents.decode(decoder, masks)
         result = self.walk.run(masks, z, resolve, keep_parameters=self.decoder_prior)
-        return DecodedPicture(masks, result.indices, result.parameters, expected and expected.moments)
+        return DecodedPicture(masks, result.indices, result.parameters, z, expected and expected.moments)
 
     def parameters(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]]
@@ -187,7 +193,7 @@ class EntropyModel:
         def resolve(cells: PassCells) -> NDArray[Any]:
             return indices[cells.step.granularity][cells.ranks]
 
-        parameters = self.walk.run(masks, self.sent(masks, z), resolve, keep_parameters=True).parameters
+        parameters = self.walk.run(masks, self.hyper_latents.sent(masks, z), resolve, keep_parameters=True).parameters
         assert parameters is not None
         return parameters
 
@@ -203,7 +209,7 @@ class EntropyModel:
                 told.append(PassFrequencies(cells.step.name, ranks, chunk.frequencies.copy()))
             return indices[cells.step.granularity][cells.ranks]
 
-        self.walk.run(masks, self.sent(masks, z), resolve)
+        self.walk.run(masks, self.hyper_latents.sent(masks, z), resolve)
         return told
 
     def _build(self, spec: Mapping[str, Any], arrays: Arrays) -> None:
@@ -213,7 +219,7 @@ class EntropyModel:
         self.prior = IndexPrior(spec["prior"], arrays, activation_bits=precision.activation_bits)
         self.static = StaticCoder(arrays["usage"])
         self.map_coder = MapCoder(arrays)
-        self.z_priors = {g: FactorisedPrior(arrays[f"z.{g}"]) for g in GRANULARITIES if f"z.{g}" in arrays}
+        self.hyper_latents = HyperLatentCoder(spec, arrays)
         embeddings = torch.from_numpy(arrays["embeddings"].astype(np.float64))
         if embeddings.ndim != 2 or not len(embeddings) == self.prior.codes == self.static.codes >= 2:
             raise ModelError(
@@ -221,9 +227,9 @@ class EntropyModel:
                 f"usage of {self.static.codes} codes do not belong together"
             )
         networks = NetworkBuilder(spec["networks"], arrays, precision)
-        synthesis = {g: networks.synthesis(g, prior) for g, prior in self.z_priors.items()}
+        synthesis = networks.all_syntheses(self.hyper_latents)
         context = {
-            step.name: networks.context(step, synthesis.get(step.granularity), embeddings, self.prior.parameter_count)
+            step.name: networks.context(step, synthesis[step.granularity], embeddings, self.prior.parameter_count)
             for step in schedule
         }
         self.walk = IndexWalk(
@@ -255,10 +261,10 @@ class EntropyModel:
         raw_map = encode_raw_map(masks)
         coded = self._plain[mode][0](indices)
         parts = {"map": float(BITS_PER_COARSE_CELL * masks.coarse.size), "z": 0.0, **coded.bits}
-        if not self.decoder_prior:
+        if not self.hyper_latents.names(mode):
             return EncodedPicture((raw_map, coded.data), sum(parts.values()), parts)
         encoder = RangeEncoder()
-        parts["z"] = self._encode_z(encoder, masks, z)
+        parts["z"] = self.hyper_latents.encode(encoder, masks, z, mode)
         return EncodedPicture((raw_map, coded.data, encoder.finish()), sum(parts.values()), parts)
 
     @property
@@ -269,20 +275,6 @@ class EntropyModel:
             "fixed-length": (self.static.encode_fixed, self.static.decode_fixed),
             "zip": (self.static.encode_zip, self.static.decode_zip),
         }
-
-    def _encode_z(self, encoder: SymbolSink, masks: Masks, z: Mapping[str, NDArray[Any]]) -> float:
-        return sum(prior.encode(encoder, z[g], sent_positions(masks[g])) for g, prior in self.z_priors.items())
-
-    def decode_z(self, decoder: RangeDecoder, masks: Masks) -> dict[str, NDArray[np.int64]]:
-        """Decode the hyper-latents, (Cz, hz, wz) per granularity with a hyperprior; 0 where not sent."""
-        return {g: prior.decode(decoder, sent_positions(masks[g])) for g, prior in self.z_priors.items()}
-
-    def sent(self, masks: Masks, z: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[np.int64]]:
-        """The hyper-latents that a decoder gets: 0 where they are not sent."""
-        missing = [g for g in self.z_priors if g not in z]
-        if missing:
-            raise ValueError(f"z lacks the hyper-latent of {missing[0]} cells")
-        return {g: prior.sent(z[g], sent_positions(masks[g])) for g, prior in self.z_priors.items()}
 
 
 def check_mode(mode: str) -> None:

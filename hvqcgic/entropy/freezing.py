@@ -28,6 +28,21 @@ class FrozenEntropy:
     arrays: dict[str, NDArray[Any]]
 
 
+@dataclass(frozen=True)
+class FrozenMeans:
+    """Local means of a model.
+
+    Attributes:
+        block_px: side of a block in pixels.
+        table: of `fit_means_table`.
+        synthesis: the network of each granularity that reads them.
+    """
+
+    block_px: int
+    table: NDArray[Any]
+    synthesis: Mapping[str, Sequence[LayerDescription]]
+
+
 def freeze(
     *,
     codebook: FloatArray,
@@ -42,6 +57,7 @@ def freeze(
     features: FloatArray | None = None,
     precision: Precision | None = None,
     decoder_prior: bool = False,
+    means: FrozenMeans | None = None,
 ) -> FrozenEntropy:
     """Freeze an entropy model to integers, and build it once to refuse a model that could be inexact.
 
@@ -58,6 +74,7 @@ def freeze(
         features: (K, R) bits, for forms that learn their table of codes.
         precision: integer grids of the networks.
         decoder_prior: whether the picture decoder reads the prior's parameters; z is then sent in every coding mode.
+        means: of local means; None without.
 
     Raises:
         ModelError: a network or the prior could leave the exact range (names the layer), the schedule is invalid, or
@@ -72,6 +89,9 @@ def freeze(
     networks: dict[str, list[dict[str, Any]]] = {}
     named = {f"synthesis.{g}": synthesis[g] for g in GRANULARITIES if g in synthesis}
     named |= {f"context.{name}": context[name] for name in context}
+    if means:
+        arrays["means.table"] = means.table
+        named |= {f"means.{g}": layers for g, layers in means.synthesis.items()}
     for name, layers in named.items():
         networks[name], own = freeze_network(name, layers, precision)
         arrays |= own
@@ -84,5 +104,7 @@ def freeze(
         "decoder_prior": decoder_prior,
         "networks": networks,
     }
+    if means:
+        spec["means_block_px"] = means.block_px
     EntropyModel(spec, arrays)
     return FrozenEntropy(spec, arrays)

@@ -138,7 +138,7 @@ def _walk(model: EntropyModel, masks: Masks, z: HyperLatents, pick: Pick, sink: 
             bits[granularity][ranks] = sink.bits_of_each(own, chunk.frequencies)
         return chosen
 
-    return PricedIndices(model.walk.run(masks, model.sent(masks, z), resolve).indices, bits)
+    return PricedIndices(model.walk.run(masks, model.hyper_latents.sent(masks, z), resolve).indices, bits)
 
 
 def _static_bits(coder: StaticCoder, indices: Indices, granularity: str, mode: str) -> NDArray[np.float64]:

@@ -71,7 +71,7 @@ class IndexWalk:
 
     Args:
         schedule: passes, coarse before medium before fine.
-        synthesis: hyper-synthesis networks of the granularities with a hyperprior.
+        synthesis: hyper-synthesis networks of each granularity, by the hyper-latents that they read.
         context: a network for each pass, by name.
         embeddings: (K, d) integers, float64, at 2^-activation_bits.
         activation_bits: of the networks.
@@ -81,7 +81,7 @@ class IndexWalk:
     def __init__(
         self,
         schedule: tuple[Pass, ...],
-        synthesis: Mapping[str, ExactNetwork],
+        synthesis: Mapping[str, Mapping[str, ExactNetwork]],
         context: Mapping[str, ExactNetwork],
         *,
         embeddings: Tensor,
@@ -105,7 +105,7 @@ class IndexWalk:
 
         Args:
             masks: the granularity map.
-            z: hyper-latents (Cz, hz, wz) of the granularities with a hyperprior, 0 where not sent.
+            z: hyper-latents (Cz, hz, wz) by name, 0 where not sent.
             resolve: called for the indices of each pass with cells.
             keep_parameters: whether the result holds the parameters.
         """
@@ -130,20 +130,23 @@ class IndexWalk:
         return max(2, self.band_positions // width // 2 * 2)
 
     def _hints(self, masks: Masks, granularity: str, z: Mapping[str, NDArray[Any]]) -> Tensor | None:
-        """Output of the hyper-synthesis for each cell, (S, h, w); None for a granularity without a hyperprior."""
-        network = self.synthesis.get(granularity)
-        if network is None:
+        """Outputs of the hyper-syntheses for each cell, (S, h, w); None for a granularity without any."""
+        networks = self.synthesis[granularity]
+        if not networks:
             return None
         h, w = masks[granularity].shape
         # float32 represents integers below 2^24 exactly in half the memory.
-        kind = torch.float32 if float(network.output_bound.max()) <= 2.0**24 else torch.float64
-        hints = torch.zeros(len(network.output_bound), h, w, dtype=kind)
+        top = max(float(network.output_bound.max()) for network in networks.values())
+        kind = torch.float32 if top <= 2.0**24 else torch.float64
+        widths = [len(network.output_bound) for network in networks.values()]
+        hints = torch.zeros(sum(widths), h, w, dtype=kind)
         if masks.count(granularity):
-            latent = torch.from_numpy(np.asarray(z[granularity], np.float64)) * self.one
             at_once = self._rows_at_once(w)
-            for first in range(0, h, at_once):
-                stop = min(first + at_once, h)
-                hints[:, first:stop] = network.forward_rows(latent, first, stop)[:, :, :w]
+            for part, (name, network) in zip(hints.split(widths), networks.items(), strict=True):
+                latent = torch.from_numpy(np.asarray(z[name], np.float64)) * self.one
+                for first in range(0, h, at_once):
+                    stop = min(first + at_once, h)
+                    part[:, first:stop] = network.forward_rows(latent, first, stop)[:, :, :w]
         return hints
 
     def _cells(self, step: Pass, mask: BoolArray, plane: _Plane) -> Iterator[PassCells]:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hvqcgic.bitstream import Pass
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES, Pass
 from hvqcgic.entropy.exact_layers import Precision
 from hvqcgic.entropy.exact_network import ExactNetwork
-from hvqcgic.entropy.factorised_prior import FactorisedPrior
+from hvqcgic.entropy.hyper_latents import MEANS, HyperLatentCoder
+from hvqcgic.entropy.means_coding import CHANNELS
 from hvqcgic.errors import ModelError
 
 
@@ -25,15 +26,29 @@ class NetworkBuilder:
         self.precision = precision
         self.one = 2.0**precision.activation_bits
 
-    def synthesis(self, granularity: str, prior: FactorisedPrior) -> ExactNetwork:
-        """Hyper-synthesis: z to hints, four times the size."""
-        network = self._network(f"synthesis.{granularity}", np.full(prior.channels, prior.limit * self.one))
-        self._check_size(network, (2, 3), (8, 12))
+    def all_syntheses(self, latents: HyperLatentCoder) -> dict[str, dict[str, ExactNetwork]]:
+        """Hyper-syntheses of each granularity, by the hyper-latents that they read, in the order of their hints."""
+        found: dict[str, dict[str, ExactNetwork]] = {g: {} for g in GRANULARITIES}
+        for g, prior in latents.priors.items():
+            found[g][g] = self._synthesis(f"synthesis.{g}", (prior.channels, prior.limit), 4)
+        if latents.means:
+            for g in GRANULARITIES:
+                bound, factor = (CHANNELS, latents.means.limit), latents.block_px // CELL_PX[g]
+                found[g][MEANS] = self._synthesis(f"means.{g}", bound, factor)
+        return found
+
+    def _synthesis(self, name: str, bound: tuple[int, int], factor: int) -> ExactNetwork:
+        """Hyper-synthesis: latents (channels, magnitude) to hints, `factor` times the size."""
+        channels, limit = bound
+        network = self._network(name, np.full(channels, limit * self.one))
+        self._check_size(network, (2, 3), (2 * factor, 3 * factor))
         return network
 
-    def context(self, step: Pass, synthesis: ExactNetwork | None, embeddings: Tensor, parameters: int) -> ExactNetwork:
+    def context(
+        self, step: Pass, syntheses: Mapping[str, ExactNetwork], embeddings: Tensor, parameters: int
+    ) -> ExactNetwork:
         """The network of a pass: hints, codes, known flag and masks to the prior's parameters."""
-        hints = np.zeros(0) if synthesis is None else synthesis.output_bound
+        hints = np.concatenate([np.zeros(0), *(network.output_bound for network in syntheses.values())])
         codes = embeddings.abs().amax(0).numpy()
         network = self._network(f"context.{step.name}", np.concatenate([hints, codes, np.full(4, self.one)]))
         if len(network.output_bound) != parameters:

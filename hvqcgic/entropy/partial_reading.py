@@ -40,6 +40,7 @@ class PartlyRead:
         passes: names of the passes that were read completely.
         cells_read: number of cells that were read.
         bits: bits of map, hyper-latents and read indices in the stream, by the frequencies.
+        z: the hyper-latents, by name.
     """
 
     masks: Masks
@@ -48,6 +49,7 @@ class PartlyRead:
     passes: tuple[str, ...]
     cells_read: int
     bits: float
+    z: dict[str, NDArray[np.int64]]
 
 
 class CertainDecoder(RangeDecoder):
@@ -186,7 +188,7 @@ def read_passes(
     """
     decoder = CertainDecoder(data, whole=whole)
     masks = model.map_coder.decode(decoder, *grid)
-    z = model.decode_z(decoder, masks)
+    z = model.hyper_latents.decode(decoder, masks)
     reader = _Reader(model, decoder, codebook, passes, fill)
     walked = model.walk.run(masks, z, reader.resolve, keep_parameters=model.decoder_prior)
     wanted = (step.name for step in model.walk.schedule[:passes])
@@ -194,7 +196,7 @@ def read_passes(
     if not counted:
         raise Truncated(_TOO_SHORT)
     codes = {g: _codes(walked.indices[g], codebook, reader.unread[g]) for g in GRANULARITIES}
-    return PartlyRead(masks, codes, walked.parameters, tuple(counted), reader.cells_read, decoder.bits)
+    return PartlyRead(masks, codes, walked.parameters, tuple(counted), reader.cells_read, decoder.bits, z)
 
 
 def _codes(

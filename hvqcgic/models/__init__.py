@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hvqcgic.models.config import ControlGicConfig as ControlGicConfig
     from hvqcgic.models.config import EntropyConfig as EntropyConfig
     from hvqcgic.models.config import InputRange as InputRange
+    from hvqcgic.models.config import MeansConfig as MeansConfig
     from hvqcgic.models.config import ModelConfig as ModelConfig
     from hvqcgic.models.config import Selection as Selection
     from hvqcgic.models.context import context_network as context_network
@@ -37,9 +38,15 @@ if TYPE_CHECKING:
     from hvqcgic.models.hyperprior import sent_positions as sent_positions
     from hvqcgic.models.index_prior import index_bits as index_bits
     from hvqcgic.models.index_prior import parameter_count as parameter_count
+    from hvqcgic.models.means import MEANS as MEANS
+    from hvqcgic.models.means import MEANS_CHANNELS as MEANS_CHANNELS
+    from hvqcgic.models.means import largest_latent as largest_latent
+    from hvqcgic.models.means import local_means as local_means
+    from hvqcgic.models.means import spread as spread
     from hvqcgic.models.network import HvqModel as HvqModel
     from hvqcgic.models.picture_model import Codes as Codes
     from hvqcgic.models.picture_model import PictureModel as PictureModel
+    from hvqcgic.models.picture_model import less_means as less_means
     from hvqcgic.models.picture_model import scatter_rows as scatter_rows
     from hvqcgic.models.published_selection import published_entropies as published_entropies
     from hvqcgic.models.published_selection import select as select
@@ -67,7 +74,15 @@ else:
         __name__,
         {
             "backbones": ["BACKBONES"],
-            "config": ["BackboneConfig", "ControlGicConfig", "EntropyConfig", "InputRange", "ModelConfig", "Selection"],
+            "config": [
+                "BackboneConfig",
+                "ControlGicConfig",
+                "EntropyConfig",
+                "InputRange",
+                "MeansConfig",
+                "ModelConfig",
+                "Selection",
+            ],
             "context": ["context_network"],
             "control_gic_blocks": ["NORM_EPS"],
             "control_gic_decoder": ["ControlGicDecoder"],
@@ -87,8 +102,9 @@ else:
             ],
             "hyperprior": ["HYPERPRIORS", "Hyperprior", "hyper_synthesis", "sent_positions"],
             "index_prior": ["index_bits", "parameter_count"],
+            "means": ["MEANS", "MEANS_CHANNELS", "largest_latent", "local_means", "spread"],
             "network": ["HvqModel"],
-            "picture_model": ["Codes", "PictureModel", "scatter_rows"],
+            "picture_model": ["Codes", "PictureModel", "less_means", "scatter_rows"],
             "published_selection": ["published_entropies", "select"],
             "quantiser": [
                 "Quantised",

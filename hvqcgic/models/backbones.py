@@ -27,7 +27,10 @@ def pyramid(config: ModelConfig) -> Networks:
     """Our networks, of the widths and blocks in `config.backbone` (`BackboneConfig`)."""
     widths: BackboneConfig = config.backbone
     numbers = parameter_count(config.entropy, config.code_width)
-    return Encoder(widths, config.code_width), ConditionalDecoder(widths, config.code_width, numbers)
+    reads_means = config.means is not None
+    return Encoder(widths, config.code_width), ConditionalDecoder(
+        widths, config.code_width, numbers, reads_means=reads_means
+    )
 
 
 def control_gic(config: ModelConfig) -> Networks:

@@ -123,6 +123,36 @@ class EntropyConfig:
 
 
 @dataclass(frozen=True)
+class MeansConfig:
+    """Local means: hyper-latents that picture networks and index prior read, see `hvqcgic.models.means`.
+
+    Attributes:
+        block_px: side of a block in pixels: 32, 64 or 128.
+        luma_step: distance of two luma latents, in units of 1/255.
+        chroma_step: distance of two chroma latents, in units of 1/255.
+        hint_channels: channels that the hyper-synthesis of a granularity makes of them for the context networks.
+    """
+
+    block_px: int = 32
+    luma_step: int = 10
+    chroma_step: int = 6
+    hint_channels: int = 8
+
+    def __post_init__(self) -> None:
+        """Refuses blocks that cells do not fit, and steps beyond the range of colours.
+
+        Raises:
+            ConfigError: naming the field.
+        """
+        if self.block_px not in (32, 64, 128):
+            raise ConfigError(f"model.means.block_px is {self.block_px}; use 32, 64 or 128")
+        if not (4 <= self.luma_step <= 64 and 4 <= self.chroma_step <= 64):
+            raise ConfigError(
+                f"model.means.luma_step, chroma_step are {self.luma_step}, {self.chroma_step}; use 4 to 64"
+            )
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """A whole model.
 
@@ -139,6 +169,7 @@ class ModelConfig:
             strict thresholds, see `hvqcgic.models.published_selection`).
         control_gic: Control-GIC's picture networks in place of `backbone`; none for those of `backbone`.
         networks: the pair of encoder and decoder, a name in `hvqcgic.models.BACKBONES`; with `control_gic` its own.
+        means: hyper-latents that picture networks and index prior read; none for none.
     """
 
     name: str = "tiny"
@@ -151,13 +182,16 @@ class ModelConfig:
     selection: Selection = "ordered"
     control_gic: ControlGicConfig | None = None
     networks: str = "pyramid"
+    means: MeansConfig | None = None
 
     def __post_init__(self) -> None:
         """Refuses what does not go together.
 
         Raises:
-            ConfigError: Control-GIC's decoder is asked to read the index prior.
+            ConfigError: Control-GIC's networks are asked to read the index prior or local means.
         """
+        if self.control_gic is not None and self.means is not None:
+            raise ConfigError("model.means: Control-GIC's networks do not read local means; use null")
         if self.control_gic is not None and self.backbone.decoder_prior:
             raise ConfigError("backbone.decoder_prior: Control-GIC's decoder does not read the index prior; use false")
 
@@ -183,6 +217,7 @@ class ModelConfig:
             (values, "selection"),
             (values, "control_gic"),
             (values, "networks"),
+            (values, "means"),
             (values["entropy"], "hyperprior"),
         )
         for owner, name in added:
@@ -209,10 +244,20 @@ class ModelConfig:
         control_gic = parts.pop("control_gic", None)
         if control_gic is not None:
             control_gic = _build(ControlGicConfig, control_gic)
-        return _build(ModelConfig, parts | {"backbone": backbone, "entropy": entropy, "control_gic": control_gic})
+        means = parts.pop("means", None)
+        if means is not None:
+            means = _build(MeansConfig, means)
+        whole = {"backbone": backbone, "entropy": entropy, "control_gic": control_gic, "means": means}
+        return _build(ModelConfig, parts | whole)
 
 
-_LATER_DEFAULTS = {"selection": "ordered", "control_gic": None, "networks": "pyramid", "hyperprior": "convolutional"}
+_LATER_DEFAULTS = {
+    "selection": "ordered",
+    "control_gic": None,
+    "networks": "pyramid",
+    "means": None,
+    "hyperprior": "convolutional",
+}
 
 
 def _build(kind: type[Any], values: dict[str, Any]) -> Any:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hvqcgic.models.backbone import residual_blocks
 from hvqcgic.models.config import BackboneConfig
 from hvqcgic.models.granularity import GranularityMap, repeat
+from hvqcgic.models.means import MEANS_CHANNELS
 
 
 def assemble(codes: dict[str, Tensor], masks: GranularityMap) -> Tensor:
@@ -32,7 +33,15 @@ def assemble(codes: dict[str, Tensor], masks: GranularityMap) -> Tensor:
 class ConditionalDecoder(nn.Module):
     """g_s: assembled codes and masks to a picture."""
 
-    def __init__(self, config: BackboneConfig, code_width: int, prior_width: int = 0, guide_width: int = 0) -> None:
+    def __init__(
+        self,
+        config: BackboneConfig,
+        code_width: int,
+        prior_width: int = 0,
+        guide_width: int = 0,
+        *,
+        reads_means: bool = False,
+    ) -> None:
         """Create a decoder with random weights.
 
         Args:
@@ -40,11 +49,13 @@ class ConditionalDecoder(nn.Module):
             code_width: d.
             prior_width: P, used only with `decoder_prior`.
             guide_width: channels of a guide, see `forward`; the layers that read it start at zero.
+            reads_means: whether it reads the picture of local means.
         """
         super().__init__()
         self.config = config
         self.prior_width = prior_width if config.decoder_prior else 0
-        inputs = code_width + self.prior_width
+        self.means_width = MEANS_CHANNELS if reads_means else 0
+        inputs = code_width + self.prior_width + self.means_width
         half, quarter, eighth, sixteenth = config.decoder_widths
         blocks = config.decoder_blocks
         self.stem = nn.Conv2d(inputs + 3, sixteenth, 3, padding=1)
@@ -64,7 +75,12 @@ class ConditionalDecoder(nn.Module):
                 nn.init.zeros_(weight)
 
     def forward(
-        self, y_hat: Tensor, masks: GranularityMap, parameters: Tensor | None = None, guide: Tensor | None = None
+        self,
+        y_hat: Tensor,
+        masks: GranularityMap,
+        parameters: Tensor | None = None,
+        guide: Tensor | None = None,
+        means: Tensor | None = None,
     ) -> Tensor:
         """Decode codes to a picture.
 
@@ -75,6 +91,7 @@ class ConditionalDecoder(nn.Module):
                 `decoder_prior`, where None (before the prior is trained) means zeros.
             guide: (B, guide_width, H/4, W/4), further values for every position; required by a decoder with a
                 guide_width.
+            means: the picture of the means, (B, 3, H, W); required by a decoder that reads it.
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
@@ -83,6 +100,9 @@ class ConditionalDecoder(nn.Module):
         if self.prior_width:
             shape = (len(y_hat), self.prior_width, *y_hat.shape[2:])
             inputs.append(y_hat.new_zeros(shape) if parameters is None else parameters)
+        if self.means_width:
+            assert means is not None
+            inputs.append(F.avg_pool2d(means, 4) * 2 - 1)
         full = torch.cat(inputs, 1)
         eighth = F.avg_pool2d(full, 2)
         told = (0.0, 0.0, 0.0) if guide is None else self._read(guide)

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.models.config import EntropyConfig
+from hvqcgic.models.config import EntropyConfig, MeansConfig
+from hvqcgic.models.means import MEANS_CHANNELS
 from hvqcgic.models.sequential import ClampedConv, PowerLeaky
 
 
@@ -57,6 +58,16 @@ def hyper_synthesis(config: EntropyConfig, channels: int) -> nn.Sequential:
         PowerLeaky(),
         nn.PixelShuffle(2),
     )
+
+
+def means_synthesis(config: MeansConfig, factor: int) -> nn.Sequential:
+    """Network from latents of local means, (B, 3, h, w), to hints, (B, S, factor h, factor w); it can be frozen."""
+    layers: list[nn.Module] = []
+    inputs = MEANS_CHANNELS
+    for _ in range(factor.bit_length() - 1):
+        layers += [ClampedConv(inputs, 4 * config.hint_channels, 3), PowerLeaky(), nn.PixelShuffle(2)]
+        inputs = config.hint_channels
+    return nn.Sequential(*layers)
 
 
 @dataclass(frozen=True)

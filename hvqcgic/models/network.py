@@ -9,13 +9,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.bitstream import GRANULARITIES, Pass, parse_schedule
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES, Pass, parse_schedule
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.context import context_network, gather_parameters, pass_cells, pass_input
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
-from hvqcgic.models.hyperprior import hyperprior_named, sent_positions
+from hvqcgic.models.hyperprior import hyperprior_named, means_synthesis, sent_positions
 from hvqcgic.models.index_prior import IndexPrior, code_moments, parameter_count
+from hvqcgic.models.means import MEANS
 from hvqcgic.models.picture_model import PictureModel
 
 Cells = dict[str, Tensor]
@@ -36,12 +37,17 @@ class HvqModel(PictureModel):
         self.passes = parse_schedule(entropy.schedule)
         synthesis = hyperprior_named(entropy).synthesis
         self.synthesis = nn.ModuleDict({g: synthesis(entropy, count) for g, count in self.z_channels.items()})
+        means = config.means
+        self.means_synthesis = nn.ModuleDict(
+            {g: means_synthesis(means, means.block_px // CELL_PX[g]) for g in GRANULARITIES} if means else {}
+        )
+        more = means.hint_channels if means else 0
         networks = {
             step.name: context_network(
                 entropy,
                 step,
                 code_width=config.code_width,
-                hints=entropy.synthesis_channels if step.granularity in self.z_channels else 0,
+                hints=more + (entropy.synthesis_channels if step.granularity in self.z_channels else 0),
                 outputs=parameter_count(entropy, config.code_width),
             )
             for step in self.passes
@@ -55,7 +61,7 @@ class HvqModel(PictureModel):
 
     def entropy_parameters(self) -> list[nn.Parameter]:
         """Weights that predict indices."""
-        parts = (self.analysis, self.synthesis, self.context, self.prior)
+        parts = (self.analysis, self.synthesis, self.means_synthesis, self.context, self.prior)
         return [weight for part in parts for weight in part.parameters() if weight.requires_grad]
 
     def context_of(self, step: Pass) -> nn.Sequential:
@@ -65,15 +71,20 @@ class HvqModel(PictureModel):
         return network
 
     def hints(self, z: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
-        """Outputs of the hyper-synthesis for each granularity with a hyperprior.
+        """Outputs of the hyper-syntheses for each granularity with a hyperprior.
 
         Args:
-            z: rounded hyper-latents, (B, C_z, ceil(h_g / 4), ceil(w_g / 4)), 0 where they are not sent.
+            z: rounded hyper-latents, (B, C_z, ceil(h_g / 4), ceil(w_g / 4)), 0 where they are not sent; local means
+                as "means".
             masks: the granularity map, for the sizes of its grids.
         Returns:
-            (B, S, h_g, w_g) each.
+            (B, S, h_g, w_g) each: hints of the granularity's own latent, then those of local means.
         """
-        return {g: self.synthesis[g](z[g])[..., : masks[g].shape[-2], : masks[g].shape[-1]] for g in self.synthesis}
+        parts: dict[str, list[Tensor]] = {g: [self.synthesis[g](z[g])] for g in self.synthesis}
+        for g in self.means_synthesis:
+            parts.setdefault(g, []).append(self.means_synthesis[g](z[MEANS]))
+        sizes = {g: masks[g].shape[-2:] for g in parts}
+        return {g: torch.cat([p[..., : sizes[g][0], : sizes[g][1]] for p in own], 1) for g, own in parts.items()}
 
     def pass_parameters(
         self, masks: GranularityMap, codes: dict[str, Tensor], hints: dict[str, Tensor]
@@ -103,6 +114,7 @@ class HvqModel(PictureModel):
         """
         latents = self.hyper_latents(features, masks)
         z = {g: values.round() * sent_positions(masks[g]) for g, values in latents.items()}
+        z |= {MEANS: features[MEANS]} if MEANS in features else {}
         return self.pass_parameters(masks, codes, self.hints(z, masks))
 
     def cells(self, step: Pass, masks: GranularityMap) -> Tensor:

@@ -3,6 +3,8 @@
 picture -> Encoder -> features y_g -> VectorQuantiser -> codes -> ConditionalDecoder -> picture
                           |
                           +-> HyperAnalysis -> hyper-latents z_g
+
+With local means the encoder gets the picture less its means, and the decoder's result is added to them.
 """
 
 from __future__ import annotations
@@ -12,13 +14,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES
 from hvqcgic.models.backbones import make_backbone
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import hyperprior_named
+from hvqcgic.models.means import MEANS, local_means, spread
 from hvqcgic.models.quantiser import Quantised, VectorQuantiser
+
+MIDDLE = 0.5
+"""Grey that stands for no difference from the local means."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,27 @@ class PictureModel(nn.Module):
             {g: hyperprior_named(entropy).analysis(entropy, d, count) for g, count in self.z_channels.items()}
         )
 
+    def features(self, picture: Tensor) -> dict[str, Tensor]:
+        """Compute the features of pictures, and the latents of their local means if the model has them.
+
+        Args:
+            picture: (B, 3, H, W), in [0, 1]; H and W multiples of 16.
+        Returns:
+            of the encoder, (B, d, h_g, w_g) each; with local means also "means", see `local_means`.
+        """
+        if self.config.means is None:
+            return self.encoder(picture)
+        latents = local_means(self.config.means, picture)
+        means = spread(self.config.means, latents, (0, picture.shape[-2]), (0, picture.shape[-1]))
+        return {**self.encoder(less_means(picture, means)), MEANS: latents}
+
+    def means_of(self, features: dict[str, Tensor]) -> Tensor | None:
+        """The picture of the means for features of `features`, (B, 3, H, W); None for a model without local means."""
+        if self.config.means is None:
+            return None
+        height, width = (side * CELL_PX["fine"] for side in features["fine"].shape[-2:])
+        return spread(self.config.means, features[MEANS], (0, height), (0, width))
+
     def quantise(self, features: dict[str, Tensor], masks: GranularityMap) -> Codes:
         """Quantise all cells.
 
@@ -82,17 +109,26 @@ class PictureModel(nn.Module):
             index_maps[g] = scatter_rows(indices[:, None], masks[g])
         return Codes(y, quantised, counts, maps, index_maps)
 
-    def reconstruct(self, maps: dict[str, Tensor], masks: GranularityMap, parameters: Tensor | None = None) -> Tensor:
+    def reconstruct(
+        self,
+        maps: dict[str, Tensor],
+        masks: GranularityMap,
+        parameters: Tensor | None = None,
+        means: Tensor | None = None,
+    ) -> Tensor:
         """Decode codes to a picture.
 
         Args:
             maps: per granularity, (B, d, h_g, w_g); only masked cells are used.
             masks: the granularity map.
             parameters: the index prior's, (B, P, H/4, W/4), for a decoder that reads them, see `ConditionalDecoder`.
+            means: the picture of the means, (B, 3, H, W), see `means_of`; required by a model with local means.
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
-        return self.decoder(assemble(maps, masks), masks, parameters)
+        if means is None:
+            return self.decoder(assemble(maps, masks), masks, parameters)
+        return self.decoder(assemble(maps, masks), masks, parameters, means=means) + (means - MIDDLE)
 
     def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
         """Hyper-latents before rounding, for the granularities with a hyperprior.
@@ -109,6 +145,11 @@ class PictureModel(nn.Module):
         """Hyper-latent of one granularity from features, (B, d, h_g, w_g), and mask; shape as in `hyper_latents`."""
         limit = self.config.entropy.z_limit
         return self.analysis[granularity](y, mask).clamp(-limit, limit)
+
+
+def less_means(picture: Tensor, means: Tensor) -> Tensor:
+    """What an encoder sees of a picture with local means: their difference around middle grey, (B, 3, H, W)."""
+    return picture - means + MIDDLE
 
 
 def scatter_rows(rows: Tensor, mask: Tensor) -> Tensor:

@@ -94,6 +94,7 @@ class _Planes:
         pixels: (1, 3, H, W) uint8, not padded; only windows of it are converted to [0, 1].
         masks: the granularity map.
         features: (1, d, h_g, w_g) each, a copy.
+        means: the picture of local means, (1, 3, H, W), padded; None for a model without.
         told: the index prior's parameters of its cells, (1, P, H/4, W/4), for a decoder that reads them; computed from
             the indices before refinement.
     """
@@ -103,6 +104,7 @@ class _Planes:
         self.pixels = torch.from_numpy(picture.pixels).permute(2, 0, 1)[None]
         self.masks = GranularityMap(*(torch.from_numpy(masks[g])[None, None].to(device) for g in GRANULARITIES))
         self.features = {g: y.clone() for g, y in picture.features.items()}
+        self.means = coder.networks.means_of(picture.features)
         reads = coder.config.backbone.decoder_prior
         parameters = coder.decoder_parameters(coder.quantise(picture, masks)) if reads else None
         self.told = None
@@ -118,6 +120,7 @@ def _refine_window(
     pixels = tile.window(planes.pixels).to(planes.masks.fine.device).float() / 255
     masks = GranularityMap(*(tile.window(planes.masks[g], CELL_PX[g]) for g in GRANULARITIES))
     told = None if planes.told is None else tile.window(planes.told, CELL_PX["fine"])
+    means = None if planes.means is None else tile.window(planes.means)
     y = {g: tile.window(planes.features[g], CELL_PX[g]).clone().requires_grad_() for g in GRANULARITIES}
     cores = {g: _core(tile, y[g], CELL_PX[g]) for g in GRANULARITIES}
     scale = float(networks.quantise(y, masks).quantised.commitment.detach().mean().sqrt())
@@ -125,7 +128,7 @@ def _refine_window(
     perceptual = _perceptual(pixels)
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = max(scale, SMALLEST_SCALE) * rate(step, steps)
-        decoded = networks.reconstruct(networks.quantise(y, masks).maps, masks, told)
+        decoded = networks.reconstruct(networks.quantise(y, masks).maps, masks, told, means)
         decoded = decoded[..., : pixels.shape[-2], : pixels.shape[-1]]
         row, column = torch.randint(LARGEST_SHIFT_PX + 1, (2,), generator=generator).tolist()
         loss = distortion(pixels, decoded, WEIGHTS, perceptual, shift=(row, column)).total

@@ -11,6 +11,7 @@ from hvqcgic import lazy_exports
 from hvqcgic.perceptual import import_torchvision
 
 if TYPE_CHECKING:
+    from hvqcgic.training.bundled_tables import table_name as table_name
     from hvqcgic.training.cached_pictures import CachedStream as CachedStream
     from hvqcgic.training.cli import main as main
     from hvqcgic.training.cli import make_module as make_module
@@ -53,6 +54,7 @@ else:
             "module": ["HvqModule"],
             "rate": ["HyperLatentPriors", "estimate_rate"],
             "ratios": ["draw_ratios"],
+            "bundled_tables": ["table_name"],
             "sources": ["EMBEDDED_TRAIN", "EMBEDDED_VAL", "find_shards"],
             "stages": ["Machine", "make_trainer", "quiet_lightning"],
             "starts": ["start_from"],

@@ -12,6 +12,7 @@ import torch
 
 from hvqcgic.cli import progress_bar
 from hvqcgic.errors import ConfigError
+from hvqcgic.models import MEANS, MeansConfig, local_means
 from hvqcgic.training.crop_stream import in_random_order
 from hvqcgic.training.crops import CachedCrops
 from hvqcgic.training.data import PictureDataModule, TrainBatches
@@ -32,7 +33,14 @@ class CachedStream:
     """
 
     def __init__(
-        self, entries: Sequence[Entry], crop_px: int, batch_size: int, *, seed: int, device: torch.device | str = "cpu"
+        self,
+        entries: Sequence[Entry],
+        crop_px: int,
+        batch_size: int,
+        *,
+        seed: int,
+        device: torch.device | str = "cpu",
+        means: MeansConfig | None = None,
     ) -> None:
         """Create a stream of windows of entries.
 
@@ -42,7 +50,9 @@ class CachedStream:
             batch_size: windows in a batch.
             seed: seed of order and positions.
             device: device of the batches.
+            means: local means of the model: windows then begin at multiples of their blocks.
         """
+        self._means, self._step = means, means.block_px // CELL_PX if means else 1
         self._entries, self._cells, self._batch_size = tuple(entries), crop_px // CELL_PX, batch_size
         self._seed, self._device = seed, torch.device(device)
 
@@ -54,7 +64,7 @@ class CachedStream:
         generator = np.random.default_rng([self._seed, 1, number])
         samples = number * self._batch_size + np.arange(self._batch_size)
         chosen = [self._entries[place] for place in in_random_order(samples, len(self._entries), (self._seed, 2))]
-        corners = [generator.integers(0, [e.rows - self._cells + 1, e.columns - self._cells + 1]) for e in chosen]
+        corners = [generator.integers(0, [self._places(e.rows), self._places(e.columns)]) * self._step for e in chosen]
         share = own_share(self._batch_size)
         windows = [
             entry.window(int(row), int(column), self._cells)
@@ -65,7 +75,13 @@ class CachedStream:
             for name in windows[0]
         }
         picture = stacked.pop("picture").to(torch.float32) / 255
+        if self._means:
+            stacked[MEANS] = local_means(self._means, picture)
         return CachedCrops(picture, stacked)
+
+    def _places(self, cells: int) -> int:
+        """Number of places at which a window can begin along a side."""
+        return (cells - self._cells) // self._step + 1
 
 
 class CachedPictures(PictureDataModule):
@@ -100,7 +116,8 @@ class CachedPictures(PictureDataModule):
         module = self.trainer.lightning_module
         assert isinstance(module, HvqModule)
         entries = self._fill(FeatureCache(self._folder, module.model), self.trainer)
-        stream = CachedStream(entries, self.crop_px, self.batch_size, seed=self.seed, device=module.device)
+        means = module.model.config.means
+        stream = CachedStream(entries, self.crop_px, self.batch_size, seed=self.seed, device=module.device, means=means)
         return TrainBatches(self, stream.batch)
 
     def _open(self, shards: Sequence[Shard]) -> None:

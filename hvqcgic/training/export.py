@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load
 from torch import Tensor
 
-from hvqcgic.entropy import Precision, freeze
+from hvqcgic.entropy import FrozenMeans, Precision, freeze
 from hvqcgic.errors import ConfigError, ModelError
-from hvqcgic.files import one_line, reason
+from hvqcgic.files import one_line
 from hvqcgic.model_files import FrozenModel, network_weights
 from hvqcgic.models import ACTIVATION_LIMIT, HvqModel, ModelConfig, describe
 from hvqcgic.training.average import weights_of
+from hvqcgic.training.bundled_tables import map_coder, means_table
 from hvqcgic.training.checkpoints import read_checkpoint
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.module import HvqModule
@@ -91,8 +90,18 @@ def freeze_model(
         features=_float64(prior.features) if entropy.learns_embedding else None,
         precision=Precision(entropy.activation_bits, entropy.weight_bits, ACTIVATION_LIMIT),
         decoder_prior=config.backbone.decoder_prior,
+        means=frozen_means(model),
     )
     return FrozenModel(config, networks, frozen.spec, frozen.arrays, card or {})
+
+
+def frozen_means(model: HvqModel) -> FrozenMeans | None:
+    """Local means of a model for `freeze`; None for a model without."""
+    config = model.config.means
+    if config is None:
+        return None
+    layers = {g: describe(network) for g, network in model.means_synthesis.items()}  # pyright: ignore[reportArgumentType]
+    return FrozenMeans(config.block_px, means_table(config), layers)
 
 
 @torch.no_grad()
@@ -105,21 +114,6 @@ def hyper_latent_pmf(priors: HyperLatentPriors, granularity: str, channels: int,
     priors.train(was_training)
     pmf = torch.exp2(-bits.double())
     return (pmf / pmf.sum(1, keepdim=True)).cpu().numpy()
-
-
-def map_coder() -> dict[str, NDArray[Any]]:
-    """Tables of the granularity map's coder. They depend on photographs and ratios, not on a model, and are bundled.
-
-    Raises:
-        ModelError: the package lacks the tables.
-
-    Made by `tools/fit_map_coder.py`.
-    """
-    path = resources.files("hvqcgic").joinpath("weights/map-coder.bin")
-    try:
-        return load(path.read_bytes())
-    except OSError as error:
-        raise ModelError(f"{path}: cannot be read: {reason(error)}; install hvqcgic anew") from error
 
 
 def pictures_to_check(source: str | None, count: int = 8) -> list[Tensor]:

@@ -37,7 +37,7 @@ PART_PX = 1024
 STRIDES_PX = {"picture": 1, "fine": 4, "medium": 8, "coarse": 16}
 
 _NO_BACKBONE = (
-    *("analysis.", "synthesis.", "context.", "prior."),
+    *("analysis.", "synthesis.", "means_synthesis.", "context.", "prior."),
     *("quantiser.usage", "quantiser.cluster_", "quantiser.initialised"),
 )
 """Parts of a model that do not affect the features: entropy networks, and running statistics of the codes."""
@@ -101,7 +101,7 @@ class FeatureCache:
         """
         check_folder(folder)
         self.folder = folder / backbone_fingerprint(model)
-        self._encoder = model.encoder
+        self._model = model
         self.computed = self.repaired = self.read = 0
 
     def entry(self, picture: NDArray[np.uint8]) -> Entry:
@@ -129,9 +129,9 @@ class FeatureCache:
 
     @torch.no_grad()
     def _compute(self, picture: NDArray[np.uint8]) -> dict[str, NDArray[np.generic]]:
-        device = next(self._encoder.parameters()).device
+        device = next(self._model.encoder.parameters()).device
         pixels = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))
-        features: dict[str, Tensor] = self._encoder(pixels.to(device)[None].to(torch.float32) / 255)
+        features: dict[str, Tensor] = self._model.features(pixels.to(device)[None].to(torch.float32) / 255)
         stored = {g: features[g][0].to(torch.float32).contiguous().cpu().numpy() for g in GRANULARITIES}
         return stored | {"picture": pixels.numpy()}
 

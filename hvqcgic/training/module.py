@@ -82,7 +82,7 @@ class HvqModule(StageModule):
     def features(self, picture: Tensor) -> dict[str, Tensor]:
         """Features of pictures (B, 3, H, W) in float32, (B, d, h_g, w_g) each; without gradient in stage hyperprior."""
         with torch.set_grad_enabled(self.stage != "hyperprior"):
-            return {g: y.float() for g, y in self.model.encoder(picture).items()}
+            return {g: y.float() for g, y in self.model.features(picture).items()}
 
     def quantise(self, features: dict[str, Tensor], masks: GranularityMap, generator: torch.Generator) -> Codes:
         """Quantise features; k-means initialises the codebook at its step, and earlier steps do not quantise."""
@@ -134,7 +134,7 @@ class HvqModule(StageModule):
             self.log_dict(rate_scalars(rate, codes, lengths, batch[:, 0].numel()))
         if self.stage != "hyperprior":
             assembled = self.model.assemble_parameters(rate.parameters, masks) if rate and self.reads_prior else None
-            decoded = self.model.reconstruct(codes.maps, masks, assembled)
+            decoded = self.model.reconstruct(codes.maps, masks, assembled, self.model.means_of(features))
             row, column = torch.randint(options.lpips_shift + 1, (2,)).tolist()
             parts = distortion(batch, decoded, options, self.perceptual, shift=(row, column))
             commitment = mean_over_all(codes.quantised.commitment)

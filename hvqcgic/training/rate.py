@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.entropy import code_lengths
 from hvqcgic.models import (
+    MEANS,
     Codes,
     GranularityMap,
     HvqModel,
@@ -20,6 +21,7 @@ from hvqcgic.models import (
     squared_distances,
     straight_through,
 )
+from hvqcgic.training.bundled_tables import means_coder
 from hvqcgic.training.config import RateGradient
 from hvqcgic.training.losses import soft_bits
 
@@ -126,6 +128,9 @@ def hyper_latent_bits(
         exact = values if model.training else values.round()
         bits = bits + (priors.bits(g, exact) * sent).sum()
         z[g] = (values + (values.round() - values).detach()) * sent
+    if model.config.means is not None:
+        z[MEANS], coder = features[MEANS], means_coder(model.config.means)
+        bits = bits + sum(coder.bits(latents.cpu().numpy()) for latents in features[MEANS])
     return bits, z
 
 

@@ -7,13 +7,14 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
 from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_model, read_summary
-from hvqcgic.models import ModelConfig, ReverseConfig, parameter_count
+from hvqcgic.models import MEANS_CHANNELS, ModelConfig, ReverseConfig, parameter_count
 from hvqcgic.perceptual import Perceptual
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import read_checkpoint
@@ -75,7 +76,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         untrained = checkpoint["hyper_parameters"]["stage"] == "backbone"
         kept = (*BACKBONE, "discriminator.") if untrained else ("",)
         state = {key: value for key, value in weights_of(checkpoint).items() if key.startswith(kept) and key in own}
-        state |= {key: _with_prior(state[key], own[key], module) for key in READERS if key in state}
+        state |= {key: _with_readings(state[key], own[key], module) for key in READERS if key in state}
         hinted |= {key for key in state if _lacks_hints(state[key], own[key], key, module)}
         state |= {key: _with_hints(state[key], own[key]) for key in hinted & state.keys()}
         fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
@@ -103,18 +104,28 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         module.model.prior.start(module.model.quantiser.usage, module.model.quantiser.codebook)
 
 
-def _with_prior(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
-    """Extend decoder weights (out, in, h, w) without inputs of the prior for a decoder with them; else no change."""
+def _with_readings(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
+    """Extend decoder weights (out, in, h, w) that lack inputs of the prior or of local means by 0; else no change."""
     config, more = module.model.config, wanted.shape[1] - weight.shape[1]
-    if not module.reads_prior or more != parameter_count(config.entropy, config.code_width):
-        return weight
-    return F.pad(weight, (0, 0, 0, 0, 0, more))
+    means = MEANS_CHANNELS if config.means else 0
+    prior = parameter_count(config.entropy, config.code_width) if module.reads_prior else 0
+    if more and more in (means, prior + means):
+        return F.pad(weight, (0, 0, 0, 0, 0, more))
+    if more and more == prior:
+        codes, told = weight[:, : weight.shape[1] - means], weight[:, weight.shape[1] - means :]
+        return torch.cat([F.pad(codes, (0, 0, 0, 0, 0, more)), told], 1)
+    return weight
 
 
 def _lacks_hints(weight: Tensor, wanted: Tensor, name: str, module: HvqModule) -> bool:
     """Whether weights (out, in, h, w) of a context network's first layer lack the inputs of a hyperprior."""
     first = name.startswith("model.context.") and name.endswith(".0.convolution.weight")
-    return first and wanted.shape[1] - weight.shape[1] == module.model.config.entropy.synthesis_channels
+    return first and 0 < wanted.shape[1] - weight.shape[1] <= _hint_channels(module.model.config)
+
+
+def _hint_channels(config: ModelConfig) -> int:
+    """Largest number of hints that a context network reads."""
+    return config.entropy.synthesis_channels + (config.means.hint_channels if config.means else 0)
 
 
 def _with_hints(weight: Tensor, wanted: Tensor) -> Tensor:

@@ -43,6 +43,7 @@ def thaw_networks(frozen: FrozenModel) -> HvqModel:
     model.load_state_dict(networks, strict=False)
     named = {f"context.{step.name}": model.context_of(step) for step in model.passes}
     named |= {f"synthesis.{g}": network for g, network in model.synthesis.items()}
+    named |= {f"means.{g}": network for g, network in model.means_synthesis.items()}
     for name, network in named.items():
         _thaw_network(
             name, network, frozen.arrays, frozen.config.entropy.weight_bits, frozen.config.entropy.activation_bits

@@ -52,13 +52,14 @@ def measure(
         height, width = picture.shape[-2:]
         padded = pad_to_cells(picture[None])
         masks = select_cells(model.config, padded, [ratios])
-        features = model.encoder(padded)
+        features = model.features(padded)
         codes = model.quantise(features, masks)
         rate = estimate_rate(model, priors, features, masks, codes) if priors is not None else None
         assembled = None
         if rate is not None and model.config.backbone.decoder_prior:
             assembled = model.assemble_parameters(rate.parameters, masks)
-        decoded = model.reconstruct(codes.maps, masks, assembled)[..., :height, :width].clamp(0, 1)
+        decoded = model.reconstruct(codes.maps, masks, assembled, model.means_of(features))
+        decoded = decoded[..., :height, :width].clamp(0, 1)
         mse = (decoded - picture).square().mean().clamp(min=1e-10)
         lpips = float(perceptual(decoded, picture[None])) if perceptual is not None else float("nan")
         static = float(static_bits(arithmetic_lengths(model.quantiser.usage), codes))

@@ -37,7 +37,7 @@ def test_spec_is_json_and_arrays_are_small_integers(make_model: Callable[..., An
 def test_the_least_model_freezes() -> None:
     frozen = freeze(**arguments())
     assert frozen.arrays["embeddings"].tolist()[:2] == [[4096, 0], [0, 4096]]
-    assert EntropyModel(frozen.spec, frozen.arrays).z_priors == {}
+    assert EntropyModel(frozen.spec, frozen.arrays).hyper_latents.names("adaptive") == ()
 
 
 def test_a_network_that_could_overflow_is_refused_by_name() -> None:

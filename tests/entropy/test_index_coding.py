@@ -40,9 +40,9 @@ def naive_input(model: EntropyModel, picture: Any, step: Any, done: dict[str, ND
                         codes[:, row, column] = model.walk.embeddings[picture.indices[own][rank]].numpy()
                         known[0, row, column] = 4096
     hints = []
-    if granularity in model.walk.synthesis:
-        sent = model.sent(picture.masks, picture.z)[granularity]
-        plane = model.walk.synthesis[granularity].forward(torch.from_numpy(sent * 4096.0)[None])[0]
+    if granularity in model.walk.synthesis[granularity]:
+        sent = model.hyper_latents.sent(picture.masks, picture.z)[granularity]
+        plane = model.walk.synthesis[granularity][granularity].forward(torch.from_numpy(sent * 4096.0)[None])[0]
         hints = [plane.numpy()[:, :h, :w]]
     masks = np.stack([regrid(picture.masks[g], g, granularity) for g in GRANULARITIES]) * 4096.0
     return np.concatenate([*hints, codes, known, masks])
@@ -78,7 +78,7 @@ def test_every_pass_sees_what_the_format_says(
         names.append(step.name)
         return picture.indices[step.granularity][cells.ranks]
 
-    result = model.walk.run(picture.masks, model.sent(picture.masks, picture.z), resolve)
+    result = model.walk.run(picture.masks, model.hyper_latents.sent(picture.masks, picture.z), resolve)
     assert list(dict.fromkeys(names)) == list(schedule)
     assert (len(names) > len(schedule)) == (band_positions < 10**6)
     for granularity in GRANULARITIES:

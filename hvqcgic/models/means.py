@@ -1,0 +1,82 @@
+"""Local means: hyper-latents that the picture networks read too, the mean colour of every square block of a picture.
+
+    picture -> block means -> rounded latents u -> spread bilinearly -> m
+    picture - m -> Encoder -> codes ...            ... codes, m -> ConditionalDecoder -> + m -> picture
+
+The codes describe what the means leave over (mean-removed vector quantisation, Gersho and Gray 1992, section 12.5), and
+the index prior reads u as a hyper-latent. The latents are computed in integers, from the pixels alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hvqcgic.models.config import MeansConfig
+
+MEANS = "means"
+"""Name of the latents among features and hyper-latents."""
+
+MEANS_CHANNELS = 3
+"""Luma and two differences of colour."""
+
+TO_LUMA_CHROMA = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+TO_RGB = torch.tensor([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
+"""Both after ITU-R BT.601, on values less their middle, 0.5."""
+
+
+def largest_latent(config: MeansConfig) -> int:
+    """Largest magnitude of a latent."""
+    return int(np.ceil(128 / min(config.luma_step, config.chroma_step)))
+
+
+def grid_size(config: MeansConfig, height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of blocks that cover a picture of `height` x `width` pixels."""
+    return -(-height // config.block_px), -(-width // config.block_px)
+
+
+def local_means(config: MeansConfig, picture: Tensor) -> Tensor:
+    """Latents of pictures: rounded block means.
+
+    Args:
+        config: block and steps.
+        picture: (B, 3, H, W), in [0, 1]; a block that the border cuts counts its pixels alone.
+    Returns:
+        (B, 3, ceil(H / block), ceil(W / block)) whole numbers, float32.
+    """
+    rows, columns = grid_size(config, *picture.shape[-2:])
+    block = config.block_px
+    more = 0, columns * block - picture.shape[-1], 0, rows * block - picture.shape[-2]
+    inside = F.avg_pool2d(F.pad(torch.ones_like(picture[:1, :1]), more), block)
+    mean = F.avg_pool2d(F.pad(picture.detach() - 0.5, more), block) / inside
+    turned = torch.einsum("ij,bjhw->bihw", TO_LUMA_CHROMA.to(mean), mean)
+    return (turned / _steps(config).to(mean)).round()
+
+
+def spread(config: MeansConfig, latents: Tensor, rows: tuple[int, int], columns: tuple[int, int]) -> Tensor:
+    """A part of the picture of the means: latents interpolated bilinearly between the centres of their blocks.
+
+    Args:
+        config: block and steps.
+        latents: of the whole picture, (B, 3, h, w).
+        rows: first row of pixels, and one past the last.
+        columns: likewise.
+    Returns:
+        (B, 3, rows, columns), about [0, 1].
+    """
+    colour = torch.einsum("ij,bjhw->bihw", TO_RGB.to(latents), latents * _steps(config).to(latents)) + 0.5
+    for axis, (first, stop) in ((2, rows), (3, columns)):
+        place = (torch.arange(first, stop, device=latents.device) + 0.5) / config.block_px - 0.5
+        before = place.floor()
+        share = (place - before).view(-1, 1) if axis == 2 else place - before
+        ends = (before + step for step in (0, 1))
+        near, far = (colour.index_select(axis, end.long().clamp(0, colour.shape[axis] - 1)) for end in ends)
+        colour = near + (far - near) * share
+    return colour
+
+
+def _steps(config: MeansConfig) -> Tensor:
+    """Steps of the latents, (3, 1, 1), of values in [0, 1]."""
+    return torch.tensor([config.luma_step, config.chroma_step, config.chroma_step]).view(3, 1, 1) / 255

@@ -98,6 +98,8 @@ class EntropyConfig:
         hyper_width: channels inside hyper-analysis and hyper-synthesis.
         synthesis_channels: channels that a hyper-synthesis hands to the context networks.
         context_width: channels inside a context network.
+        context: predict a cell also from the codes of earlier passes; without, as in the paper, from hyper-latents and
+            the granularity map alone.
         weight_bits: fractional bits of frozen weights.
         activation_bits: fractional bits of frozen activations.
     """
@@ -115,6 +117,7 @@ class EntropyConfig:
     weight_bits: int = 14
     activation_bits: int = 12
     hyperprior: str = "convolutional"
+    context: bool = True
 
     @property
     def learns_embedding(self) -> bool:
@@ -219,6 +222,7 @@ class ModelConfig:
             (values, "networks"),
             (values, "means"),
             (values["entropy"], "hyperprior"),
+            (values["entropy"], "context"),
         )
         for owner, name in added:
             if owner[name] == _LATER_DEFAULTS[name]:
@@ -257,6 +261,7 @@ _LATER_DEFAULTS = {
     "networks": "pyramid",
     "means": None,
     "hyperprior": "convolutional",
+    "context": True,
 }
 
 

@@ -94,7 +94,23 @@ def known_cells(step: Pass, masks: GranularityMap, codes: dict[str, Tensor]) -> 
     return canvas, known
 
 
-def pass_input(step: Pass, masks: GranularityMap, codes: dict[str, Tensor], hints: Tensor | None) -> Tensor:
+def without_codes(network: nn.Sequential, hints: int, code_width: int) -> None:
+    """Make a pass's network blind to the codes of earlier passes: their weights in its first layer become 0, in place.
+
+    Args:
+        network: of `context_network`.
+        hints: its S.
+        code_width: its d.
+    """
+    first = network[0]
+    assert isinstance(first, ClampedConv)
+    with torch.no_grad():
+        first.convolution.weight[:, hints : hints + code_width + 1] = 0
+
+
+def pass_input(
+    step: Pass, masks: GranularityMap, codes: dict[str, Tensor], hints: Tensor | None, *, with_codes: bool = True
+) -> Tensor:
     """Input of a pass's network: hints, codes, mask of known codes, and the granularity map.
 
     Args:
@@ -102,10 +118,13 @@ def pass_input(step: Pass, masks: GranularityMap, codes: dict[str, Tensor], hint
         masks: the granularity map.
         codes: per granularity, (B, d, h_g, w_g); only cells of earlier passes are used.
         hints: (B, S, h, w) of the pass's granularity; None without a hyperprior.
+        with_codes: without, codes and their mask are 0.
     Returns:
         (B, S + d + 4, h, w); with four phases zero-padded at right and bottom to even sides.
     """
     canvas, known = known_cells(step, masks, codes)
+    if not with_codes:
+        canvas, known = torch.zeros_like(canvas), torch.zeros_like(known)
     parts = [] if hints is None else [hints]
     x = torch.cat([*parts, canvas, known.float(), bring_masks(masks, step.granularity)], 1)
     if step.phases == 4:

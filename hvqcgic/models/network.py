@@ -6,18 +6,21 @@ features y_g -> HyperAnalysis -> z_g -> hyper-synthesis -+
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import Tensor, nn
 
 from hvqcgic.bitstream import CELL_PX, GRANULARITIES, Pass, parse_schedule
 from hvqcgic.models.config import ModelConfig
-from hvqcgic.models.context import context_network, gather_parameters, pass_cells, pass_input
+from hvqcgic.models.context import context_network, gather_parameters, pass_cells, pass_input, without_codes
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import hyperprior_named, means_synthesis, sent_positions
 from hvqcgic.models.index_prior import IndexPrior, code_moments, parameter_count
 from hvqcgic.models.means import MEANS
 from hvqcgic.models.picture_model import PictureModel
+from hvqcgic.models.sequential import describe
 
 Cells = dict[str, Tensor]
 """Values of the cells of each granularity on its grid, (B, C, h_g, w_g)."""
@@ -41,13 +44,12 @@ class HvqModel(PictureModel):
         self.means_synthesis = nn.ModuleDict(
             {g: means_synthesis(means, means.block_px // CELL_PX[g]) for g in GRANULARITIES} if means else {}
         )
-        more = means.hint_channels if means else 0
         networks = {
             step.name: context_network(
                 entropy,
                 step,
                 code_width=config.code_width,
-                hints=more + (entropy.synthesis_channels if step.granularity in self.z_channels else 0),
+                hints=self.hint_count(step.granularity),
                 outputs=parameter_count(entropy, config.code_width),
             )
             for step in self.passes
@@ -69,6 +71,18 @@ class HvqModel(PictureModel):
         network = self.context[step.name.replace("/", "_")]
         assert isinstance(network, nn.Sequential)
         return network
+
+    def hint_count(self, granularity: str) -> int:
+        """S: channels of the hyper-syntheses that the contexts of a granularity read."""
+        own = self.config.entropy.synthesis_channels if granularity in self.z_channels else 0
+        return own + (self.config.means.hint_channels if self.config.means else 0)
+
+    def described_context(self, step: Pass) -> list[tuple[object, ...]]:
+        """The network of a pass as plain tuples, see `describe`; blind to codes where the model has no context."""
+        network = copy.deepcopy(self.context_of(step))
+        if not self.config.entropy.context:
+            without_codes(network, self.hint_count(step.granularity), self.config.code_width)
+        return describe(network)
 
     def hints(self, z: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
         """Outputs of the hyper-syntheses for each granularity with a hyperprior.
@@ -98,9 +112,10 @@ class HvqModel(PictureModel):
         Returns:
             by the pass's name, (N_pass, P), in batch and raster order; they depend only on codes of earlier passes.
         """
-        found = {}
+        found, sees_codes = {}, self.config.entropy.context
         for step in self.passes:
-            raw = self.context_of(step)(pass_input(step, masks, codes, hints.get(step.granularity)))
+            told = pass_input(step, masks, codes, hints.get(step.granularity), with_codes=sees_codes)
+            raw = self.context_of(step)(told)
             found[step.name] = gather_parameters(step, raw, masks[step.granularity])
         return found
 

@@ -81,7 +81,7 @@ def freeze_model(
         codebook=networks["quantiser.codebook"].astype(np.float64),
         schedule=entropy.schedule,
         form=entropy.form,
-        context={step.name: describe(model.context_of(step)) for step in model.passes},
+        context={step.name: model.described_context(step) for step in model.passes},
         synthesis={g: describe(network) for g, network in model.synthesis.items()},  # pyright: ignore[reportArgumentType]
         z_pmf={g: hyper_latent_pmf(priors, g, channels, entropy.z_limit) for g, channels in model.z_channels.items()},
         usage=model.quantiser.usage.cpu().numpy().round(),

@@ -26,6 +26,7 @@ from hvqcgic.training.module import LOG_EVERY, HvqModule
 from hvqcgic.training.processes import Processes
 from hvqcgic.training.progress import TrainingProgress
 from hvqcgic.training.real_files import RealFiles
+from hvqcgic.training.report import RunReport
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.starts import start_from
 
@@ -66,6 +67,7 @@ def run_stage(
     *,
     start: Sequence[Path] = (),
     stage_before: Sequence[Path] = (),
+    report: RunReport | None = None,
 ) -> StageResult | None:
     """Train one stage; its checkpoint is then `machine.folder / STAGE.ckpt`.
 
@@ -75,6 +77,7 @@ def run_stage(
         machine: machine and output settings.
         start: checkpoints of other stages, see `load_weights`; ignored for a resumed stage.
         stage_before: the checkpoint of the previous stage in the same training; ignored for a resumed stage.
+        report: of the run that the stage belongs to; None to print no panel.
     Returns:
         the result; None if a resumed stage had taken all its steps already.
     Raises:
@@ -92,10 +95,11 @@ def run_stage(
     machine.processes.check_batch(pictures.batch_size)
     pictures.setup()
     with quiet_lightning():
-        trainer = make_trainer(module.stage, module.options, machine, steps_taken=done)
+        trainer = make_trainer(module.stage, module.options, machine, steps_taken=done, report=report)
         trainer.fit(module, pictures, ckpt_path=str(last) if going_on else None, weights_only=True)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    return StageResult(module.stage, last, module.options, metrics, time.monotonic() - began)
+    seconds, count = time.monotonic() - began, len(pictures.validation)
+    return StageResult(module.stage, last, module.options, metrics, seconds, count)
 
 
 def check_free(machine: Machine, stage: Stage) -> Path:
@@ -112,7 +116,9 @@ def check_free(machine: Machine, stage: Stage) -> Path:
     return path
 
 
-def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, steps_taken: int = 0) -> lightning.Trainer:
+def make_trainer(
+    stage: Stage, options: TrainingConfig, machine: Machine, *, steps_taken: int = 0, report: RunReport | None = None
+) -> lightning.Trainer:
     """Create Lightning's trainer with this project's callbacks: bar, pictures, files, stop, checkpoints, Ctrl-C.
 
     Args:
@@ -120,6 +126,7 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, ste
         options: steps and validation.
         machine: machine and output settings.
         steps_taken: first step of this process; TensorBoard drops chart points of an earlier process beyond it.
+        report: of the run; None to print no panel.
 
     Raises:
         ConfigError: the accelerator or the precision is not available here, or the folder cannot be written.
@@ -134,7 +141,9 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, ste
     ]
     if machine.callbacks is None:
         interrupt = SaveOnInterrupt(last, "the same command and --resume true")
-        callbacks = [TrainingProgress(options.steps, stage), *callbacks, interrupt]
+        # One console, so that the panel is printed above the bar.
+        progress = TrainingProgress(options.steps, stage, console=report.console if report else None)
+        callbacks = [*([report] if report else []), progress, *callbacks, interrupt]
     else:
         callbacks += machine.callbacks
     try:

@@ -44,7 +44,7 @@ def build_parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--lambda",
-        type=float,
+        type=number,
         default=TrainingConfig.lmbda,
         help="weight of one bit per pixel against the distortion in stage joint, at least 0; 0.01 to 0.3 is the useful "
         "range. A smaller lambda than that of the starting weights (0.08 for the bundled model) gives more bits and "
@@ -66,6 +66,15 @@ def build_parser() -> ArgumentParser:
     parser.add_class_arguments(ReverseConfig, "reverse")
     parser.add_class_arguments(ModelConfig, "model")
     return parser
+
+
+def number(value: object) -> float:
+    """Read a number of a command line or a YAML file, also nan and inf, which `training_config` refuses by their name.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    return float(str(value))
 
 
 def add_input(parser: ArgumentParser) -> None:

@@ -150,8 +150,8 @@ def expectation(lmbda: float, start: StartFacts | None) -> str:
     if start is None or start.lmbda is None or start.lmbda <= 0:
         return "A smaller lambda gives more bits and better pictures, a larger one fewer bits and worse pictures"
     if lmbda * SAME_LAMBDA < start.lmbda:
-        times = f"{start.lmbda / lmbda:.3g} times cheaper" if lmbda else "free, and not priced"
-        return f"A bit is {times} than at the {start.lmbda:g} of the start: expect more bits, better pictures"
+        cheap = f"{start.lmbda / lmbda:.3g} times cheaper than" if lmbda else "free, not"
+        return f"A bit is {cheap} at the {start.lmbda:g} of the start: expect more bits, better pictures"
     if lmbda > start.lmbda * SAME_LAMBDA:
         times = f"{lmbda / start.lmbda:.3g} times as dear as"
         return f"A bit is {times} at the {start.lmbda:g} of the start: expect fewer bits, worse pictures"

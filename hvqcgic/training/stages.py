@@ -131,21 +131,7 @@ def make_trainer(
     Raises:
         ConfigError: the accelerator or the precision is not available here, or the folder cannot be written.
     """
-    last = machine.folder / f"{stage}.ckpt"
-    # The position in the list matters: other callbacks must have counted and shown an interrupted step before.
-    callbacks: list[lightning.Callback] = [
-        ShowPictures(),
-        RealFiles(options.file_pictures),
-        StopAtStep(options.steps),
-        SaveEvery(last, machine.save_every, options.steps),
-    ]
-    if machine.callbacks is None:
-        interrupt = SaveOnInterrupt(last, "the same command and --resume true")
-        # One console, so that the panel is printed above the bar.
-        progress = TrainingProgress(options.steps, stage, console=report.console if report else None)
-        callbacks = [*([report] if report else []), progress, *callbacks, interrupt]
-    else:
-        callbacks += machine.callbacks
+    callbacks = _callbacks(stage, options, machine, report)
     try:
         machine.folder.mkdir(parents=True, exist_ok=True)
         return lightning.Trainer(
@@ -172,6 +158,27 @@ def make_trainer(
     except (MisconfigurationException, ValueError) as error:
         used = f"{machine.processes} --accelerator {machine.accelerator} --precision {machine.precision}".strip()
         raise ConfigError(one_line([f"{used}: not to be had here: {error}"])) from error
+
+
+def _callbacks(
+    stage: Stage, options: TrainingConfig, machine: Machine, report: RunReport | None
+) -> list[lightning.Callback]:
+    """This project's callbacks; see `make_trainer`."""
+    last = machine.folder / f"{stage}.ckpt"
+    # The position in the list matters: other callbacks must have counted and shown an interrupted step before.
+    callbacks: list[lightning.Callback] = [
+        ShowPictures(),
+        RealFiles(options.file_pictures),
+        StopAtStep(options.steps),
+        SaveEvery(last, machine.save_every, options.steps),
+    ]
+    if machine.callbacks is not None:
+        return [*callbacks, *machine.callbacks]
+    interrupt = SaveOnInterrupt(last, "the same command and --resume true")
+    if report is None:
+        return [TrainingProgress(options.steps, stage), *callbacks, interrupt]
+    # One console, so that the panel is printed above the bar.
+    return [report, TrainingProgress(options.steps, stage, console=report.console), *callbacks, interrupt]
 
 
 @contextmanager

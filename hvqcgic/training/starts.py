@@ -33,8 +33,9 @@ READERS = tuple(f"model.decoder.{name}.weight" for name in ("stem", "medium_cond
 
 
 def is_model(path: Path) -> bool:
-    """Whether a starting file is a frozen model: a bundled model's name, or a model file."""
-    return str(path) in bundled_models() or path.suffix == MODEL_SUFFIX
+    """Whether a starting file is a frozen model: a model file, or the name of a bundled model, also a mistyped one."""
+    name = path.name == str(path) and not path.suffix and not path.exists()
+    return str(path) in bundled_models() or path.suffix == MODEL_SUFFIX or name
 
 
 @dataclass(frozen=True)

@@ -65,10 +65,11 @@ def files_table(files: Sequence[FileFigures], pictures: int) -> Table:
         files: at least one.
         pictures: number of pictures that were coded.
     """
-    table = Table(title=f"{pictures} validation pictures as real files, bits per pixel", title_justify="left")
+    table = Table(title=f"validation pictures ({pictures}) as real files, bits per pixel", title_justify="left")
     table.add_column("ratios", no_wrap=True)
-    for heading in (*(mode.replace("-", " ") for mode in MODES.values()), "saving, %", "PSNR, dB", "LPIPS"):
-        table.add_column(heading, justify="right")
+    # Two lines each, so that a terminal of 80 columns cuts none.
+    for heading in (*MODES.values(), "saving %", "PSNR dB", "LPIPS"):
+        table.add_column(heading.replace("-", "\n").replace(" ", "\n"), justify="right")
     for row in files:
         table.add_row(
             ratios_text(row),
@@ -118,7 +119,7 @@ def print_closing(
     """
     last = results[-1]
     options, pictures = last.options, last.pictures
-    title = f"{min(pictures, options.validation_pictures)} validation pictures, estimated, at the last validation"
+    title = f"validation pictures ({min(pictures, options.validation_pictures)}), estimated at the last validation"
     console.print(closing_table(closing_rows(results), title))
     lines = ["bpp: indices and hyper-latents. Saving: against static arithmetic coding of the same indices."]
     if files:

@@ -72,8 +72,7 @@ def training_panel(plan: Plan, module: StageModule, pictures: PictureDataModule,
         rows["lambda"] = lambda_text(plan, with_lpips=module.measured_by is not None)
     rows |= {
         "data": data_text(pictures),
-        "validation": f"{min(plan.training.validation_pictures, len(pictures.validation))} pictures every "
-        f"{plan.training.validate_every} steps",
+        "validation": validation_text(plan.training, len(pictures.validation)),
         "machine": machine_text(plan.options, module.device),
         "time": time_text(plan.steps, module, step_s),
         "output": str(Path(plan.options.out) / f"{list(plan.steps)[-1]}.ckpt"),
@@ -151,7 +150,7 @@ def expectation(lmbda: float, start: StartFacts | None) -> str:
         return "A smaller lambda gives more bits and better pictures, a larger one fewer bits and worse pictures"
     if lmbda * SAME_LAMBDA < start.lmbda:
         cheap = f"{start.lmbda / lmbda:.3g} times cheaper than" if lmbda else "free, not"
-        return f"A bit is {cheap} at the {start.lmbda:g} of the start: expect more bits, better pictures"
+        return f"A bit is {cheap} at the {start.lmbda:g} of the start: expect more bits, slightly better pictures"
     if lmbda > start.lmbda * SAME_LAMBDA:
         times = f"{lmbda / start.lmbda:.3g} times as dear as"
         return f"A bit is {times} at the {start.lmbda:g} of the start: expect fewer bits, worse pictures"
@@ -166,6 +165,12 @@ def data_text(pictures: PictureDataModule) -> str:
         f"{source}: {pictures.stream.pictures} pictures; batches of {pictures.batch_size} crops of "
         f"{pictures.crop_px} px"
     )
+
+
+def validation_text(training: TrainingConfig, pictures: int) -> str:
+    """Number of validation pictures of those that there are, and how often they are measured."""
+    count = min(training.validation_pictures, pictures)
+    return f"{count} picture{'s' if count > 1 else ''} every {training.validate_every} steps"
 
 
 def machine_text(options: Namespace, device: torch.device) -> str:

@@ -19,7 +19,7 @@ def figures(bpp: float, distortion: float, *, psnr_db: float = 26.0, lpips: floa
 @pytest.mark.parametrize(
     ("lmbda", "said"),
     [
-        (0.01, "A bit is 8 times cheaper than at the 0.08 of the start: expect more bits, better pictures"),
+        (0.01, "A bit is 8 times cheaper than at the 0.08 of the start: expect more bits, slightly better pictures"),
         (0.0, "A bit is free, not at the 0.08 of the start: expect more bits"),
         (0.08, "That is about the 0.08 of the start: expect about as many bits"),
         (0.32, "A bit is 4 times as dear as at the 0.08 of the start: expect fewer bits, worse pictures"),

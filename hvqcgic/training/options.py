@@ -33,6 +33,20 @@ def build_parser() -> ArgumentParser:
         f"this is --config {DEFAULT_CONFIG.stem}: stage joint from the bundled model, about 20 minutes on two cores."
     )
     parser = new_parser("hvqcgic.train", description, example="tiny")
+    add_plan(parser)
+    add_input(parser)
+    add_checkpoints(parser)
+    add_machine(parser)
+    parser.add_class_arguments(Processes, "trainer")
+    parser.add_class_arguments(TrainingConfig, "training", skip={"lmbda"})
+    parser.add_class_arguments(PictureDataModule, "pictures", skip={"data", "val", "seed"})
+    parser.add_class_arguments(ReverseConfig, "reverse")
+    parser.add_class_arguments(ModelConfig, "model")
+    return parser
+
+
+def add_plan(parser: ArgumentParser) -> None:
+    """Add the options of stages, their steps and lambda."""
     parser.add_argument(
         "--stage",
         type=Literal["backbone", "hyperprior", "joint", "all", "reverse"],
@@ -59,15 +73,6 @@ def build_parser() -> ArgumentParser:
         default=1500,
         help="steps of stage hyperprior with --stage all; those of stage joint are --training.steps",
     )
-    add_input(parser)
-    add_checkpoints(parser)
-    add_machine(parser)
-    parser.add_class_arguments(Processes, "trainer")
-    parser.add_class_arguments(TrainingConfig, "training", skip={"lmbda"})
-    parser.add_class_arguments(PictureDataModule, "pictures", skip={"data", "val", "seed"})
-    parser.add_class_arguments(ReverseConfig, "reverse")
-    parser.add_class_arguments(ModelConfig, "model")
-    return parser
 
 
 def number(value: object) -> float:

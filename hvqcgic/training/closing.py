@@ -119,7 +119,7 @@ def print_closing(
     """
     last = results[-1]
     options, pictures = last.options, last.pictures
-    title = f"validation pictures ({min(pictures, options.validation_pictures)}), estimated at the last validation"
+    title = f"validation pictures ({min(pictures, options.validation_pictures)}), estimated"
     console.print(closing_table(closing_rows(results), title))
     lines = ["bpp: indices and hyper-latents. Saving: against static arithmetic coding of the same indices."]
     if files:

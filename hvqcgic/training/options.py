@@ -58,7 +58,7 @@ def add_plan(parser: ArgumentParser) -> None:
     )
     parser.add_argument(
         "--lambda",
-        type=number,
+        type=Number(),
         default=TrainingConfig.lmbda,
         help="weight of one bit per pixel against the distortion in stage joint, at least 0; 0.01 to 0.3 is the useful "
         "range. A smaller lambda than that of the starting weights (0.08 for the bundled model) gives more bits and "
@@ -75,13 +75,16 @@ def add_plan(parser: ArgumentParser) -> None:
     )
 
 
-def number(value: object) -> float:
-    """Read a number of a command line or a YAML file, also nan and inf, which `training_config` refuses by their name.
+class Number:
+    """Type of an option: a number, also nan and inf, which `training_config` refuses by their name, as `float` does not."""
 
-    Raises:
-        ValueError: it is no number.
-    """
-    return float(str(value))
+    def __call__(self, value: object) -> float:
+        """Read a number of a command line or a YAML file; ValueError if it is none."""
+        return float(str(value))
+
+    def __repr__(self) -> str:
+        """The name of the type in --help and in errors."""
+        return "number"
 
 
 def add_input(parser: ArgumentParser) -> None:

@@ -76,7 +76,7 @@ def add_plan(parser: ArgumentParser) -> None:
 
 
 class Number:
-    """Type of an option: a number, also nan and inf, so that `training_config` refuses them by the name of the option."""
+    """Type of an option: a number, also nan and inf, so that `training_config` refuses them by the option's name."""
 
     def __call__(self, value: object) -> float:
         """Read a number of a command line or a YAML file; ValueError if it is none."""

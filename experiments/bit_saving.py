@@ -18,6 +18,7 @@ import common
 
 import hvqcgic
 from hvqcgic.files import all_pictures
+from hvqcgic.models import REPORTED_RATIOS
 
 COLUMNS = {
     "zip": "bpp_zip",
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: list[dict[str, Any]] = []
     for name in options.models:
         codec = hvqcgic.load(name)
-        for ratios in common.RATIOS:
+        for ratios in REPORTED_RATIOS:
             sizes = common.code_in_all_modes(codec, pictures, ratios)
             found = {mode: common.mean_bpp(sizes, mode) for mode in COLUMNS}
             rows.append(line(f"{name} (K = {codec.config.codebook_size})", ratios, found))

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import RATIOS, call
+from common import call
 from PIL import Image
 from rich.console import Console
 from rich.progress import track
@@ -30,7 +30,7 @@ import hvqcgic
 from hvqcgic.bitstream import MODES
 from hvqcgic.codec import Codec
 from hvqcgic.files import all_pictures
-from hvqcgic.models import Ratios
+from hvqcgic.models import REPORTED_RATIOS, Ratios
 from hvqcgic.pictures import read_picture
 from hvqcgic.rate_control import LpipsAlex, psnr_db
 
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     for name in options.models:
-        for ratios in RATIOS:
+        for ratios in REPORTED_RATIOS:
             rows += measure_point(name, ratios, pictures, lpips=not options.without_lpips)
     (options.out / "rows.json").write_text(json.dumps(rows, indent=1))
     for name in options.models:
@@ -113,7 +113,7 @@ def summary(name: str, rows: list[Row]) -> Table:
         "exact",
     ):
         table.add_column(heading)
-    for ratios in RATIOS:
+    for ratios in REPORTED_RATIOS:
         chosen = [row for row in rows if tuple(row["ratios"]) == ratios]
         bpp = {mode: np.mean([8 * row["bytes"][mode] / row["pixels"] for row in chosen]) for mode in MODES}
         total = sum(8 * row["bytes"]["adaptive"] for row in chosen)

@@ -45,9 +45,6 @@ from hvqcgic.models import Ratios
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT.parent / "shared/results"
 
-RATIOS: tuple[Ratios, ...] = ((0.5, 0.4, 0.1), (0.1, 0.8, 0.1), (0.0, 0.5, 0.5))
-"""The triples (fine, medium, coarse) of Control-GIC's tables."""
-
 Cells = Mapping[str, Any]
 """A line of a table: a value for each heading."""
 

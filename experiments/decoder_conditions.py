@@ -16,6 +16,7 @@ import common
 
 from hvqcgic.evaluation import metric_label
 from hvqcgic.files import all_pictures
+from hvqcgic.models import REPORTED_RATIOS
 
 NO_MEDIUM, NO_FINE = (f"--model.backbone.condition_{cells}=false" for cells in ("medium", "fine"))
 VARIANTS: dict[str, tuple[str, ...]] = {
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in VARIANTS:
         folder = options.out / name.replace(",", "").replace(" ", "-")
         told[f"hvqcgic:{common.train(folder, options, *training(name, options.steps))}+fixed-length"] = name
-    points = ";".join("ratios=" + ",".join(map(str, ratios)) for ratios in common.RATIOS)
+    points = ";".join("ratios=" + ",".join(map(str, ratios)) for ratios in REPORTED_RATIOS)
     done = common.evaluate(options, [f"{label}@{points}" for label in told], metrics=options.metrics)
     rows = [
         {"the decoder is told": told[point.codec], "ratios f, m, c": point.point.partition("=")[2]}

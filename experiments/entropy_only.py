@@ -18,6 +18,7 @@ import numpy as np
 
 import hvqcgic
 from hvqcgic.files import all_pictures
+from hvqcgic.models import REPORTED_RATIOS
 
 LEAST_SAVING = 1.0
 """Per cent that Huffman coding must save for a ratio to it to mean something."""
@@ -34,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows: list[dict[str, Any]] = []
     for name in options.models:
         codec = hvqcgic.load(name)
-        coded = [common.code_in_all_modes(codec, pictures, ratios) for ratios in common.RATIOS]
-        lines = [line(name, common.triple(r), sizes) for r, sizes in zip(common.RATIOS, coded, strict=True)]
+        coded = [common.code_in_all_modes(codec, pictures, ratios) for ratios in REPORTED_RATIOS]
+        lines = [line(name, common.triple(r), sizes) for r, sizes in zip(REPORTED_RATIOS, coded, strict=True)]
         rows += [*lines, mean_of(name, lines)]
     theirs = common.published(options.published, "hvq_cgic_claims.json")
     for claim in (theirs or {}).get("claims", []):

@@ -29,10 +29,10 @@ export PYTHONPATH=$path${PYTHONPATH:+:$PYTHONPATH}
 [ ! -d "$folder/torch_home" ] || export TORCH_HOME=$folder/torch_home
 
 mkdir "$work/run"
-start=()
+start=(--init none)
 if compgen -G "$folder/resume/run.tar.*" >/dev/null; then
     cat "$folder"/resume/run.tar.* | tar x -C "$work"
-    start=(--resume true)
+    start+=(--resume true)
 elif [ -f "$folder/start.ckpt" ]; then
     start=(--init "$folder/start.ckpt")
 fi

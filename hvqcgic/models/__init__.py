@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hvqcgic.models.control_gic_encoder import ControlGicEncoder as ControlGicEncoder
     from hvqcgic.models.decoder import assemble as assemble
     from hvqcgic.models.discriminator import PatchDiscriminator as PatchDiscriminator
+    from hvqcgic.models.granularity import REPORTED_RATIOS as REPORTED_RATIOS
     from hvqcgic.models.granularity import GranularityMap as GranularityMap
     from hvqcgic.models.granularity import PatchEntropies as PatchEntropies
     from hvqcgic.models.granularity import Ratios as Ratios
@@ -90,6 +91,7 @@ else:
             "decoder": ["assemble"],
             "discriminator": ["PatchDiscriminator"],
             "granularity": [
+                "REPORTED_RATIOS",
                 "GranularityMap",
                 "PatchEntropies",
                 "Ratios",

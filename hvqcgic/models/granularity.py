@@ -12,6 +12,9 @@ from torch import Tensor
 
 Ratios = tuple[float, float, float]
 
+REPORTED_RATIOS: tuple[Ratios, ...] = ((0.5, 0.4, 0.1), (0.1, 0.8, 0.1), (0.0, 0.5, 0.5))
+"""The triples (fine, medium, coarse) of Control-GIC's tables, at which models are reported."""
+
 
 @dataclass(frozen=True)
 class GranularityMap:

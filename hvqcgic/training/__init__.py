@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from hvqcgic.training.cli import main as main
     from hvqcgic.training.cli import make_module as make_module
     from hvqcgic.training.cli import make_pictures as make_pictures
-    from hvqcgic.training.cli import parse_options as parse_options
     from hvqcgic.training.cli import run_training as run_training
     from hvqcgic.training.config import TrainingConfig as TrainingConfig
     from hvqcgic.training.crop_stream import CropStream as CropStream
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from hvqcgic.training.export import load_module as load_module
     from hvqcgic.training.export import pictures_to_check as pictures_to_check
     from hvqcgic.training.module import HvqModule as HvqModule
+    from hvqcgic.training.options import parse_options as parse_options
     from hvqcgic.training.rate import HyperLatentPriors as HyperLatentPriors
     from hvqcgic.training.rate import estimate_rate as estimate_rate
     from hvqcgic.training.ratios import draw_ratios as draw_ratios
@@ -45,13 +45,14 @@ else:
         __name__,
         {
             "cached_pictures": ["CachedStream"],
-            "cli": ["main", "make_module", "make_pictures", "parse_options", "run_training"],
+            "cli": ["main", "make_module", "make_pictures", "run_training"],
             "config": ["TrainingConfig"],
             "crop_stream": ["CropStream"],
             "data": ["PictureDataModule"],
             "export": ["check_half_precision", "freeze_model", "load_module", "pictures_to_check"],
             "reverse_export": ["export_reverse", "is_reverse"],
             "module": ["HvqModule"],
+            "options": ["parse_options"],
             "rate": ["HyperLatentPriors", "estimate_rate"],
             "ratios": ["draw_ratios"],
             "bundled_tables": ["table_name"],

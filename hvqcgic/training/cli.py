@@ -1,152 +1,35 @@
-"""The options of `python -m hvqcgic.train`, and the training that they request."""
+"""`python -m hvqcgic.train`: the training that the options request."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import lightning
 import torch
-from jsonargparse import ArgumentError, ArgumentParser, Namespace
-from jsonargparse.typing import PositiveInt
+from jsonargparse import ArgumentError, Namespace
 
-from hvqcgic.cli import USAGE, new_parser
+from hvqcgic.cli import USAGE
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
 from hvqcgic.models import ModelConfig, ReverseConfig
 from hvqcgic.perceptual import Lpips, WeightsMissing, load_lpips
 from hvqcgic.training.cached_pictures import CachedPictures
 from hvqcgic.training.closing import print_closing
-from hvqcgic.training.config import Stage, TrainingConfig
+from hvqcgic.training.config import Stage
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
-from hvqcgic.training.processes import Processes, first_console, is_first
+from hvqcgic.training.options import parse_options, training_config
+from hvqcgic.training.processes import Processes, is_first
+from hvqcgic.training.report import RunReport
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.stage_module import StageModule
 from hvqcgic.training.stages import STAGES, Machine, check_free, run_stage
-from hvqcgic.training.starts import make_reverse_module, model_options
+from hvqcgic.training.starts import make_reverse_module
 
 Module = TypeVar("Module", bound=StageModule)
-
-
-def build_parser() -> ArgumentParser:
-    """Build the parser of all options; each option can also stand in a YAML file given with --config."""
-    description = "Train a model, stage by stage. Each stage writes OUT/STAGE.ckpt."
-    parser = new_parser("hvqcgic.train", description, example="tiny")
-    parser.add_argument(
-        "--stage",
-        type=Literal["backbone", "hyperprior", "joint", "all", "reverse"],
-        default="all",
-        help="backbone: trains the picture networks on the distortion; hyperprior: trains the entropy model on fixed "
-        "picture networks; joint: trains both on distortion + lambda * rate; all: these three in order; reverse: "
-        "trains a reverse path for a frozen model (--init), which `hvqcgic decompress --steps` uses",
-    )
-    parser.add_argument(
-        "--lambda", type=float, default=TrainingConfig.lmbda, help="weight of one bit per pixel against the distortion"
-    )
-    parser.add_argument("--backbone_steps", type=int, default=4500, help="steps of stage backbone with --stage all")
-    parser.add_argument(
-        "--hyperprior_steps",
-        type=int,
-        default=1500,
-        help="steps of stage hyperprior with --stage all; those of stage joint are --training.steps",
-    )
-    add_input(parser)
-    add_checkpoints(parser)
-    add_machine(parser)
-    parser.add_class_arguments(Processes, "trainer")
-    parser.add_class_arguments(TrainingConfig, "training", skip={"lmbda"})
-    parser.add_class_arguments(PictureDataModule, "pictures", skip={"data", "val", "seed"})
-    parser.add_class_arguments(ReverseConfig, "reverse")
-    parser.add_class_arguments(ModelConfig, "model")
-    return parser
-
-
-def add_input(parser: ArgumentParser) -> None:
-    """Add the options of pictures and starting weights."""
-    parser.add_argument(
-        "--data",
-        type=str | None,
-        default=None,
-        help="training pictures: folder, tar file or pattern of tar files; none for the photographs of scikit-image",
-    )
-    parser.add_argument(
-        "--val", type=str | None, default=None, help="validation pictures, likewise; none to hold out some of --data"
-    )
-    parser.add_argument(
-        "--init",
-        type=str,
-        nargs="+",
-        metavar="CKPT",
-        help="checkpoints, model files or bundled models with the starting weights of the first stage; weights of "
-        "later files replace those of earlier ones. A checkpoint's moving average is used if there is one. "
-        "From a checkpoint of stage backbone only the backbone is used: HYPERPRIOR.ckpt BACKBONE.ckpt takes "
-        "the entropy networks of the first and the backbone of the second. Model options that are not given "
-        "are those of the last file",
-    )
-    parser.add_argument(
-        "--cache",
-        type=str | None,
-        default=None,
-        metavar="DIR",
-        help="stage hyperprior: compute the features of each training picture once, store them in this folder "
-        "(about 4.3 bytes a pixel), and train on windows of them at multiples of 16 px, without flips and "
-        "downscaled crops; later runs with the same backbone and pictures read the stored features. Features "
-        "of other backbones are left alone; delete the folder to free the space",
-    )
-
-
-def add_checkpoints(parser: ArgumentParser) -> None:
-    """Add the options of output, checkpoints and existing results."""
-    parser.add_argument("--out", type=str, default="runs/train", help="folder for checkpoints and TensorBoard files")
-    parser.add_argument(
-        "--resume", type=bool, default=False, help="continue the stage's checkpoint in --out if there is one"
-    )
-    parser.add_argument(
-        "--save_every",
-        type=PositiveInt,
-        default=200,
-        help="steps between two checkpoints; the last step also writes one",
-    )
-    parser.add_argument(
-        "--force", type=bool, default=False, help="start anew and replace an existing checkpoint in --out"
-    )
-
-
-def add_machine(parser: ArgumentParser) -> None:
-    """Add the options of the machine and of the perceptual networks."""
-    parser.add_argument(
-        "--perceptual",
-        type=Literal["alex", "vgg", "squeeze", "none"],
-        default="alex",
-        help="feature network of LPIPS; none trains and measures without LPIPS",
-    )
-    parser.add_argument(
-        "--second_perceptual",
-        type=Literal["alex", "vgg", "squeeze", "none"],
-        default="none",
-        help="second feature network: the loss uses the mean of both LPIPS; validation measures that of --perceptual",
-    )
-    parser.add_argument("--accelerator", type=str, default="auto", help="cpu, cuda, mps or auto")
-    parser.add_argument("--precision", type=str, default="32-true", help="Lightning precision: 32-true or bf16-mixed")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads; 0 for PyTorch's default")
-
-
-def parse_options(arguments: Sequence[str]) -> Namespace:
-    """Parse the options; model options that are not given are taken from the starting weights.
-
-    Raises:
-        ArgumentError: an option is unknown, or its value is not allowed.
-        HvqcgicError: the starting weights cannot be read.
-    """
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    if not options.init:
-        return options
-    return parser.parse_args(["--model", json.dumps(model_options(Path(options.init[-1]))), *arguments])
 
 
 def steps_by_stage(options: Namespace) -> dict[Stage, int]:
@@ -176,7 +59,7 @@ def run_training(
     pictures: PictureDataModule | None = None,
     callbacks: Sequence[lightning.Callback] | None = None,
 ) -> Path:
-    """Train the requested stages and print the result; return the last checkpoint.
+    """Train the requested stages, print what is trained and the result; return the last checkpoint.
 
     Args:
         options: of `parse`.
@@ -197,6 +80,7 @@ def run_training(
     )
     for stage in steps:
         check_free(machine, stage)
+    report = RunReport(options, steps) if callbacks is None else None
     start, before, results = [Path(path) for path in options.init or ()], [], []
     pictures = pictures or make_pictures(options)
     cached = make_pictures(options, cached=True) if options.cache else pictures
@@ -204,11 +88,11 @@ def run_training(
         module = make_module(options, stage, count)
         pictures.batches_used = 0
         data = cached if stage == "hyperprior" else pictures
-        results.append(run_stage(module, data, machine, start=start, stage_before=before))
+        results.append(run_stage(module, data, machine, start=start, stage_before=before, report=report))
         before = [machine.folder / f"{stage}.ckpt"]
     done = [result for result in results if result is not None]
-    if done and callbacks is None:
-        print_closing(done, first_console())
+    if done and report:
+        print_closing(done, report.console, files=report.result_files, start_files=report.start_files)
     return before[0]
 
 
@@ -231,7 +115,7 @@ def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule | Rev
         ModelError: the frozen model cannot be read.
         WeightsMissing: as in `load_perceptual`.
     """
-    training = TrainingConfig(**vars(options.training) | {"steps": steps, "lmbda": options["lambda"]})
+    training = training_config(options, steps)
     perceptual = load_perceptual(options.perceptual, "perceptual") if stage != "hyperprior" else None
     lightning.seed_everything(training.seed, verbose=False)
     if stage == "reverse":

@@ -119,7 +119,8 @@ class TrainingConfig:
             low, high = _RANGES.get(field.name, (0.0, math.inf))
             if not (math.isfinite(value) and low <= value <= high):
                 limit = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
-                raise ConfigError(f"{_option(field.name)} is {value}; use {limit}")
+                finite = "" if math.isfinite(value) else "a finite number of "
+                raise ConfigError(f"{_option(field.name)} is {value}; use {finite}{limit}")
 
 
 _RANGES = {

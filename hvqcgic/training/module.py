@@ -169,7 +169,7 @@ class HvqModule(StageModule):
 
     def validate(self, picture: Tensor, group: str) -> Measured:
         """Measure a picture, (3, H, W), with the current weights, and log the values in a group of charts."""
-        priors, lpips = None if self.stage == "backbone" else self.priors, self._perceptual[0]
+        priors, lpips = None if self.stage == "backbone" else self.priors, self.measured_by
         found = measure(self.model, priors, picture, self.model.config.default_ratios, perceptual=lpips)
         values = validation_scalars(group, found, picture[0].numel(), with_lpips=lpips is not None)
         self.log_dict(values, batch_size=1, on_epoch=True)

@@ -112,12 +112,11 @@ class TrainingProgress(lightning.Callback):
 
 @dataclass(frozen=True)
 class ClosingRow:
-    """One line of the final table: means over the validation pictures at one setting.
+    """One line of the table of stages: means over the validation pictures at one setting.
 
     Attributes:
-        name: stage, or coding mode.
-        bpp: bits per pixel, of real files if `is_file`, else estimated; None without a rate.
-        is_file: whether `bpp` was measured on files.
+        name: stage, or setting within it.
+        bpp: bits per pixel, estimated; None without a rate.
         saving_percent: saving against static arithmetic coding of the same indices; None if not applicable.
         psnr_db: None if not measured.
         lpips: None if not measured.
@@ -125,14 +124,13 @@ class ClosingRow:
 
     name: str
     bpp: float | None = None
-    is_file: bool = False
     saving_percent: float | None = None
     psnr_db: float | None = None
     lpips: float | None = None
 
 
 def closing_table(rows: Sequence[ClosingRow], title: str) -> Table:
-    """Format the final results as a table.
+    """Format the results of stages as a table.
 
     Args:
         rows: lines from top to bottom.
@@ -140,22 +138,21 @@ def closing_table(rows: Sequence[ClosingRow], title: str) -> Table:
     """
     table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
-    for heading in ("bpp", "from", "saving, %", "PSNR, dB", "LPIPS"):
+    for heading in ("bpp", "saving, %", "PSNR, dB", "LPIPS"):
         table.add_column(heading, justify="right")
     for row in rows:
-        measured = "" if row.bpp is None else "files" if row.is_file else "estimate"
         table.add_row(
             row.name,
-            _number(row.bpp, 4),
-            measured,
-            _number(row.saving_percent, 1),
-            _number(row.psnr_db, 2),
-            _number(row.lpips, 4),
+            number_text(row.bpp, 4),
+            number_text(row.saving_percent, 1),
+            number_text(row.psnr_db, 2),
+            number_text(row.lpips, 4),
         )
     return table
 
 
-def _number(value: float | None, digits: int) -> str:
+def number_text(value: float | None, digits: int) -> str:
+    """Format a number with some decimals; a dash for None and NaN."""
     return "–" if value is None or value != value else f"{value:.{digits}f}"
 
 

@@ -238,7 +238,7 @@ class ReverseModule(StageModule):
                 found = self.model.reconstruct(seen.codes, seen.masks)
             decoded.append(found[..., :height, :width].clamp(0, 1))
         errors = [(one - picture).square().mean().clamp(min=1e-10) for one in decoded]
-        lpips = self._perceptual[0]
+        lpips = self.measured_by
         far = [float("nan") if lpips is None else float(lpips(one, picture[None])) for one in decoded]
         return Reversed(tuple(decoded), tuple(float(-10 * torch.log10(error)) for error in errors), tuple(far))
 

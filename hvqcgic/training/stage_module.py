@@ -59,6 +59,11 @@ class StageModule(lightning.LightningModule):
             return None
         return mean_of(networks)
 
+    @property
+    def measured_by(self) -> Perceptual | None:
+        """LPIPS of validation: its first network."""
+        return self._perceptual[0]
+
     def add_perceptual(self, second: Perceptual | None) -> None:
         """Add a second network to the loss; validation still measures the first network alone."""
         self._perceptual = (*self._perceptual, second)

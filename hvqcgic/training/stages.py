@@ -26,6 +26,7 @@ from hvqcgic.training.module import LOG_EVERY, HvqModule
 from hvqcgic.training.processes import Processes
 from hvqcgic.training.progress import TrainingProgress
 from hvqcgic.training.real_files import RealFiles
+from hvqcgic.training.report import RunReport
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.starts import start_from
 
@@ -66,6 +67,7 @@ def run_stage(
     *,
     start: Sequence[Path] = (),
     stage_before: Sequence[Path] = (),
+    report: RunReport | None = None,
 ) -> StageResult | None:
     """Train one stage; its checkpoint is then `machine.folder / STAGE.ckpt`.
 
@@ -75,6 +77,7 @@ def run_stage(
         machine: machine and output settings.
         start: checkpoints of other stages, see `load_weights`; ignored for a resumed stage.
         stage_before: the checkpoint of the previous stage in the same training; ignored for a resumed stage.
+        report: of the run that the stage belongs to; None to print no panel.
     Returns:
         the result; None if a resumed stage had taken all its steps already.
     Raises:
@@ -92,10 +95,11 @@ def run_stage(
     machine.processes.check_batch(pictures.batch_size)
     pictures.setup()
     with quiet_lightning():
-        trainer = make_trainer(module.stage, module.options, machine, steps_taken=done)
+        trainer = make_trainer(module.stage, module.options, machine, steps_taken=done, report=report)
         trainer.fit(module, pictures, ckpt_path=str(last) if going_on else None, weights_only=True)
     metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
-    return StageResult(module.stage, last, module.options, metrics, time.monotonic() - began)
+    seconds, count = time.monotonic() - began, len(pictures.validation)
+    return StageResult(module.stage, last, module.options, metrics, seconds, count)
 
 
 def check_free(machine: Machine, stage: Stage) -> Path:
@@ -112,7 +116,9 @@ def check_free(machine: Machine, stage: Stage) -> Path:
     return path
 
 
-def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, steps_taken: int = 0) -> lightning.Trainer:
+def make_trainer(
+    stage: Stage, options: TrainingConfig, machine: Machine, *, steps_taken: int = 0, report: RunReport | None = None
+) -> lightning.Trainer:
     """Create Lightning's trainer with this project's callbacks: bar, pictures, files, stop, checkpoints, Ctrl-C.
 
     Args:
@@ -120,23 +126,12 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, ste
         options: steps and validation.
         machine: machine and output settings.
         steps_taken: first step of this process; TensorBoard drops chart points of an earlier process beyond it.
+        report: of the run; None to print no panel.
 
     Raises:
         ConfigError: the accelerator or the precision is not available here, or the folder cannot be written.
     """
-    last = machine.folder / f"{stage}.ckpt"
-    # The position in the list matters: other callbacks must have counted and shown an interrupted step before.
-    callbacks: list[lightning.Callback] = [
-        ShowPictures(),
-        RealFiles(options.file_pictures),
-        StopAtStep(options.steps),
-        SaveEvery(last, machine.save_every, options.steps),
-    ]
-    if machine.callbacks is None:
-        interrupt = SaveOnInterrupt(last, "the same command and --resume true")
-        callbacks = [TrainingProgress(options.steps, stage), *callbacks, interrupt]
-    else:
-        callbacks += machine.callbacks
+    callbacks = _callbacks(stage, options, machine, report)
     try:
         machine.folder.mkdir(parents=True, exist_ok=True)
         return lightning.Trainer(
@@ -163,6 +158,27 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, ste
     except (MisconfigurationException, ValueError) as error:
         used = f"{machine.processes} --accelerator {machine.accelerator} --precision {machine.precision}".strip()
         raise ConfigError(one_line([f"{used}: not to be had here: {error}"])) from error
+
+
+def _callbacks(
+    stage: Stage, options: TrainingConfig, machine: Machine, report: RunReport | None
+) -> list[lightning.Callback]:
+    """This project's callbacks; see `make_trainer`."""
+    last = machine.folder / f"{stage}.ckpt"
+    # The position in the list matters: other callbacks must have counted and shown an interrupted step before.
+    callbacks: list[lightning.Callback] = [
+        ShowPictures(),
+        RealFiles(options.file_pictures),
+        StopAtStep(options.steps),
+        SaveEvery(last, machine.save_every, options.steps),
+    ]
+    if machine.callbacks is not None:
+        return [*callbacks, *machine.callbacks]
+    interrupt = SaveOnInterrupt(last, "the same command and --resume true")
+    if report is None:
+        return [TrainingProgress(options.steps, stage), *callbacks, interrupt]
+    # One console, so that the panel is printed above the bar.
+    return [report, TrainingProgress(options.steps, stage, console=report.console), *callbacks, interrupt]
 
 
 @contextmanager

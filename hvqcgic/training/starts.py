@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from hvqcgic.models import MEANS_CHANNELS, ModelConfig, ReverseConfig, parameter
 from hvqcgic.perceptual import Perceptual
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import read_checkpoint
-from hvqcgic.training.config import TrainingConfig
+from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.thaw import thaw_networks, thawed_checkpoint
@@ -32,8 +34,44 @@ READERS = tuple(f"model.decoder.{name}.weight" for name in ("stem", "medium_cond
 
 
 def is_model(path: Path) -> bool:
-    """Whether a starting file is a frozen model: a bundled model's name, or a model file."""
-    return str(path) in bundled_models() or path.suffix == MODEL_SUFFIX
+    """Whether a starting file is a frozen model: a model file, or the name of a bundled model, also a mistyped one."""
+    name = path.name == str(path) and not path.suffix and not path.exists()
+    return str(path) in bundled_models() or path.suffix == MODEL_SUFFIX or name
+
+
+@dataclass(frozen=True)
+class StartFacts:
+    """What a starting file says of itself.
+
+    Attributes:
+        stage: that wrote it, None for a frozen model.
+        lmbda: of its joint training; None without one, or where the file does not say.
+        config: of its model.
+    """
+
+    stage: Stage | None
+    lmbda: float | None
+    config: ModelConfig
+
+    @property
+    def codes_files(self) -> bool:
+        """Whether its entropy model is trained."""
+        return self.stage != "backbone"
+
+
+def start_facts(path: Path) -> StartFacts:
+    """Read what a starting file says of itself; errors as in `model_options`.
+
+    A frozen model says lambda in its card, in words: `joint 1700 at lambda 0.08`.
+    """
+    if is_model(path):
+        summary = read_summary(find_model(path))
+        said = re.search(r"lambda (\d*\.?\d+)", str(summary.card.get("steps", "")))
+        return StartFacts(None, float(said[1]) if said else None, ModelConfig.from_dict(summary.config))
+    found = read_checkpoint(path)["hyper_parameters"]
+    stage = found["stage"]
+    lmbda = found["training"].get("lmbda") if stage == "joint" else None
+    return StartFacts(stage, lmbda, ModelConfig.from_dict(found["model"]))
 
 
 def model_options(path: Path) -> dict[str, Any]:
@@ -43,11 +81,7 @@ def model_options(path: Path) -> dict[str, Any]:
         ConfigError: the file is no checkpoint.
         ModelError: there is no such model, or its file is damaged.
     """
-    if is_model(path):
-        found = read_summary(find_model(path)).config
-    else:
-        found = read_checkpoint(path)["hyper_parameters"]["model"]
-    return dataclasses.asdict(ModelConfig.from_dict(found))
+    return dataclasses.asdict(start_facts(path).config)
 
 
 def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequence[Path] = ()) -> None:
@@ -83,7 +117,8 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         missing = sorted(key for key in own if key.startswith(BACKBONE) and key not in fitting)
         if missing:
             raise ConfigError(
-                f"{path}: {missing[0]} is missing or has another shape; train with the model options of that run"
+                f"{path}: {missing[0]} is missing or has another shape; train with the model options of that run, or "
+                "from nothing with --init none"
             )
         module.load_state_dict(fitting, strict=False)
         taken |= dict.fromkeys((key for key in fitting if path in paths and not key.startswith("discriminator.")), path)

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.model_files import find_model, read_summary
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.discriminator import PatchDiscriminator
 from hvqcgic.models.network import HvqModel
 from hvqcgic.models.reverse_path import ReverseConfig, ReverseModel
-from hvqcgic.training.cli import build_parser
 from hvqcgic.training.config import TrainingConfig
+from hvqcgic.training.options import build_parser, parse_options
 from hvqcgic.training.rate import HyperLatentPriors
 
 FOLDER = Path(__file__).parents[2] / "hvqcgic/configs"
@@ -25,7 +26,8 @@ LARGEST = {"tiny": 3_000_000, "base": 8_000_000, "control-gic": 132_000_000}
     ("field", "value", "allowed"),
     [
         ("lmbda", -0.01, "at least 0"),
-        ("learning_rate", math.nan, "at least 0"),
+        ("learning_rate", math.nan, "a finite number of at least 0"),
+        ("lmbda", math.inf, "a finite number of at least 0"),
         ("steps", -1, "at least 0"),
         ("tau", 0.0, "at least 0.001"),
         ("favoured_share", 1.5, "0 to 1"),
@@ -68,6 +70,33 @@ def test_the_defaults_are_tinys() -> None:
     assert TrainingConfig(**vars(options.training), lmbda=options["lambda"]) == TrainingConfig()
     given = ("stage", "backbone_steps", "hyperprior_steps", "pictures")
     assert {name: options[name] for name in given} == {name: build_parser().get_defaults()[name] for name in given}
+
+
+def test_without_config_init_and_stage_the_bundled_model_is_trained_on() -> None:
+    options = parse_options(["--lambda", "0.01", "--data", "pictures"])
+    assert (options.stage, options.init, options["lambda"], options.data) == ("joint", ["tiny"], 0.01, "pictures")
+    config = ModelConfig.from_dict(options.model.as_dict())
+    assert config == ModelConfig.from_dict(read_summary(find_model("tiny")).config)
+    assert options.training.steps < parse_options(["--config", "tiny"]).training.steps
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stage", "init"),
+    [
+        (["--init", "none"], "all", None),
+        (["--init=none"], "all", None),
+        (["--config", "tiny"], "all", None),
+        (["--stage", "joint"], "joint", None),
+        (["--config", "demo", "--init", "none"], "joint", None),
+        (["--config", "demo"], "joint", ["tiny"]),
+        (["--init", "tiny-frozen"], "all", ["tiny-frozen"]),
+    ],
+)
+def test_what_is_given_says_what_is_trained(arguments: list[str], stage: str, init: list[str] | None) -> None:
+    options = parse_options(arguments)
+    assert (options.stage, options.init) == (stage, init)
+    if "demo" not in arguments:
+        assert TrainingConfig(**vars(options.training), lmbda=options["lambda"]) == TrainingConfig()
 
 
 def test_the_reverse_network_of_the_config_keeps_to_its_size() -> None:

@@ -11,7 +11,7 @@ from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.training.config import Stage
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.rate import estimate_rate
-from hvqcgic.training.starts import load_weights
+from hvqcgic.training.starts import load_weights, start_facts
 from tests.random_model import small_config
 from tests.training.small_training import module, settings, write_checkpoint
 
@@ -117,3 +117,18 @@ def test_what_cannot_be_started_from_is_named(picture_folder: Path, tmp_path: Pa
         load_weights(
             HvqModule(type(small_config()).from_dict(wider), settings(), "joint", None), [tmp_path / "wide.ckpt"]
         )
+
+
+@pytest.mark.parametrize(("name", "lmbda"), [("tiny", 0.08), ("tiny-frozen", None)])
+def test_a_bundled_model_says_at_which_lambda_it_was_trained(name: str, lmbda: float | None) -> None:
+    facts = start_facts(Path(name))
+    assert (facts.stage, facts.lmbda, facts.codes_files) == (None, lmbda, True)
+    assert facts.config.codebook_size == 512
+
+
+@pytest.mark.parametrize("stage", ["backbone", "hyperprior"])
+def test_a_checkpoint_without_joint_training_has_no_lambda(tmp_path: Path, stage: Stage) -> None:
+    path = tmp_path / f"{stage}.ckpt"
+    write_checkpoint(path, module(stage, settings()), stage)
+    facts = start_facts(path)
+    assert (facts.stage, facts.lmbda, facts.codes_files) == (stage, None, stage != "backbone")

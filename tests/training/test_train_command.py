@@ -1,9 +1,11 @@
 """`python -m hvqcgic.train`: all stages from one command, what it writes, and its refusals in one line."""
 
+import contextlib
 import dataclasses
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -13,7 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hvqcgic.codec.codec import Codec
 from hvqcgic.perceptual import lpips as perceptual
 from hvqcgic.training import cli
+from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.export import freeze_model, load_module
+from hvqcgic.training.real_files import to_pixels
 from hvqcgic.training.validation import measure
 from tests.random_model import random_picture, small_config
 
@@ -94,22 +98,99 @@ def test_tensorboard_holds_charts_files_and_pictures(trained: Path) -> None:
     assert "custom_scalars__config__" in events.Tags()["tensors"]
 
 
-def test_the_closing_table_tells_files_time_checkpoint_and_what_to_type_next(
-    trained: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+@pytest.fixture(scope="module")
+def joint_run(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The folder of a stage joint from the checkpoint of another, and what it printed to standard error."""
+    out = tmp_path_factory.mktemp("joint")
+    options = ["--config", str(trained / "small.yaml"), "--stage", "joint", "--lambda", "0.5", "--out", str(out)]
+    options += ["--training.learning_rate", "0.01", "--init", str(trained / "joint.ckpt")]
+    text = io.StringIO()
+    with contextlib.redirect_stderr(text), contextlib.redirect_stdout(io.StringIO()) as last:
+        assert cli.main(options) == 0
+    assert last.getvalue() == f"{out / 'joint.ckpt'}\n"
+    return out, text.getvalue()
+
+
+def test_the_panel_says_what_is_trained_from_what_and_on_what(
+    joint_run: tuple[Path, str], trained: Path, picture_folder: Path
 ) -> None:
-    options = ["--config", str(trained / "small.yaml"), "--stage", "joint", "--out", str(tmp_path)]
-    assert cli.main([*options, "--init", str(trained / "hyperprior.ckpt"), str(trained / "backbone.ckpt")]) == 0
-    printed = capsys.readouterr()
-    checkpoint = tmp_path / "joint.ckpt"
-    assert printed.out == f"{checkpoint}\n"
-    for part in ("stage joint", "files: adaptive", "files: static Huffman", "the same, estimated", f"is {checkpoint}"):
-        assert part in printed.err
-    assert f"next: python -m hvqcgic.export {checkpoint}" in printed.err
-    assert "nan" not in printed.err
-    for noise in ("Tip", "GPU available", "workers", "LeafSpec"):
-        assert noise not in printed.err
+    words = " ".join(joint_run[1].partition("╰")[0].replace("│", " ").split())
+    for part in (
+        "K = 64 codes of d = 4 numbers",
+        "hyperpriors coarse 2 channels, medium 2 channels, fine 2 channels",
+        "learned embedding space of 6 numbers",
+        f"start checkpoint of stage joint {trained}",
+        "trained at lambda 0.02",
+        "stages joint, 3 steps",
+        "lambda 0.5: one bit per pixel costs as much as 0.5 of distortion (1 MSE + 0.03 L1)",
+        "A bit is 25 times as dear as at the 0.02 of the start: expect fewer bits, worse pictures",
+        f"data {picture_folder}: ",
+        "batches of 2 crops of 64 px",
+        "machine cpu",
+        "time stage joint: about 0:0",
+    ):
+        # A long path is cut where a line of the panel ends.
+        assert part.replace(" ", "") in words.replace(" ", ""), part
+
+
+def test_the_run_ends_with_files_time_checkpoint_and_what_to_type_next(joint_run: tuple[Path, str]) -> None:
+    out, printed = joint_run
+    checkpoint = out / "joint.ckpt"
+    for part in ("stage joint", "0.5, 0.4, 0.1", "0.1, 0.8, 0.1", "0, 0.5, 0.5", f"is {checkpoint}"):
+        assert part in printed
+    assert f"next: python -m hvqcgic.export {checkpoint}" in printed
+    assert "nan" not in printed
+    for noise in ("Tip", "GPU available", "workers", "LeafSpec", "self.log"):
+        assert noise not in printed
+
+
+def test_the_files_are_those_of_the_result_and_the_change_is_against_the_start(
+    joint_run: tuple[Path, str], trained: Path, picture_folder: Path
+) -> None:
+    out, printed = joint_run
+    pictures = PictureDataModule(str(picture_folder), val_pictures=2)
+    pictures.setup()
+    pixels = to_pixels(pictures.validation[0])
+    bits, quality = {}, {}
+    for name, path in (("start", trained / "joint.ckpt"), ("result", out / "joint.ckpt")):
+        module = load_module(path)
+        codec = Codec(freeze_model(module.model, module.priors), torch.device("cpu"))
+        data = codec.compress(pixels)
+        difference = np.asarray(codec.decompress(data), np.float64) - pixels
+        bits[name], quality[name] = 8 * len(data), -10 * np.log10(np.mean((difference / 255) ** 2))
+    change = 100 * (bits["result"] / bits["start"] - 1)
+    change_db = quality["result"] - quality["start"]
+    line = f"lambda 0.5 against the start: {change:+.1f} % bits, PSNR {change_db:+.2f} dB at (0.5, 0.4, 0.1)"
+    assert line in printed.splitlines()
+    row = next(line for line in printed.splitlines() if line.startswith("│ 0.5, 0.4, 0.1"))
+    cells = [cell.strip() for cell in row.split("│")[1:-1]]
+    assert cells[1] == f"{bits['result'] / pixels[..., 0].size:.4f}"
+    assert cells[5:] == [f"{quality['result']:.2f}", "–"]
+
+
+def test_a_start_from_nothing_has_a_panel_and_no_comparison(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--config", str(trained / "small.yaml"), "--init", "none", "--out", str(tmp_path)]
+    assert cli.main([*options, "--training.file_pictures", "0"]) == 0
+    printed = capsys.readouterr().err
+    for part in ("start random weights", "backbone, 4 steps; hyperprior, 3 steps; joint, 3 steps", "say theirs"):
+        assert part in " ".join(printed.replace("│", " ").split())
+    assert "against the start" not in printed
+    assert "0.1, 0.8, 0.1" not in printed
+    assert printed.count("╭─ training") == 1
+    assert "\nstage hyperprior: about 0:0" in printed
+    assert "\nstage joint: about 0:0" in printed
+
+
+def test_a_finished_stage_is_resumed_without_a_word(
+    joint_run: tuple[Path, str], trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, _ = joint_run
+    options = ["--config", str(trained / "small.yaml"), "--stage", "joint", "--out", str(out)]
     assert cli.main([*options, "--resume", "true"]) == 0
-    assert capsys.readouterr().out == f"{checkpoint}\n"
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (f"{out / 'joint.ckpt'}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +200,13 @@ def test_the_closing_table_tells_files_time_checkpoint_and_what_to_type_next(
         (["--training.stepz", "3"], "--training.stepz"),
         (["--stage", "joint", "--perceptual", "none"], "--init"),
         (["--init", "nothing.ckpt", "--perceptual", "none"], "nothing.ckpt"),
-        (["--lambda", "-1", "--perceptual", "none"], "--lambda is -1"),
+        (["--lambda", "-1", "--init", "nothing.ckpt"], "--lambda is -1"),
+        (["--lambda", "nan", "--init", "nothing.ckpt"], "--lambda is nan; use a finite number of at least 0"),
+        (["--lambda=-inf", "--data", "nowhere"], "--lambda is -inf"),
+        (["--lambda", "many", "--init", "nothing.ckpt"], "--lambda: invalid number value: 'many'"),
+        (["--init", "none", "tiny"], "--init none tiny"),
+        (["--init", "tinny"], "did you mean tiny?"),
+        (["--model.codebook_size", "64", "--perceptual", "none"], "from nothing with --init none"),
         (["--config", "nothing.yaml"], "nothing.yaml"),
         (["--model.entropy.schedule", "[fine]", "--perceptual", "none"], "schedule"),
         (["--stage", "joint", "--training.steps", "0"], "--training.steps"),

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import one_line, reason
-from hvqcgic.training.callbacks import SaveEvery, ShowPictures, StopAtStep
+from hvqcgic.training.callbacks import SaveEvery, ShowParameters, ShowPictures, StopAtStep
+from hvqcgic.training.charts import ChartLogger
 from hvqcgic.training.checkpoints import WholeCheckpoints, steps_taken
 from hvqcgic.training.closing import StageResult
 from hvqcgic.training.config import Stage, TrainingConfig
@@ -134,7 +134,7 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, ste
     ]
     if machine.callbacks is None:
         interrupt = SaveOnInterrupt(last, "the same command and --resume true")
-        callbacks = [TrainingProgress(options.steps, stage), *callbacks, interrupt]
+        callbacks = [TrainingProgress(options.steps, stage), ShowParameters(), *callbacks, interrupt]
     else:
         callbacks += machine.callbacks
     try:
@@ -145,9 +145,7 @@ def make_trainer(stage: Stage, options: TrainingConfig, machine: Machine, *, ste
             precision=machine.precision,  # pyright: ignore[reportArgumentType]
             max_epochs=-1,
             callbacks=callbacks,
-            logger=TensorBoardLogger(
-                machine.folder, name=None, version=stage, default_hp_metric=False, purge_step=steps_taken
-            ),
+            logger=ChartLogger(machine.folder, stage, steps_taken=steps_taken),
             plugins=[WholeCheckpoints()],
             val_check_interval=options.validate_every,
             check_val_every_n_epoch=None,

@@ -85,10 +85,11 @@ def _check_trained_trial(folder: Path) -> None:
     events = EventAccumulator(str(folder)).Reload()
     about = json.loads((folder / "trial.json").read_text())
     assert events.Scalars("trial/bpp")[0].value == pytest.approx(about["numbers"]["bpp"])
+    assert events.Scalars("trial/saving_percent")[0].value == pytest.approx(about["numbers"]["saving_percent"])
     assert [event.step for event in events.Scalars("check/psnr_db")] == [1, 2]
     assert about["checks"].keys() == {"1", "2"}
     data = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    for name in (b"lambda", b"place", b"model.default_ratios", b"train"):
+    for name in (b"lambda", b"fine", b"medium", b"coarse", b"place", b"model.default_ratios", b"train"):
         assert name in data
     assert list((folder / "joint").glob("events.*"))
 
@@ -107,6 +108,24 @@ def test_a_trial_can_be_done_again_from_its_configurations(
     numbers = json.loads((folder / "trial.json").read_text())["numbers"]
     assert measured["bpp"] == numbers["bpp"]
     assert measured["metrics"]["psnr_db"] == pytest.approx(numbers["psnr_db"])
+
+
+def test_trials_with_equal_training_options_share_one_training(sweep: Call, config: Path, tmp_path: Path) -> None:
+    values = yaml.safe_load(config.read_text()) | {"train_share": 1}
+    values["train"]["lambda"] = {"choices": [0.003, 0.03]}
+    del values["train"]["model"]
+    config.write_text(yaml.safe_dump(values))
+    said = sweep("--config", config, "--trials", 5, "--json")
+    assert (said.code, said.err) == (0, "")
+    rows = read_csv(tmp_path / "sweep/trials.csv")
+    assert {row["kind"] for row in rows} == {"train"}
+    assert len({row["place"] for row in rows}) == 5
+    models = sorted(path.parent.name for path in (tmp_path / "sweep/trials").glob("*/model.safetensors"))
+    firsts = {row["lambda"]: f"{int(row['trial']):04}" for row in reversed(rows)}
+    assert models == sorted(firsts.values())
+    assert len(models) == 2
+    for row in rows:
+        assert f"trials/{firsts[row['lambda']]}/model.safetensors" in row["codec"]
 
 
 def test_a_training_that_another_beat_is_pruned(

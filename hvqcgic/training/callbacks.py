@@ -58,7 +58,10 @@ class ShowParameters(lightning.Callback):
         params = training_params(pl_module.options, pl_module.stage, pl_module.model.config.default_ratios)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                add_hparams(logger.experiment, logger.log_dir, params, RESULTS)
+                folder = Path(logger.log_dir)
+                # The table cuts long names, so what differs comes first; the path makes the name that of one row only.
+                name = f"{folder.parent.name}/{folder.name} ({folder})"
+                add_hparams(logger.experiment, name, params, RESULTS)
 
 
 class ShowPictures(lightning.Callback):

@@ -130,7 +130,7 @@ class Measuring:
             size += len(data)
             if not codec.config.backbone.decoder_prior:
                 static += len(codec.write(replace(found, z={}), coding="static-arithmetic").data)
-            areas = [found.masks[g].sum() * CELL_PX[g] ** 2 for g in GRANULARITIES]
+            areas = [found.masks[g].sum() * CELL_PX[g] ** 2 for g in reversed(GRANULARITIES)]
             shares.append(np.array(areas) / sum(areas))
         fine, medium, coarse = np.mean(shares, 0).tolist()
         return Coded(100 * (1 - size / static) if static else None, (fine, medium, coarse))

@@ -174,7 +174,8 @@ class TrialRun:
         kind = trial.user_attrs["kind"]
         fixed = self.request.train if kind == TRAIN else {}
         same = {name: entry.value for name, entry in fixed.items() if isinstance(entry, Fixed)}
-        params = {**same, **trial.params, **(ratio_params(ratios) if ratios else {}), "kind": kind}
+        drawn = {name: round(value, 4) if isinstance(value, float) else value for name, value in trial.params.items()}
+        params = {**same, **drawn, **(ratio_params(ratios) if ratios else {}), "kind": kind}
         return {name: params[name] for name in self.request.columns() if params.get(name) is not None}
 
     def _moved(self, trial: optuna.Trial) -> Callable[[str], None]:

@@ -123,6 +123,10 @@ RESULTS = (
 """Results of a training: last validation."""
 
 
+RATIOS = ("fine", "medium", "coarse")
+"""Headings of the ratios."""
+
+
 def training_params(options: TrainingConfig, stage: Stage, ratios: Ratios) -> dict[str, float | str]:
     """Parameters of a training that HParams shows: lambda, default ratios of the model, and few others."""
     return {
@@ -137,7 +141,7 @@ def training_params(options: TrainingConfig, stage: Stage, ratios: Ratios) -> di
 
 def ratio_params(ratios: Ratios) -> dict[str, float]:
     """Ratios as parameters of HParams."""
-    return dict(zip(("fine", "medium", "coarse"), (round(share, 4) for share in ratios), strict=True))
+    return dict(zip(RATIOS, (round(share, 4) for share in ratios), strict=True))
 
 
 def add_hparams(
@@ -160,7 +164,12 @@ def add_hparams(
     """
     # TensorBoard sorts columns by their names, and shows the first five of them until others are ticked.
     order = {heading: f"{place:02} {heading}" for place, heading in enumerate(params if columns is None else columns)}
-    headings = [plugin.HParam(key, display_name=heading) for heading, key in order.items()]
+    # Columns with a range get an axis with a scale in the parallel coordinates, others an axis of their values.
+    share = plugin.RealInterval(0.0, 1.0)
+    headings = [
+        plugin.HParam(key, display_name=heading, domain=share if heading in RATIOS else None)
+        for heading, key in order.items()
+    ]
     metrics = [plugin.Metric(r.tag, group=r.folder, display_name=r.name) for r in results]
     assert writer.file_writer is not None
     writer.file_writer.add_summary(plugin.hparams_config_pb(headings, metrics))

@@ -10,9 +10,11 @@ import pytest
 import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 import hvqcgic
 from hvqcgic.evaluation.cli import main as evaluate
+from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.sweep.cli import main
 from hvqcgic.sweep.storage import opened_storage
 from hvqcgic.training.checkpoints import read_checkpoint
@@ -88,9 +90,13 @@ def _check_trained_trial(folder: Path) -> None:
     assert events.Scalars("trial/saving_percent")[0].value == pytest.approx(about["numbers"]["saving_percent"])
     assert [event.step for event in events.Scalars("check/psnr_db")] == [1, 2]
     assert about["checks"].keys() == {"1", "2"}
-    data = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    for name in (b"lambda", b"fine", b"medium", b"coarse", b"place", b"model.default_ratios", b"train"):
-        assert name in data
+    data = HParamsPluginData.FromString(events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content)
+    row = {name.partition(" ")[2]: value for name, value in data.session_start_info.hparams.items()}
+    assert {"lambda", "place", "model.default_ratios"} <= row.keys()
+    assert row["kind"].string_value == "train"
+    shares = [row[name].number_value for name in ("fine", "medium", "coarse")]
+    # The pictures have 20 areas of a coarse cell each.
+    assert shares == pytest.approx(ratios(about["params"]["place"]), abs=0.05)
     assert list((folder / "joint").glob("events.*"))
 
 

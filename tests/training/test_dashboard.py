@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # pyright: ignore[reportAttributeAccessIssue]
 from torch.utils.tensorboard import SummaryWriter
 
 from hvqcgic.pictures.drawing import granularity_overlay, heat_map
@@ -64,7 +64,7 @@ def test_codings_are_lines_of_one_chart(tmp_path: Path) -> None:
 def test_the_codings_begin_in_the_order_of_their_colours(tmp_path: Path) -> None:
     _log(tmp_path, range(1), steps_taken=0)
     folders = (tmp_path / "joint", *(tmp_path / "joint" / coding for coding in CODINGS))
-    begins = [EventAccumulator(str(folder)).Reload().FirstEventTimestamp() for folder in folders]
+    begins = [float(EventAccumulator(str(folder)).Reload().FirstEventTimestamp() or 0) for folder in folders]
     assert begins == sorted(begins)
     assert len(set(begins)) == len(begins)
 

@@ -32,7 +32,8 @@ def find_config(name_or_path: str) -> str:
     Raises:
         TypeError: there is no such file or configuration; jsonargparse makes it an `ArgumentError`.
     """
-    if Path(name_or_path).is_file() or Path(name_or_path).suffix or any(sign in name_or_path for sign in ":{\n"):
+    # Options as text come first, because they are longer than the name of a file may be.
+    if any(sign in name_or_path for sign in ":{\n") or Path(name_or_path).suffix or Path(name_or_path).is_file():
         return name_or_path
     known = {path.stem: path for path in sorted(CONFIGS.glob("*.yaml"))}
     if name_or_path in known:

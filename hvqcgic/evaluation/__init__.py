@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from hvqcgic.evaluation.results import read_rows as read_rows
     from hvqcgic.evaluation.results import read_run as read_run
     from hvqcgic.evaluation.results import row_from_json as row_from_json
+    from hvqcgic.evaluation.results import stream_path as stream_path
     from hvqcgic.evaluation.runner import Outcome as Outcome
     from hvqcgic.evaluation.runner import Plan as Plan
     from hvqcgic.evaluation.runner import collect as collect
@@ -70,7 +71,7 @@ else:
             "plots": ["STYLE", "save_figure"],
             "published": ["read_json"],
             "rate_distortion": ["lower_is_better"],
-            "results": ["Row", "Run", "metric_names", "read_rows", "read_run", "row_from_json"],
+            "results": ["Row", "Run", "metric_names", "read_rows", "read_run", "row_from_json", "stream_path"],
             "runner": ["Outcome", "Plan", "collect", "make_plan", "run_jobs", "to_do"],
             "spec": ["CodecSpec", "parse_specs"],
             "summary": ["PointMean", "means", "summary_table"],

@@ -1,19 +1,16 @@
-"""TensorBoard view of a sweep: each trial is a run with its parameters and results."""
+"""TensorBoard view of a sweep: each trial is a run, and a row of the table HParams."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from torch.utils.tensorboard.summary import hparams
 from torch.utils.tensorboard.writer import SummaryWriter
 
 from hvqcgic.errors import OutputError
 from hvqcgic.files import reason
-
-Value = bool | int | float | str
+from hvqcgic.training import HparamsResult, add_hparams
 
 
 @dataclass(frozen=True)
@@ -21,16 +18,19 @@ class TrialCharts:
     """TensorBoard values of a trial.
 
     Attributes:
+        name: of the trial.
         params: by name.
-        columns: a value for every parameter of any trial in the sweep, by name: TensorBoard takes the columns of its
-            table from an arbitrary run.
+        columns: parameters of all trials of the sweep, in the order of the table.
         values: measured values by name; empty for a pruned trial.
+        headings: headings of the columns of results, by names of values.
         curves: objectives at steps of the training, by name.
     """
 
-    params: Mapping[str, Value]
-    columns: Mapping[str, Value]
+    name: str
+    params: Mapping[str, float | str]
+    columns: Sequence[str]
     values: Mapping[str, float]
+    headings: Mapping[str, str]
     curves: Mapping[str, Mapping[int, float]] = field(default_factory=dict)
 
 
@@ -43,22 +43,13 @@ def write_charts(folder: Path, charts: TrialCharts) -> None:
     try:
         for old in folder.glob("events.out.tfevents.*"):
             old.unlink()
-        with warnings.catch_warnings(), SummaryWriter(folder) as writer:
-            warnings.simplefilter("ignore")
-            _write(writer, charts)
+        with SummaryWriter(folder) as writer:
+            results = [HparamsResult(heading, f"trial/{name}") for name, heading in charts.headings.items()]
+            add_hparams(writer, charts.name, charts.params, results, columns=charts.columns)
+            for name, value in charts.values.items():
+                writer.add_scalar(f"trial/{name}", value)
+            for name, curve in charts.curves.items():
+                for step, value in curve.items():
+                    writer.add_scalar(f"check/{name}", value, step)
     except OSError as error:
         raise OutputError(f"{folder}: cannot be written: {reason(error)}") from error
-
-
-def _write(writer: SummaryWriter, charts: TrialCharts) -> None:
-    metrics = {f"trial/{name}": value for name, value in charts.values.items()}
-    experiment, _, _ = hparams({**charts.columns, **charts.params}, metrics)
-    _, start, end = hparams(dict(charts.params), metrics)
-    assert writer.file_writer is not None
-    for summary in (experiment, start, end):
-        writer.file_writer.add_summary(summary)
-    for tag, value in metrics.items():
-        writer.add_scalar(tag, value)
-    for name, curve in charts.curves.items():
-        for step, value in curve.items():
-            writer.add_scalar(f"check/{name}", value, step)

@@ -70,6 +70,13 @@ def numbers_of(point: PointMean) -> dict[str, float]:
     return {name: float(getattr(point, name)) for name in PLAIN} | point.metrics
 
 
+def headings(objectives: Sequence[Objective]) -> dict[str, str]:
+    """Measured values that tables of trials show, by their names: rate, saving, and qualities."""
+    found = {"bpp": PLAIN["bpp"], "saving_percent": "saving, %"}
+    found |= {objective.name: objective.label for objective in objectives}
+    return found | {"psnr_db": metric_label("psnr_db")}
+
+
 def dominates(mine: Sequence[float], other: Sequence[float], objectives: Sequence[Objective]) -> bool:
     """Whether values are better than others in every objective."""
     return all(o.is_better(a, b) for o, a, b in zip(objectives, mine, other, strict=True))

@@ -14,6 +14,9 @@ from hvqcgic.cli import new_parser
 from hvqcgic.errors import ConfigError
 from hvqcgic.sweep.space import flatten
 
+DEFAULT_CONFIG = "sweep"
+"""Configuration of the package that a call without `--config` uses."""
+
 SECTIONS = ("evaluate", "train")
 """Options that hold a search space."""
 
@@ -67,7 +70,8 @@ def parse(arguments: Sequence[str]) -> Namespace:
     """
     rest: list[str] = []
     entries: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-    left = iter(arguments)
+    named = any(argument.partition("=")[0] == "--config" for argument in arguments)
+    left = iter(arguments if named else ["--config", DEFAULT_CONFIG, *arguments])
     for argument in left:
         name, equals, value = argument.partition("=")
         section, dot, entry = name.removeprefix("--").partition(".")
@@ -96,10 +100,11 @@ def build_parser() -> ArgumentParser:
     parser = new_parser(
         "hvqcgic.sweep",
         "Search operating points and short trainings for the best trade-off between several objectives. The same "
-        "command on this or another machine adds a worker; with more --trials it continues a study.",
+        "command on this or another machine adds a worker; with more --trials it continues a study. Without --config, "
+        "the options are those of --config sweep: 12 trials, short joint trainings at four values of lambda.",
         example="sweep",
     )
-    parser.add_argument("--trials", type=PositiveInt, default=50, help="number of trials of the study in all")
+    parser.add_argument("--trials", type=PositiveInt, default=12, help="number of trials of the study in all")
     _add_places(parser)
     _add_search(parser)
     parser.add_argument("--jobs", type=PositiveInt, default=1, help="processes of this worker that code pictures")

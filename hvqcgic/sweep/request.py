@@ -17,11 +17,8 @@ from hvqcgic.model_files import bundled_models
 from hvqcgic.sweep.knobs import check_knobs
 from hvqcgic.sweep.objectives import Objective, parse_objectives
 from hvqcgic.sweep.options import BestPoint, Pruning
-from hvqcgic.sweep.space import Fixed, Space, describe, first_value, parse_space, swept
-from hvqcgic.sweep.training import check_training
-
-LOCAL = ("data", "val", "cache", "threads", "accelerator")
-"""Options of a training that may differ between the machines of a sweep."""
+from hvqcgic.sweep.space import Fixed, Space, describe, parse_space, swept
+from hvqcgic.sweep.training import LOCAL, check_training
 
 
 @dataclass(frozen=True)
@@ -60,11 +57,11 @@ class Request:
         """Whether the trial of a rank trains; trials that train are spread evenly."""
         return math.floor((rank + 1) * self.train_share + 1e-9) > math.floor(rank * self.train_share + 1e-9)
 
-    def columns(self) -> dict[str, Any]:
-        """A value of every searched parameter, in Optuna's form."""
-        spaces = [self.evaluate, self.train] if self.train_share else [self.evaluate]
-        found = {name: first_value(space[name]) for space in spaces for name in swept(space)}
-        return {name: value for name, value in found.items() if value is not None}
+    def columns(self) -> tuple[str, ...]:
+        """Names of all parameters of trials, the most important ones first."""
+        spaces = [self.train, self.evaluate] if self.train_share else [self.evaluate]
+        searched = [name for space in spaces for name in swept(space)]
+        return tuple(dict.fromkeys(["lambda", "fine", "medium", "coarse", *searched, "training.learning_rate", "kind"]))
 
     def settings(self) -> dict[str, Any]:
         """All settings that the values of a trial depend on, equal on every machine."""

@@ -104,11 +104,6 @@ def edges(space: Space) -> tuple[dict[str, Any], dict[str, Any]]:
     return ends
 
 
-def first_value(entry: Entry) -> Any:
-    """Return the first value of an entry, in Optuna's form."""
-    return _coded(edges({"": entry})[0][""])
-
-
 def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Convert dotted names to nested mappings, the form of YAML files for the training."""
     nested: dict[str, Any] = {}

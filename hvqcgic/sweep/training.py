@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -20,6 +21,9 @@ from hvqcgic.training import PictureDataModule, TrainingConfig, freeze_model, lo
 
 CONFIG, MODEL = "train.yaml", "model.safetensors"
 """Files in the folder of a trial: options that repeat the training, and the model for `hvqcgic.load`."""
+
+LOCAL = ("data", "val", "cache", "threads", "accelerator")
+"""Options of a training that may differ between the machines of a sweep."""
 
 _STAGES = ("joint", "hyperprior")
 _OWN = ("out", "force", "resume", "config")
@@ -42,6 +46,12 @@ def check_training(space: Space) -> None:
                 f"stage {' or '.join(_STAGES)}, and init"
             )
         TrainingConfig(**vars(options.training) | {"lmbda": options["lambda"]})
+
+
+def digest(values: Mapping[str, Any]) -> str:
+    """Return a short name of training options, equal for equal options; those that may differ are left out."""
+    chosen = {name: value for name, value in values.items() if name not in LOCAL}
+    return hashlib.sha256(json.dumps(chosen, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def train(values: Mapping[str, Any], folder: Path, callbacks: Sequence[lightning.Callback]) -> Path:

@@ -13,6 +13,10 @@ from hvqcgic.perceptual import import_torchvision
 if TYPE_CHECKING:
     from hvqcgic.training.bundled_tables import table_name as table_name
     from hvqcgic.training.cached_pictures import CachedStream as CachedStream
+    from hvqcgic.training.charts import TENSORBOARD_QUERY as TENSORBOARD_QUERY
+    from hvqcgic.training.charts import HparamsResult as HparamsResult
+    from hvqcgic.training.charts import add_hparams as add_hparams
+    from hvqcgic.training.charts import ratio_params as ratio_params
     from hvqcgic.training.cli import main as main
     from hvqcgic.training.cli import make_module as make_module
     from hvqcgic.training.cli import make_pictures as make_pictures
@@ -45,6 +49,7 @@ else:
         __name__,
         {
             "cached_pictures": ["CachedStream"],
+            "charts": ["TENSORBOARD_QUERY", "HparamsResult", "add_hparams", "ratio_params"],
             "cli": ["main", "make_module", "make_pictures", "run_training"],
             "config": ["TrainingConfig"],
             "crop_stream": ["CropStream"],

@@ -1,4 +1,4 @@
-"""Lightning callbacks of a training: end, checkpoints, pictures in TensorBoard."""
+"""Lightning callbacks of a training: end, checkpoints, parameters and pictures in TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[repo
 from torch import Tensor
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from hvqcgic.training.dashboard import charts_layout, strip
+from hvqcgic.training.charts import RESULTS, add_hparams, training_params
+from hvqcgic.training.dashboard import strip
 
 
 class StopAtStep(lightning.Callback):
@@ -47,8 +48,24 @@ class SaveEvery(lightning.Callback):
             trainer.save_checkpoint(self.path)
 
 
+class ShowParameters(lightning.Callback):
+    """Writes the row of a training in TensorBoard's table HParams."""
+
+    def on_fit_start(self, trainer: lightning.Trainer, pl_module: Any) -> None:
+        """Write the parameters; the results are the last points of charts."""
+        if not trainer.is_global_zero:
+            return
+        params = training_params(pl_module.options, pl_module.stage, pl_module.model.config.default_ratios)
+        for logger in trainer.loggers:
+            if isinstance(logger, TensorBoardLogger):
+                folder = Path(logger.log_dir)
+                # The table cuts long names, so what differs comes first; the path makes the name that of one row only.
+                name = f"{folder.parent.name}/{folder.name} ({folder})"
+                add_hparams(logger.experiment, name, params, RESULTS)
+
+
 class ShowPictures(lightning.Callback):
-    """Writes chart layouts and, at every validation, the first pictures to TensorBoard.
+    """Writes the first pictures to TensorBoard at every validation.
 
     A picture is a strip of the images of the stage, see `images` of its module.
     """
@@ -56,14 +73,6 @@ class ShowPictures(lightning.Callback):
     def __init__(self, pictures: int = 3) -> None:
         """Args: pictures: number of pictures."""
         self.pictures = pictures
-
-    def on_fit_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Write the layout of the charts."""
-        if not trainer.is_global_zero:
-            return
-        for logger in trainer.loggers:
-            if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_custom_scalars(charts_layout())
 
     def on_validation_batch_end(
         self,

@@ -38,12 +38,14 @@ class FileSizes:
     Attributes:
         pixels: number of pixels of the picture.
         bits: of whole files, by name of MODES.
+        z_bits: of the hyper-latents in the adaptive file.
         estimate_bits: cross-entropy of indices and hyper-latents under the float model, plus the map's bits in the
             file, which the float model does not predict; without the container.
     """
 
     pixels: int
     bits: dict[str, int]
+    z_bits: float
     estimate_bits: float
 
 
@@ -142,7 +144,7 @@ def file_sizes(codec: Codec, picture: torch.Tensor, found: Measured) -> FileSize
     written = {name: codec.write(encoded, coding=mode) for name, mode in MODES.items()}
     estimate = float(found.rate.index_bits + found.rate.z_bits) + written["adaptive"].parts["map"]
     sizes = {name: 8 * len(file.data) for name, file in written.items()}
-    return FileSizes(picture[0].numel(), sizes, estimate)
+    return FileSizes(picture[0].numel(), sizes, written["adaptive"].parts["z"], estimate)
 
 
 def frozen_codec(module: HvqModule) -> Codec:
@@ -160,7 +162,7 @@ class RealFiles(lightning.Callback):
     """Freezes the model in memory at every validation and logs the bits per pixel of real files.
 
     Logs `file/adaptive_bpp`, `file/static_arithmetic_bpp`, `file/static_huffman_bpp`, `file/estimate_bpp` (means over
-    pictures) and `file/saving_percent` (adaptive against static arithmetic).
+    pictures), `file/saving_percent` (adaptive against static arithmetic) and `file/z_percent` (share of hyper-latents).
     """
 
     def __init__(self, pictures: int, *, console: Console | None = None) -> None:
@@ -202,5 +204,6 @@ class RealFiles(lightning.Callback):
         values = {f"file/{name}_bpp": value for name, value in bpp.items()}
         values["file/estimate_bpp"] = sum(s.estimate_bits / s.pixels for s in self._sizes) / count
         values["file/saving_percent"] = saving_percent(bpp)
+        values["file/z_percent"] = sum(100 * s.z_bits / s.bits["adaptive"] for s in self._sizes) / count
         pl_module.log_dict(values)
         self._codec, self._sizes = None, []

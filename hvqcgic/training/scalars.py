@@ -1,4 +1,4 @@
-"""The logged values of a training, by the names of their charts (see `dashboard.py`)."""
+"""The logged values of a training by their names; `charts.py` says which charts of TensorBoard show them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def distortion_scalars(parts: Distortion, commitment: Tensor, *, with_lpips: boo
 
 
 def rate_scalars(rate: Rate, codes: Codes, lengths: dict[str, Tensor], pixels: int) -> dict[str, Any]:
-    """Bits per pixel of adaptive and static coding of the same indices, and the saving in per cent.
+    """Bits per pixel of adaptive and static coding of the same indices, the saving, and z's share, in per cent.
 
     Args:
         rate: estimated, of a batch.
@@ -61,7 +61,7 @@ def rate_scalars(rate: Rate, codes: Codes, lengths: dict[str, Tensor], pixels: i
     static = {name: static_bits(table, codes) for name, table in lengths.items()}
     adaptive = (rate.index_bits + rate.z_bits).detach()
     found = {f"rate/static_{name}_bpp": bits / pixels for name, bits in static.items()}
-    found |= {"rate/adaptive_bpp": adaptive / pixels, "rate/z_bpp": rate.z_bits / pixels}
+    found |= {"rate/adaptive_bpp": adaptive / pixels, "rate/z_percent": 100 * rate.z_bits.detach() / adaptive}
     return found | {"rate/saving_percent": 100 * (1 - adaptive / static["arithmetic"])}
 
 
@@ -74,7 +74,7 @@ def validation_scalars(group: str, found: Measured, pixels: int, *, with_lpips: 
         pixels: of the picture.
         with_lpips: whether LPIPS was measured.
     """
-    values = {"psnr_db": found.psnr_db, "static_arithmetic_bpp": found.static_bits / pixels}
+    values = {"psnr_db": found.psnr_db}
     if with_lpips:
         values["lpips"] = found.lpips
     if found.rate is not None:

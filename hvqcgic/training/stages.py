@@ -12,11 +12,11 @@ from pathlib import Path
 
 import lightning
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.loggers import TensorBoardLogger
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import one_line, reason
-from hvqcgic.training.callbacks import SaveEvery, ShowPictures, StopAtStep
+from hvqcgic.training.callbacks import SaveEvery, ShowParameters, ShowPictures, StopAtStep
+from hvqcgic.training.charts import ChartLogger
 from hvqcgic.training.checkpoints import WholeCheckpoints, steps_taken
 from hvqcgic.training.closing import StageResult
 from hvqcgic.training.config import Stage, TrainingConfig
@@ -140,9 +140,7 @@ def make_trainer(
             precision=machine.precision,  # pyright: ignore[reportArgumentType]
             max_epochs=-1,
             callbacks=callbacks,
-            logger=TensorBoardLogger(
-                machine.folder, name=None, version=stage, default_hp_metric=False, purge_step=steps_taken
-            ),
+            logger=ChartLogger(machine.folder, stage, steps_taken=steps_taken),
             plugins=[WholeCheckpoints()],
             val_check_interval=options.validate_every,
             check_val_every_n_epoch=None,
@@ -175,10 +173,11 @@ def _callbacks(
     if machine.callbacks is not None:
         return [*callbacks, *machine.callbacks]
     interrupt = SaveOnInterrupt(last, "the same command and --resume true")
+    callbacks = [ShowParameters(), *callbacks, interrupt]
     if report is None:
-        return [TrainingProgress(options.steps, stage), *callbacks, interrupt]
+        return [TrainingProgress(options.steps, stage), *callbacks]
     # One console, so that the panel is printed above the bar.
-    return [report, TrainingProgress(options.steps, stage, console=report.console), *callbacks, interrupt]
+    return [report, TrainingProgress(options.steps, stage, console=report.console), *callbacks]
 
 
 @contextmanager

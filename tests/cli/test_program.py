@@ -130,7 +130,7 @@ def test_a_file_comes_before_a_configuration_of_its_name(tmp_path: Path, monkeyp
     assert find_config("tiny") == "tiny"
 
 
-@pytest.mark.parametrize("text", ["number: 1", "{}", "mine.yaml", "number: 1\nother: 2"])
+@pytest.mark.parametrize("text", ["number: 1", "{}", "mine.yaml", "number: 1\nother: 2", "many: 1\n" * 99])
 def test_what_is_no_name_is_left_to_the_parser(text: str) -> None:
     assert find_config(text) == text
 

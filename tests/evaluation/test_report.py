@@ -14,8 +14,8 @@ from PIL import Image
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.report import write_report
 from hvqcgic.evaluation.results import decoded_path, read_run, write_run
-from tests.evaluation.browser import Browser, find_chromium
 from tests.evaluation.run_folder import make_run
+from tools.browser import Browser, find_chromium
 
 HOSTILE = "a \"</script><b>&'b"
 

@@ -1,6 +1,7 @@
 """Ranges, choices and fixed values."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -8,7 +9,7 @@ import pytest
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.sweep.options import parse
-from hvqcgic.sweep.space import Choice, Fixed, Range, describe, edges, first_value, flatten, nest, parse_space, swept
+from hvqcgic.sweep.space import Choice, Fixed, Range, describe, edges, flatten, nest, parse_space, swept
 
 GIVEN = {
     "lambda": {"low": 0.001, "high": 0.1, "log": True},
@@ -56,7 +57,6 @@ def test_edges_are_the_first_and_last_values() -> None:
     assert (first["training.warmup_steps"], last["training.warmup_steps"]) == (2, 10)
     assert last["model.default_ratios"] == [0, 0.5, 0.5]
     assert first["init"] == last["init"] == ["tiny"]
-    assert first_value(parse_space("train", GIVEN)["model.default_ratios"]) == "[0.5, 0.4, 0.1]"
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,16 @@ def test_malformed_entries_are_named(entry: dict[str, object]) -> None:
 
 def test_single_entries_come_from_the_command_line() -> None:
     options = parse(["--train.training.steps", "4", "--train.lambda={low: 0.1, high: 1}", "--evaluate.eta", "0.2"])
-    assert options.train == {"training.steps": 4, "lambda": {"low": 0.1, "high": 1}}
+    assert (options.train["training.steps"], options.train["lambda"]) == (4, {"low": 0.1, "high": 1})
     assert options.evaluate["eta"] == 0.2
     assert options.evaluate["model"] == "tiny"
+
+
+def test_a_call_without_a_configuration_is_the_default_sweep(tmp_path: Path) -> None:
+    assert parse(["--trials", "12"]).as_dict() == parse(["--config", "sweep"]).as_dict()
+    (tmp_path / "own.yaml").write_text("train_share: 0.5")
+    own = parse([f"--config={tmp_path / 'own.yaml'}"])
+    assert (own.train_share, own.train) == (0.5, {})
 
 
 @pytest.mark.parametrize("arguments", [["--train.steps"], ["--train.steps="], ["--train.steps={"]])

@@ -10,9 +10,11 @@ import pytest
 import torch
 import yaml
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData  # pyright: ignore[reportAttributeAccessIssue]
 
 import hvqcgic
 from hvqcgic.evaluation.cli import main as evaluate
+from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.sweep.cli import main
 from hvqcgic.sweep.storage import opened_storage
 from hvqcgic.training.checkpoints import read_checkpoint
@@ -85,11 +87,16 @@ def _check_trained_trial(folder: Path) -> None:
     events = EventAccumulator(str(folder)).Reload()
     about = json.loads((folder / "trial.json").read_text())
     assert events.Scalars("trial/bpp")[0].value == pytest.approx(about["numbers"]["bpp"])
+    assert events.Scalars("trial/saving_percent")[0].value == pytest.approx(about["numbers"]["saving_percent"])
     assert [event.step for event in events.Scalars("check/psnr_db")] == [1, 2]
     assert about["checks"].keys() == {"1", "2"}
-    data = events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content
-    for name in (b"lambda", b"place", b"model.default_ratios", b"train"):
-        assert name in data
+    data = HParamsPluginData.FromString(events.SummaryMetadata("_hparams_/session_start_info").plugin_data.content)
+    row = {name.partition(" ")[2]: value for name, value in data.session_start_info.hparams.items()}
+    assert {"lambda", "place", "model.default_ratios"} <= row.keys()
+    assert row["kind"].string_value == "train"
+    shares = [row[name].number_value for name in ("fine", "medium", "coarse")]
+    # The pictures have 20 areas of a coarse cell each.
+    assert shares == pytest.approx(ratios(about["params"]["place"]), abs=0.05)
     assert list((folder / "joint").glob("events.*"))
 
 
@@ -107,6 +114,24 @@ def test_a_trial_can_be_done_again_from_its_configurations(
     numbers = json.loads((folder / "trial.json").read_text())["numbers"]
     assert measured["bpp"] == numbers["bpp"]
     assert measured["metrics"]["psnr_db"] == pytest.approx(numbers["psnr_db"])
+
+
+def test_trials_with_equal_training_options_share_one_training(sweep: Call, config: Path, tmp_path: Path) -> None:
+    values = yaml.safe_load(config.read_text()) | {"train_share": 1}
+    values["train"]["lambda"] = {"choices": [0.003, 0.03]}
+    del values["train"]["model"]
+    config.write_text(yaml.safe_dump(values))
+    said = sweep("--config", config, "--trials", 5, "--json")
+    assert (said.code, said.err) == (0, "")
+    rows = read_csv(tmp_path / "sweep/trials.csv")
+    assert {row["kind"] for row in rows} == {"train"}
+    assert len({row["place"] for row in rows}) == 5
+    models = sorted(path.parent.name for path in (tmp_path / "sweep/trials").glob("*/model.safetensors"))
+    firsts = {row["lambda"]: f"{int(row['trial']):04}" for row in reversed(rows)}
+    assert models == sorted(firsts.values())
+    assert len(models) == 2
+    for row in rows:
+        assert f"trials/{firsts[row['lambda']]}/model.safetensors" in row["codec"]
 
 
 def test_a_training_that_another_beat_is_pruned(

@@ -10,6 +10,7 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from hvqcgic.training.charts import CODINGS
 from hvqcgic.training.config import Stage
 from hvqcgic.training.stages import Machine, run_stage
 from tests.processes import Program
@@ -36,10 +37,13 @@ class Trained:
 
     @property
     def charts(self) -> dict[str, list[tuple[int, float]]]:
-        events = EventAccumulator(str(self.folder / self.stage)).Reload()
-        return {
-            name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]
-        }
+        found: dict[str, list[tuple[int, float]]] = {}
+        for folder in sorted({path.parent for path in (self.folder / self.stage).rglob("events.*")}):
+            events = EventAccumulator(str(folder)).Reload()
+            for name in events.Tags()["scalars"]:
+                line = f"{name} {folder.name}" if folder.name in CODINGS else name
+                found[line] = [(event.step, event.value) for event in events.Scalars(name)]
+        return found
 
 
 def train(
@@ -132,6 +136,7 @@ def assert_the_same(trained: Trained, straight: Trained) -> None:
     charts = straight.charts
     assert trained.charts == charts
     assert {"loss/total", "val/psnr_db", "val_raw/psnr_db"} <= charts.keys()
+    assert ("bits of the batch/bpp static Huffman" in charts) == (straight.stage == "joint")
 
 
 def test_runs_of_one_seed_agree_to_the_last_bit(straight: Trained, picture_folder: Path, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from hvqcgic.codec.codec import Codec
 from hvqcgic.perceptual import lpips as perceptual
 from hvqcgic.training import cli
+from hvqcgic.training.charts import BATCH, CODINGS, FILES
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.export import freeze_model, load_module
 from hvqcgic.training.real_files import to_pixels
@@ -80,22 +81,22 @@ def test_the_result_codes_real_files_of_the_estimated_size(trained: Path) -> Non
 def test_tensorboard_holds_charts_files_and_pictures(trained: Path) -> None:
     events = EventAccumulator(str(trained / "joint"), size_guidance={"images": 0}).Reload()
     scalars = set(events.Tags()["scalars"])
-    for group, modes in (
-        ("rate", ("adaptive", "static_arithmetic", "static_huffman")),
-        ("file", ("adaptive", "estimate")),
-    ):
-        assert {f"{group}/{mode}_bpp" for mode in modes} <= scalars
-    assert {"file/saving_percent", "val/saving_percent", "val/psnr_db", "codebook/perplexity_fine"} <= scalars
+    assert {"file/estimate_bpp", "val/saving_percent", "val/psnr_db", "codebook/perplexity_fine"} <= scalars
     assert {"val_raw/saving_percent", "val_raw/psnr_db"} <= scalars
-    assert "hp_metric" not in scalars
-    files, estimates = (events.Scalars(f"file/{name}_bpp") for name in ("adaptive", "estimate"))
+    assert not {"hp_metric", "epoch"} & scalars
+    codings = {coding: EventAccumulator(str(trained / "joint" / coding)).Reload() for coding in CODINGS}
+    for group in (BATCH, FILES):
+        assert all(f"{group}/bpp" in found.Tags()["scalars"] for found in codings.values())
+        assert {f"{group}/saving_percent", f"{group}/z_percent"} <= set(codings["adaptive"].Tags()["scalars"])
+    assert not [path for path in (trained / "backbone").iterdir() if path.is_dir()]
+    files, estimates = codings["adaptive"].Scalars(f"{FILES}/bpp"), events.Scalars("file/estimate_bpp")
     assert [event.step for event in files] == [event.step for event in estimates]
     pixels = 72 * 64
     for file, estimate in zip(files, estimates, strict=True):
         assert abs(file.value - estimate.value) <= 0.005 * estimate.value + CONTAINER_BITS / pixels
     image = Image.open(io.BytesIO(events.Images("pictures/0")[-1].encoded_image_string))
     assert image.size == (4 * 72 + 3 * 8, 64)
-    assert "custom_scalars__config__" in events.Tags()["tensors"]
+    assert events.SummaryMetadata("_hparams_/session_start_info").plugin_data.plugin_name == "hparams"
 
 
 @pytest.fixture(scope="module")

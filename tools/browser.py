@@ -87,9 +87,9 @@ class Browser:
                 return answer["result"]
             self._note(answer)
 
-    def open(self, path: Path) -> None:
-        """Opens a file and waits until it and its pictures are loaded."""
-        self.send("Page.navigate", url=path.absolute().as_uri())
+    def open(self, place: Path | str) -> None:
+        """Opens a file or an address, and waits until it and its pictures are loaded."""
+        self.send("Page.navigate", url=place if isinstance(place, str) else place.absolute().as_uri())
         self.wait_for("document.readyState === 'complete' && [...document.images].every((image) => image.complete)")
 
     def evaluate(self, expression: str) -> Any:

@@ -142,9 +142,11 @@ def find_pictures(arguments: argparse.Namespace) -> "Inputs":
         HvqcgicError: there are no pictures, or `check_options` refuses the options.
     """
     from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+    from hvqcgic.model_files import check_offered, find_model
     from hvqcgic.pictures import allow_large_pictures
 
     inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
     check_options(arguments)
+    check_offered(find_model(arguments.model))
     allow_large_pictures()
     return inputs

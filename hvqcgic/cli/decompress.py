@@ -122,7 +122,7 @@ class _Job:
         )
 
     def _codec_for(self, data: bytes) -> "Codec":
-        """Return the requested codec, or the codec of the bundled model whose fingerprint the file has."""
+        """Return the codec of the bundled model whose fingerprint the file has, or the requested codec."""
         from hvqcgic.bitstream import unpack, unpack_start
 
         model = self.arguments.model
@@ -131,7 +131,7 @@ class _Job:
             model = bundled_model_for(header.fingerprint)
         if model not in self.codecs:
             self.codecs[model] = load_codec(self.arguments, model)
-        return self.codecs[model]
+        return self.codecs[model].for_file(data)
 
     def _find_done(self, path: Path, output: Path) -> Done | None:
         from hvqcgic.pictures import allow_large_pictures
@@ -147,17 +147,17 @@ class _Job:
 
 
 def bundled_model_for(fingerprint: bytes) -> str:
-    """Return the name of the bundled model with this fingerprint.
+    """Return the name of the bundled or retired model with this fingerprint.
 
     Raises:
-        ModelMismatch: no bundled model has it; the message lists the bundled models.
+        ModelMismatch: none has it; the message lists the bundled models.
+        ModelError: none has it, and a bundled model is damaged.
     """
-    from hvqcgic.model_files import bundled_models, read_summary
+    from hvqcgic.model_files import bundled_models, bundled_name, read_summary, retired_models
 
-    summaries = [read_summary(path) for path in bundled_models().values()]
-    for summary in summaries:
-        if summary.fingerprint == fingerprint:
-            return summary.name
+    if (name := bundled_name(fingerprint)) is not None:
+        return name
+    summaries = [read_summary(path) for path in (bundled_models() | retired_models()).values()]
     known = ", ".join(f"{summary.name} has {summary.fingerprint.hex()}" for summary in summaries) or "none is bundled"
     raise ModelMismatch(
         f"made with a model of fingerprint {fingerprint.hex()}, which is not bundled ({known}); name its file: --model"

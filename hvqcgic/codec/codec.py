@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Unpack
+from threading import Lock
+from typing import Any, Unpack
 
 import torch
 from PIL import Image
 
-from hvqcgic.bitstream import MAX_PIXELS
-from hvqcgic.coder import Encoded, ReverseCoder, TileSize, Written, check_coding
+from hvqcgic.bitstream import MAX_PIXELS, read_fingerprint
+from hvqcgic.coder import Encoded, Preview, ReverseCoder, TileSize, Written, check_coding
 from hvqcgic.errors import ConfigError
-from hvqcgic.model_files import read_model
+from hvqcgic.model_files import FrozenModel, bundled_name, check_offered, read_model
 from hvqcgic.pictures import PictureSource
 from hvqcgic.rate_control import Choices, OperatingPoint, Progress, Reached, check_choices, reach
 
@@ -26,7 +27,16 @@ class Compressed:
 
 
 class Codec(ReverseCoder):
-    """One model, ready to compress and decompress; created by `hvqcgic.load`."""
+    """One model, ready to compress and decompress; created by `hvqcgic.load`.
+
+    A file that was made with another bundled or retired model is decompressed with that model.
+    """
+
+    def __init__(self, model: FrozenModel, device: torch.device, tile: TileSize = "auto") -> None:
+        """See `PictureCoder`; other models are loaded when a file of theirs is decompressed."""
+        super().__init__(model, device, tile)
+        self._others: dict[bytes, Codec] = {}
+        self._loading = Lock()
 
     def compress(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> bytes:
         """Compress a picture to the bytes of a `.hvq` file.
@@ -41,6 +51,7 @@ class Codec(ReverseCoder):
         Raises:
             PictureError: the picture cannot be read.
             ConfigError: the coding mode is unknown, or a choice is not allowed.
+            ModelError: the model is retired: it only decompresses.
             Unreachable: this picture cannot have the size or quality.
         """
         return self.compress_at(image, check_choices(lambda: self.config, **choices), coding=coding).written.data
@@ -54,7 +65,7 @@ class Codec(ReverseCoder):
         progress: Progress | None = None,
     ) -> Compressed:
         """Compress a picture at an operating point; errors as in `compress`; `progress` gets refinement steps."""
-        check_coding(coding)
+        self._check_encoding(coding)
         picture = self.analyse(image)
         limit = point.max_bytes
         while True:
@@ -68,8 +79,44 @@ class Codec(ReverseCoder):
 
     def encode(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> Encoded:
         """Compute the integers of a picture's file; arguments and errors as in `compress`."""
-        check_coding(coding)
+        self._check_encoding(coding)
         return reach(self, self.analyse(image), check_choices(lambda: self.config, **choices), coding=coding).encoded
+
+    def _check_encoding(self, coding: str) -> None:
+        check_coding(coding)
+        if self._source is not None:
+            check_offered(self._source)
+
+    def for_file(self, data: bytes) -> Codec:
+        """Return the codec that decompresses a file: that of the bundled or retired model that made it, else this one.
+
+        Args:
+            data: the file, or its first part.
+
+        Raises:
+            BitstreamError: the bytes do not start as a `.hvq` file.
+            ModelError: the file of the other model is damaged.
+        """
+        fingerprint = read_fingerprint(data)
+        if fingerprint == self.fingerprint:
+            return self
+        with self._loading:
+            if fingerprint not in self._others:
+                name = bundled_name(fingerprint)
+                if name is None:
+                    return self
+                self._others[fingerprint] = Codec(read_model(name), self.device, self._tile)
+            return self._others[fingerprint]
+
+    def reverse(self, data: bytes, **options: Any) -> Image.Image:
+        """See `ReverseCoder.reverse`; with the model that made the file, see `for_file`."""
+        codec = self.for_file(data)
+        return super().reverse(data, **options) if codec is self else codec.reverse(data, **options)
+
+    def preview(self, data: bytes, **options: Any) -> Preview:
+        """See `PreviewCoder.preview`; with the model that made the file, see `for_file`."""
+        codec = self.for_file(data)
+        return super().preview(data, **options) if codec is self else codec.preview(data, **options)
 
     def decompress(
         self,

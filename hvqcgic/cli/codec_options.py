@@ -41,7 +41,9 @@ def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | N
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     """Add the pictures, the options of `add_codec_options`, and `--ratios`."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures; - for standard input"
+    )
     add_codec_options(
         parser,
         default_model=DEFAULT_MODEL,

@@ -9,6 +9,7 @@ model decodes the files that were made with it, which name it by its fingerprint
 
 import difflib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,9 +108,10 @@ def find_model(name_or_path: str | Path) -> Path:
     if str(name_or_path) in bundled | retired:
         return (bundled | retired)[str(name_or_path)]
     path = Path(name_or_path)
-    if path.is_file():
+    # Not Path.is_file, which raises OSError for a name that is too long.
+    if os.path.isfile(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ModelError(f"{path}: is a folder, a model is one {MODEL_SUFFIX} file")
     close = difflib.get_close_matches(str(name_or_path), bundled, n=1)
     guess = f" (did you mean {close[0]}?)" if close else ""

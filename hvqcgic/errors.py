@@ -10,10 +10,13 @@ HvqcgicError
 ├── ModelError (ValueError)         a model is unknown, damaged, or cannot be frozen exactly
 ├── PictureError (ValueError)       a picture cannot be read, or its kind or size is not supported
 ├── ConfigError (ValueError)        a setting, or a combination of settings, is not allowed
+│   ├── UnknownOption (TypeError)   an option has a name that is not known
 │   └── MissingPackage              a package is not installed; an extra of hvqcgic installs it
 ├── Unreachable (ValueError)        one picture cannot meet a request: a rate, a quality, a region
 ├── OutputError                     a result cannot be written
-│   └── OutputExists                the file exists already, and replacing it was not requested
+│   ├── OutputExists                the file exists already, and replacing it was not requested
+│   └── BadOutputName               no file can have its name, for example because it is too long
+├── KindError (TypeError)           an argument is no picture or file of a kind that is taken
 └── WorkerDied                      a worker process ended before its file was done
 
 PictureWarning (UserWarning)        a part of a picture was not used
@@ -60,6 +63,10 @@ class ConfigError(HvqcgicError, ValueError):
     """A setting, or a combination of settings, is not allowed."""
 
 
+class UnknownOption(ConfigError, TypeError):
+    """An option has a name that is not known."""
+
+
 class MissingPackage(ConfigError):
     """A package that some commands need is not installed; an extra of hvqcgic installs it."""
 
@@ -74,6 +81,14 @@ class OutputError(HvqcgicError):
 
 class OutputExists(OutputError):
     """A result would replace a file, and replacing was not requested."""
+
+
+class BadOutputName(OutputError):
+    """No file can have the name of a result."""
+
+
+class KindError(HvqcgicError, TypeError):
+    """An argument is no picture, or no file, of a kind that is taken."""
 
 
 class WorkerDied(HvqcgicError):

@@ -13,7 +13,6 @@ once per process. As usual in Pillow, a bad file is an `OSError`, and a bad pict
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
 
 from PIL import Image, ImageFile
@@ -21,6 +20,7 @@ from PIL import Image, ImageFile
 from hvqcgic.bitstream import MAGIC, unpack
 from hvqcgic.errors import BitstreamError, HvqcgicError
 from hvqcgic.model_files import bundled_name, find_model, read_summary
+from hvqcgic.pictures import metadata_in
 
 if TYPE_CHECKING:
     from hvqcgic.codec import Codec
@@ -30,10 +30,22 @@ __all__ = ["FORMAT", "MIME_TYPE", "HvqImageFile", "use_model"]
 FORMAT = "HVQ"
 MIME_TYPE = "image/x-hvq"
 DEFAULT_MODEL = "tiny"
+METADATA = ("exif", "xmp", "dpi", "icc_profile")
+"""Options of `Image.save` that say what goes with the picture."""
+OF_OTHER_FORMATS = (
+    "quality",
+    "optimize",
+    "progressive",
+    "subsampling",
+    "compress_level",
+    "lossless",
+    "method",
+    "save_all",
+)
+"""Options that programs give for any format; they change nothing here."""
 
 _codecs: dict[bytes, Codec] = {}
 """Loaded codecs by fingerprint."""
-_loading = Lock()
 
 
 def use_model(name_or_path: str | Path, *, device: str = "auto") -> None:
@@ -47,10 +59,10 @@ def use_model(name_or_path: str | Path, *, device: str = "auto") -> None:
         ModelError: there is no such model, or its file is damaged.
         ConfigError: there is no such device.
     """
-    from hvqcgic.codec import load
+    from hvqcgic.codec import LOADING, load
 
     codec = load(name_or_path, device)
-    with _loading:
+    with LOADING:
         _codecs[codec.fingerprint] = codec
 
 
@@ -58,7 +70,8 @@ class HvqImageFile(ImageFile.ImageFile):
     """An opened `.hvq` file.
 
     Its `info` has "model" (None for a model that is neither bundled nor loaded), "fingerprint", "coding", "ratios"
-    (fine, medium, coarse), "cells" (number of each granularity), "bpp" and "version".
+    (fine, medium, coarse), "cells" (number of each granularity), "bpp" and "version"; and "exif", "xmp", "icc_profile"
+    and "dpi" if the file has them.
     """
 
     format = FORMAT
@@ -68,9 +81,10 @@ class HvqImageFile(ImageFile.ImageFile):
         assert self.fp is not None
         data = self.fp.read()
         try:
-            header = unpack(data).header
+            container = unpack(data)
         except BitstreamError as error:
             raise OSError(f"{self._label}{error}") from error
+        header = container.header
         self._size = header.width, header.height
         self._mode = "RGB"
         self.info = {
@@ -81,6 +95,7 @@ class HvqImageFile(ImageFile.ImageFile):
             "cells": (header.n_fine, header.n_medium, header.n_coarse),
             "bpp": 8 * len(data) / (header.width * header.height),
             "version": header.version,
+            **metadata_in(container.tagged).info(),
         }
         # Pillow before 11 uses plain tuples here, and later versions accept them.
         self.tile = [("hvq", (0, 0, *self._size), 0, (self._label,))]  # pyright: ignore
@@ -131,23 +146,38 @@ def _find_codec(fingerprint: bytes) -> Codec:
 
 
 def _load_once(fingerprint: bytes, name_or_path: str | Path) -> Codec:
-    from hvqcgic.codec import load
+    from hvqcgic.codec import LOADING, load
 
-    with _loading:
+    with LOADING:
         if fingerprint not in _codecs:
             _codecs[fingerprint] = load(name_or_path)
         return _codecs[fingerprint]
 
 
 def _save(image: Image.Image, file: IO[bytes], filename: str | bytes) -> None:
-    """Write a picture; options are `model` and the arguments of `Codec.compress`; others are ignored, as in Pillow."""
-    from hvqcgic.rate_control import Choices
+    """Write a picture; options are `model`, those of `Codec.compress`, and the metadata exif, xmp, dpi and icc_profile.
 
-    options: dict[str, Any] = image.encoderinfo
-    known = {name: options[name] for name in ("coding", *Choices.__annotations__) if name in options}
-    model = options.get("model", DEFAULT_MODEL)
+    Metadata that are given are kept; others of the image are kept with metadata="keep".
+
+    Raises:
+        UnknownOption: an option is another.
+    """
+    from hvqcgic.rate_control import Choices, refuse_unknown
+
+    options: dict[str, Any] = {name: value for name, value in image.encoderinfo.items() if name not in OF_OTHER_FORMATS}
+    refuse_unknown(options, ("model", "coding", "metadata", *METADATA, *Choices.__annotations__))
+    model = options.pop("model", DEFAULT_MODEL)
+    given = {name: options.pop(name) for name in METADATA if name in options}
     codec = _load_once(read_summary(find_model(model)).fingerprint, model)
-    file.write(codec.compress(image, **known))
+    if given:
+        image, keep = image.copy(), options.get("metadata") == "keep"
+        image.info = (image.info if keep else {}) | {name: _as_info(value) for name, value in given.items()}
+        options["metadata"] = "keep"
+    file.write(codec.compress(image, **options))
+
+
+def _as_info(value: Any) -> Any:
+    return value.tobytes() if isinstance(value, Image.Exif) else value
 
 
 def _accept(prefix: bytes) -> bool:

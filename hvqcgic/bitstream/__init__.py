@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hvqcgic.bitstream.header import MODES as MODES
     from hvqcgic.bitstream.header import Header as Header
     from hvqcgic.bitstream.header import check_start as check_start
+    from hvqcgic.bitstream.header import read_fingerprint as read_fingerprint
     from hvqcgic.bitstream.schedule import CELL_PX as CELL_PX
     from hvqcgic.bitstream.schedule import GRANULARITIES as GRANULARITIES
     from hvqcgic.bitstream.schedule import Pass as Pass
@@ -32,7 +33,16 @@ else:
         __name__,
         {
             "container": ["Container", "pack", "unpack", "unpack_start"],
-            "header": ["BITSTREAM_VERSION", "MAGIC", "MAX_PIXELS", "MAX_SIDE", "MODES", "Header", "check_start"],
+            "header": [
+                "BITSTREAM_VERSION",
+                "Header",
+                "MAGIC",
+                "MAX_PIXELS",
+                "MAX_SIDE",
+                "MODES",
+                "check_start",
+                "read_fingerprint",
+            ],
             "schedule": ["CELL_PX", "GRANULARITIES", "Pass", "parse_schedule"],
             "tagged": ["SECTIONS"],
             "varint": ["decode_varint", "encode_varint"],

@@ -104,6 +104,16 @@ def check_start(data: bytes) -> None:
         )
 
 
+def read_fingerprint(data: bytes) -> bytes:
+    """Return the fingerprint of a stream's model, unchecked; fewer than 8 bytes of a stream cut short within it.
+
+    Raises:
+        BitstreamError: as `check_start`.
+    """
+    check_start(data)
+    return bytes(data[len(MAGIC) + 1 :][:FINGERPRINT_BYTES])
+
+
 def encode_header(header: Header, *, more_sections: bool) -> bytes:
     """The bytes of a header.
 

@@ -10,8 +10,16 @@ from collections.abc import Mapping
 from hvqcgic.bitstream.varint import decode_varint, encode_varint
 from hvqcgic.errors import BitstreamError, Truncated, UnsupportedVersion
 
-SECTIONS: dict[str, bytes] = {"note": b"note"}
-"""Tags by name. "note" is text in UTF-8 by whoever made the file."""
+SECTIONS: dict[str, bytes] = {
+    "note": b"note",
+    "exif": b"exif",
+    "xmp": b"xmpp",
+    "icc": b"iccp",
+    "resolution": b"reso",
+}
+"""Tags by name. "note" is text in UTF-8 by whoever made the file. "exif" is an EXIF block without the orientation,
+"xmp" an XMP packet, "icc" the ICC profile of the colour space of the pixels, which is sRGB without it, and "resolution"
+the dots per inch, horizontally and vertically, as two decimal numbers in ASCII with a blank between them."""
 TAG_BYTES = 4
 
 

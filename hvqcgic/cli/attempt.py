@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hvqcgic.errors import ConfigError, HvqcgicError, ModelError, OutputError, OutputExists
+from hvqcgic.errors import BadOutputName, ConfigError, HvqcgicError, ModelError, OutputError, OutputExists
+from hvqcgic.files import name_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def attempt(work: Work, path: Path) -> Outcome:
 
 def _is_final(error: Exception) -> bool:
     if isinstance(error, OutputError):
-        return not isinstance(error, OutputExists)
+        return not isinstance(error, OutputExists | BadOutputName)
     if isinstance(error, HvqcgicError):
         return isinstance(error, ModelError | ConfigError)
     return not _is_out_of_memory(error)
@@ -80,7 +81,8 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def message_of(path: Path, error: Exception) -> str:
     """Return one line with the file's name and the error."""
+    name = name_of(path)
     if not isinstance(error, HvqcgicError):
-        return f"{path}: not enough memory for a picture of this size; try --tile 640, or scale it down"
-    named = isinstance(error, OutputError) or str(path) in str(error)
-    return str(error) if named else f"{path}: {error}"
+        return f"{name}: not enough memory for a picture of this size; try --tile 640, or scale it down"
+    named = isinstance(error, OutputError) or name in str(error)
+    return str(error) if named else f"{name}: {error}"

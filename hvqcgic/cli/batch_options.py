@@ -27,6 +27,12 @@ def add_batch_options(parser: argparse.ArgumentParser) -> None:
         help="continue an interrupted run: skip files whose result exists, is complete and fits this command, and "
         "replace damaged results",
     )
+    parser.add_argument(
+        "--full-names",
+        action="store_true",
+        help="name results in a folder by the whole names of their inputs, NAME.jpg.hvq, with folders of their own if "
+        "the inputs are in several folders",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite files that exist")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line for each file")
 

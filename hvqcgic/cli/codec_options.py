@@ -41,7 +41,9 @@ def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | N
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     """Add the pictures, the options of `add_codec_options`, and `--ratios`."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures")
+    parser.add_argument(
+        "inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures; - for standard input"
+    )
     add_codec_options(
         parser,
         default_model=DEFAULT_MODEL,
@@ -142,9 +144,11 @@ def find_pictures(arguments: argparse.Namespace) -> "Inputs":
         HvqcgicError: there are no pictures, or `check_options` refuses the options.
     """
     from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
+    from hvqcgic.model_files import check_offered, find_model
     from hvqcgic.pictures import allow_large_pictures
 
     inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
     check_options(arguments)
+    check_offered(find_model(arguments.model))
     allow_large_pictures()
     return inputs

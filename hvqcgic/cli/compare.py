@@ -57,13 +57,14 @@ class _Job(EncoderJob):
 
     def compare(self, path: Path) -> Done:
         """Code one picture in every mode."""
+        from hvqcgic.files import STANDARD, name_of
         from hvqcgic.pictures import read_picture
 
-        picture = read_picture(path)
+        picture = read_picture(path, name_of(path))
         encoded = self.codec.encode(picture, ratios=self.arguments.ratios)
         written = {coding: self.codec.write(encoded, coding=coding) for coding in MODES}
         facts = {
-            "name": path.name,
+            "name": name_of(path) if path == STANDARD else path.name,
             "width": encoded.width,
             "height": encoded.height,
             "bytes": {coding: len(result.data) for coding, result in written.items()},

@@ -1,6 +1,7 @@
 """`hvqcgic compress`: pictures to `.hvq` files."""
 
 import argparse
+import os
 import warnings
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -15,8 +16,10 @@ from hvqcgic.cli.batch_options import add_batch_options, clean_folders, share_ou
 from hvqcgic.cli.codec_options import EncoderJob, add_encoder_options, find_pictures
 from hvqcgic.cli.existing import Wanted, existing_stream
 from hvqcgic.cli.rate_options import add_rate_options, operating_point
+from hvqcgic.cli.streams import arrow, check_once, results_to_stdout, write_result
 from hvqcgic.cli.terminal import step_bar
 from hvqcgic.errors import ConfigError
+from hvqcgic.files import name_of
 
 if TYPE_CHECKING:
     from hvqcgic.codec import Compressed
@@ -34,7 +37,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         required=True,
         metavar="DIR_OR_FILE",
-        help="a folder (created if missing) for one NAME.hvq per picture; or, for one picture, a .hvq file",
+        help="a folder (created if missing) for one NAME.hvq per picture; or, for one picture, a .hvq file, or - for "
+        "standard output",
+    )
+    parser.add_argument(
+        "--metadata",
+        choices=("drop", "keep"),
+        default="drop",
+        help="keep EXIF, XMP, the resolution and a colour profile wider than sRGB in the file (default: drop)",
     )
     parser.add_argument(
         "--coding", choices=MODES, default="adaptive", help="coding mode of the indices (default: adaptive)"
@@ -50,13 +60,19 @@ def run(arguments: argparse.Namespace) -> int:
     inputs = find_pictures(arguments)
     operating_point(arguments)
     _check_budget_alone(arguments)
-    job = _Job(arguments, plan=plan_outputs(inputs, arguments.output, (STREAM_SUFFIX,)))
+    plan = plan_outputs(inputs, arguments.output, (STREAM_SUFFIX,), full_names=arguments.full_names)
+    job = _Job(arguments, plan=plan)
+    if arguments.budget is not None:
+        check_once(inputs.paths, "--budget", "reads each picture twice")
+    if arguments.skip_existing:
+        check_once([*job.plan, *job.plan.values()], "--skip-existing", "compares a result with its picture")
     clean_folders(job.plan)
     report = _Report(as_json=arguments.json)
-    if arguments.budget is not None:
-        return job.compress_to_budget(inputs, report)
-    jobs = share_out_jobs(arguments, len(inputs.paths))
-    return run_batch(inputs, job.compress, label="compress", report=report, jobs=jobs, resumable=True)
+    with results_to_stdout(job.plan.values()):
+        if arguments.budget is not None:
+            return job.compress_to_budget(inputs, report)
+        jobs = share_out_jobs(arguments, len(inputs.paths))
+        return run_batch(inputs, job.compress, label="compress", report=report, jobs=jobs, resumable=True)
 
 
 def _check_budget_alone(arguments: argparse.Namespace) -> None:
@@ -73,6 +89,10 @@ def _check_budget_alone(arguments: argparse.Namespace) -> None:
         )
     if arguments.skip_existing:
         raise ConfigError("--skip-existing cannot be used with --budget, which counts the bytes of all files; drop it")
+    if arguments.metadata == "keep":
+        raise ConfigError(
+            "--metadata keep cannot be used with --budget, which shares out bytes of pixels alone; drop it"
+        )
 
 
 class _Report(Report):
@@ -144,8 +164,8 @@ class _Job(EncoderJob):
 
     def compress(self, path: Path) -> Done:
         """Compress one picture, or skip an existing result."""
-        from hvqcgic.files import check_output, write_atomically
-        from hvqcgic.pictures import allow_large_pictures, read_picture
+        from hvqcgic.files import check_output
+        from hvqcgic.pictures import allow_large_pictures, read_original
 
         allow_large_pictures()
         arguments, output = self.arguments, self.plan[path]
@@ -158,17 +178,27 @@ class _Job(EncoderJob):
             if self.shares:
                 warnings.simplefilter("ignore", UserWarning)  # the first look has shown the warnings of reading
             # The picture is read before the model is loaded, so that an unreadable picture is reported sooner.
-            picture = read_picture(path)
+            original = read_original(path, name_of(path), keep=arguments.metadata == "keep", remedy="--metadata keep")
         # With several pictures, the progress bar counts pictures, not steps.
         with step_bar("refine") if point.refine and len(self.plan) == 1 else nullcontext() as progress:
-            found = self.codec.compress_at(picture, point, coding=arguments.coding, progress=progress)
-        write_atomically(output, found.written.data, force=replaces)
+            found = self.codec.compress_at(
+                original.pixels, point, coding=arguments.coding, metadata=original.metadata, progress=progress
+            )
+        write_result(output, found.written.data, force=replaces)
         if self.shares and point.max_bytes is not None:
             self.left_over = point.max_bytes - len(found.written.data)
         facts = self._facts(path, found)
-        clamped = found.reached.clamped
-        remarks = (f"{path}: {clamped}; took the nearest",) if clamped else ()
-        return Done(_summary_line(path, facts), facts, remarks=remarks)
+        remarks = self._remarks(path, original.lost, found)
+        return Done(f"{arrow(path, output)}: {_summary(facts)}", facts, remarks=remarks)
+
+    def _remarks(self, path: Path, lost: str, found: "Compressed") -> tuple[str, ...]:
+        """Lines about what a person may not expect of a result."""
+        clamped, size = found.reached.clamped, len(found.written.data)
+        texts = [f"{clamped}; took the nearest" if clamped else "", lost]
+        source = path.stat().st_size if os.path.isfile(path) else size
+        if size > source:
+            texts.append(f"the result has {size} bytes, more than the picture's {source}; try a lower --bpp")
+        return tuple(f"{name_of(path)}: {text}" for text in texts if text)
 
     def _find_done(self, path: Path, output: Path) -> Done | None:
         found = existing_stream(path, output, self.wanted, force=self.arguments.force)
@@ -205,7 +235,7 @@ class _Job(EncoderJob):
         return replace(self.point, max_bytes=int(min(self.shares[path] + self.left_over, self._most)))
 
 
-def _summary_line(path: Path, result: dict[str, Any]) -> str:
+def _summary(result: dict[str, Any]) -> str:
     parts = result["parts"]
     shares = {
         "indices": sum(parts[granularity] for granularity in ("coarse", "medium", "fine")),
@@ -215,4 +245,4 @@ def _summary_line(path: Path, result: dict[str, Any]) -> str:
     }
     total = sum(shares.values())
     text = ", ".join(f"{name} {100 * bits / total:.1f} %" for name, bits in shares.items())
-    return f"{path} -> {result['output']}: {result['bytes']} bytes, {result['bpp']:.4f} bpp; {text}"
+    return f"{result['bytes']} bytes, {result['bpp']:.4f} bpp; {text}"

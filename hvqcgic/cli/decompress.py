@@ -10,7 +10,9 @@ from hvqcgic.cli.batch import Report, file_facts, run_batch
 from hvqcgic.cli.batch_options import add_batch_options, clean_folders, share_out_jobs
 from hvqcgic.cli.codec_options import add_codec_options, check_options, load_codec, positive
 from hvqcgic.cli.existing import existing_picture
+from hvqcgic.cli.formats import add_format_options, check_format, format_of, result_suffixes
 from hvqcgic.cli.reverse_options import add_reverse_options, in_words, sampling_of
+from hvqcgic.cli.streams import arrow, check_once, results_to_stdout, write_result
 from hvqcgic.errors import ConfigError, ModelMismatch
 
 if TYPE_CHECKING:
@@ -21,15 +23,16 @@ SUMMARY = "decompress .hvq files to pictures"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("inputs", nargs="+", metavar="IN", help=".hvq files, or folders of them")
+    parser.add_argument("inputs", nargs="+", metavar="IN", help=".hvq files, or folders of them; - for standard input")
     parser.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="DIR_OR_FILE",
         help="a folder (created if missing) for one NAME.png per .hvq file; or, for one .hvq file, a path that ends in "
-        ".png, .bmp, .ppm, .tif or .tiff",
+        ".png, .bmp, .ppm, .tif, .jp2, .jpg, .webp or .avif, or - for standard output",
     )
+    add_format_options(parser)
     add_codec_options(
         parser,
         default_model=None,
@@ -53,18 +56,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Decompress each file; return the exit code."""
-    from hvqcgic.files import LOSSLESS_SUFFIXES, STREAM_SUFFIX, find_inputs, plan_outputs
+    from hvqcgic.files import STREAM_SUFFIX, find_inputs, plan_outputs
 
     inputs = find_inputs(arguments.inputs, (STREAM_SUFFIX,), "streams")
-    plan = plan_outputs(inputs, arguments.output, LOSSLESS_SUFFIXES)
+    plan = plan_outputs(inputs, arguments.output, result_suffixes(arguments), full_names=arguments.full_names)
+    check_format(arguments, plan.values())
     check_options(arguments)
     _check_together(arguments)
+    if arguments.skip_existing:
+        check_once([*plan, *plan.values()], "--skip-existing", "compares a result with its stream")
     clean_folders(plan)
     jobs = share_out_jobs(arguments, len(inputs.paths))
-    report = Report(as_json=arguments.json)
-    return run_batch(
-        inputs, _Job(arguments, plan).decompress, label="decompress", report=report, jobs=jobs, resumable=True
-    )
+    report, work = Report(as_json=arguments.json), _Job(arguments, plan).decompress
+    with results_to_stdout(plan.values()):
+        return run_batch(inputs, work, label="decompress", report=report, jobs=jobs, resumable=True)
 
 
 def _check_together(arguments: argparse.Namespace) -> None:
@@ -93,7 +98,7 @@ class _Job:
 
     def decompress(self, path: Path) -> Done:
         """Decompress one file, or skip an existing result."""
-        from hvqcgic.files import check_output, read_stream, write_atomically
+        from hvqcgic.files import check_output, name_of, read_stream
         from hvqcgic.pictures import encode_picture
 
         arguments, output = self.arguments, self.plan[path]
@@ -107,22 +112,26 @@ class _Job:
         seen = codec.preview(data, max_passes=arguments.preview, partial=arguments.partial) if previews else None
         sampling = sampling_of(arguments)
         image = seen.picture if seen else codec.decompress(data, **sampling)
-        write_atomically(output, encode_picture(image, output.suffix), force=replaces)
+        write_result(
+            output, encode_picture(image, format_of(arguments, output), quality=arguments.quality), force=replaces
+        )
         facts = file_facts(path, output, width=image.width, height=image.height, n_bytes=len(data))
-        text = f"{path} -> {output}: {image.width} x {image.height} pixels from {len(data)} bytes"
+        text = f"{arrow(path, output)}: {image.width} x {image.height} pixels from {len(data)} bytes"
         if seen is None:
             return Done(text + in_words(sampling), {**facts, "model": codec.name, **sampling})
-        remarks = () if seen.checked else (f"{path}: cut short, or damaged: its checksum could not be checked",)
+        remarks = (
+            () if seen.checked else (f"{name_of(path)}: cut short, or damaged: its checksum could not be checked",)
+        )
         seen_facts = {"passes": list(seen.passes), "bytes_read": seen.bytes_read, "share_read": seen.share_read}
         return Done(
-            f"{path} -> {output}: {image.width} x {image.height} pixels from {len(seen.passes)} passes, about "
+            f"{arrow(path, output)}: {image.width} x {image.height} pixels from {len(seen.passes)} passes, about "
             f"{seen.bytes_read} of {len(data)} bytes; {seen.share_read:.0%} of the cells read, the others completed",
             {**facts, "model": codec.name, **seen_facts, "checked": seen.checked},
             remarks=remarks,
         )
 
     def _codec_for(self, data: bytes) -> "Codec":
-        """Return the requested codec, or the codec of the bundled model whose fingerprint the file has."""
+        """Return the codec of the bundled model whose fingerprint the file has, or the requested codec."""
         from hvqcgic.bitstream import unpack, unpack_start
 
         model = self.arguments.model
@@ -131,7 +140,7 @@ class _Job:
             model = bundled_model_for(header.fingerprint)
         if model not in self.codecs:
             self.codecs[model] = load_codec(self.arguments, model)
-        return self.codecs[model]
+        return self.codecs[model].for_file(data)
 
     def _find_done(self, path: Path, output: Path) -> Done | None:
         from hvqcgic.pictures import allow_large_pictures
@@ -147,17 +156,17 @@ class _Job:
 
 
 def bundled_model_for(fingerprint: bytes) -> str:
-    """Return the name of the bundled model with this fingerprint.
+    """Return the name of the bundled or retired model with this fingerprint.
 
     Raises:
-        ModelMismatch: no bundled model has it; the message lists the bundled models.
+        ModelMismatch: none has it; the message lists the bundled models.
+        ModelError: none has it, and a bundled model is damaged.
     """
-    from hvqcgic.model_files import bundled_models, read_summary
+    from hvqcgic.model_files import bundled_models, bundled_name, read_summary, retired_models
 
-    summaries = [read_summary(path) for path in bundled_models().values()]
-    for summary in summaries:
-        if summary.fingerprint == fingerprint:
-            return summary.name
+    if (name := bundled_name(fingerprint)) is not None:
+        return name
+    summaries = [read_summary(path) for path in (bundled_models() | retired_models()).values()]
     known = ", ".join(f"{summary.name} has {summary.fingerprint.hex()}" for summary in summaries) or "none is bundled"
     raise ModelMismatch(
         f"made with a model of fingerprint {fingerprint.hex()}, which is not bundled ({known}); name its file: --model"

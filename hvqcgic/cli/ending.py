@@ -6,7 +6,7 @@ from types import FrameType
 from typing import NoReturn
 
 from hvqcgic.cli.exit_codes import INTERRUPTED, SOME_FAILED, TERMINATED, USAGE
-from hvqcgic.cli.terminal import complain, plain_warnings
+from hvqcgic.cli.terminal import check_stdout, complain, plain_warnings
 from hvqcgic.errors import HvqcgicError, MissingPackage
 
 
@@ -21,16 +21,21 @@ def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]
         work: returns the exit code.
         told: returns the message for an interruption or a `Terminated`.
     Returns:
-        the exit code of `work`; or 1 if the reader of stdout is gone, 2 for bad input or usage, 130 for an interrupt,
+        the exit code of `work`; or 1 if the reader of stdout is gone, 2 for bad input or usage, a closed
+        stdout or too little memory, 130 for an interrupt,
         143 for a termination.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     signal.signal(signal.SIGTERM, _terminate)
     try:
         with plain_warnings():
+            check_stdout()
             return work()
     except HvqcgicError as error:
         complain(error)
+        return USAGE
+    except MemoryError:
+        complain("not enough memory")
         return USAGE
     except BrokenPipeError:
         # The reader of stdout has closed it, as in `hvqcgic models | head -1`.

@@ -9,15 +9,16 @@ SUMMARY = "show what a .hvq file says about itself"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("file", metavar="FILE", help="a .hvq file")
+    parser.add_argument("file", metavar="FILE", help="a .hvq file, or - for standard input")
     parser.add_argument("--json", action="store_true", help="print as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show one file; return the exit code."""
     from hvqcgic.cli.terminal import say, say_json
+    from hvqcgic.files import argument_path
 
-    facts = describe(Path(arguments.file))
+    facts = describe(argument_path(arguments.file))
     if arguments.json:
         say_json(facts)
     else:
@@ -33,18 +34,18 @@ def describe(path: Path) -> dict[str, Any]:
     """
     from hvqcgic.bitstream import unpack
     from hvqcgic.errors import BitstreamError
-    from hvqcgic.files import read_stream
+    from hvqcgic.files import STANDARD, name_of, read_stream
     from hvqcgic.model_files import bundled_name
 
     data = read_stream(path)
     try:
         container = unpack(data)
     except BitstreamError as error:
-        raise type(error)(f"{path}: {error}") from error
+        raise type(error)(f"{name_of(path)}: {error}") from error
     header = container.header
     cells = {"fine": header.n_fine, "medium": header.n_medium, "coarse": header.n_coarse}
     return {
-        "name": path.name,
+        "name": name_of(path) if path == STANDARD else path.name,
         "bytes": len(data),
         "bpp": 8 * len(data) / (header.width * header.height),
         "width": header.width,

@@ -20,11 +20,11 @@ def run(arguments: argparse.Namespace) -> int:
     from hvqcgic.cli.exit_codes import DONE, SOME_FAILED
     from hvqcgic.cli.terminal import complain, say, say_json
     from hvqcgic.errors import ModelError
-    from hvqcgic.model_files import bundled_models, read_summary
+    from hvqcgic.model_files import bundled_models, read_summary, retired_models
 
     listed: list[Listed] = []
     code = DONE
-    for path in bundled_models().values():
+    for path in [*bundled_models().values(), *retired_models().values()]:
         try:
             summary = read_summary(path)
             listed.append(Listed(summary, None))
@@ -33,7 +33,9 @@ def run(arguments: argparse.Namespace) -> int:
             complain(error)
             code = SOME_FAILED
     if arguments.json:
-        say_json({"models": [as_dict(model) for model in listed]})
+        offered = [as_dict(model) for model in listed if model.successor is None]
+        retired = [as_dict(model) for model in listed if model.successor is not None]
+        say_json({"models": offered, "for_decoding": retired})
     else:
         say("\n".join(map(format_model, listed)) or "no model is bundled; name a model file with --model")
     return code
@@ -45,6 +47,13 @@ class Listed:
 
     summary: "ModelSummary"
     reverse: "ModelSummary | None"
+
+    @property
+    def successor(self) -> str | None:
+        """Name of the model that replaced it; None for a model that makes new files."""
+        from hvqcgic.model_files import successor_of
+
+        return successor_of(self.summary.path)
 
 
 def _reverse_of(summary: "ModelSummary") -> "ModelSummary | None":
@@ -70,13 +79,17 @@ def as_dict(model: Listed) -> dict[str, Any]:
         "config": summary.config,
         "card": summary.card,
         "reverse": reverse and {"path": str(reverse.path), "fingerprint": reverse.fingerprint.hex()},
+        **({} if model.successor is None else {"successor": model.successor}),
     }
 
 
 def format_model(model: Listed) -> str:
-    """Format one model for a person: a title, its card, and whether it has a reverse path."""
+    """Format one model for a person: a title, its card, and whether it has a reverse path; a title if it is retired."""
     summary, reverse = model.summary, model.reverse
     size = f"{summary.size_bytes / 1e6:.1f} MB"
+    if model.successor is not None:
+        title = f"{summary.name}: {size}, for decoding, fingerprint {summary.fingerprint.hex()}"
+        return f"{title}; replaced by {model.successor}"
     codebook = f"codebook of {summary.config.get('codebook_size', '?')}"
     lines = [f"{summary.name}: {size}, {codebook}, fingerprint {summary.fingerprint.hex()}"]
     for name, value in summary.card.items():

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from hvqcgic.errors import OutputError
 
@@ -19,22 +19,29 @@ def say(text: str) -> None:
     """Write a result to stdout at once.
 
     Raises:
-        OutputError: stdout cannot be written, for example because its disk is full.
+        OutputError: stdout cannot be written, for example because its disk is full, or is closed.
         BrokenPipeError: the reader has closed stdout.
     """
+    check_stdout()
     try:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
     except OSError as error:
-        _drop_stdout()
+        drop_output(sys.stdout)
         if isinstance(error, BrokenPipeError):
             raise
         raise OutputError(f"the standard output cannot be written: {error.strerror}") from error
 
 
-def _drop_stdout() -> None:
+def check_stdout() -> None:
+    """Raise `OutputError` if the program was started with a closed stdout."""
+    if sys.stdout is None:
+        raise OutputError("the standard output is closed; redirect it, for example to /dev/null")
+
+
+def drop_output(file: TextIO | BinaryIO) -> None:
     """Redirect stdout to nowhere after a failed write; otherwise Python would write and fail again at exit."""
-    descriptor = sys.stdout.fileno()
+    descriptor = file.fileno()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
     os.close(nowhere)
@@ -54,14 +61,17 @@ def say_table(table: "Table", *, width: int = 250) -> None:
     """Write a table to stdout, as wide as the terminal, or up to `width` columns without a terminal."""
     from rich.console import Console
 
-    console = Console(width=None if sys.stdout.isatty() else width)
+    check_stdout()
+    console = Console(width=None if _is_terminal(sys.stdout) else width)
     with console.capture() as capture:
         console.print(table)
     say(capture.get().rstrip())
 
 
 def complain(message: object) -> None:
-    """Write a message to stderr as one line, without its line breaks."""
+    """Write a message to stderr as one line, without its line breaks; to nowhere if stderr is closed."""
+    if sys.stderr is None:
+        return
     sys.stderr.write(f"hvqcgic: {' '.join(str(message).split())}\n")
     sys.stderr.flush()
 
@@ -97,7 +107,7 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     Yields:
         a function to call after each item, with a short status.
     """
-    if total < 2 or not sys.stderr.isatty():
+    if total < 2 or not _is_terminal(sys.stderr):
         yield lambda note: None
         return
     with _make_progress() as progress:
@@ -112,12 +122,16 @@ def step_bar(label: str) -> Iterator[Callable[[int, int], None]]:
     Yields:
         a function to call with the number of finished steps and the number of all steps.
     """
-    if not sys.stderr.isatty():
+    if not _is_terminal(sys.stderr):
         yield lambda done, total: None
         return
     with _make_progress(transient=True) as progress:
         task = progress.add_task(label, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _is_terminal(file: TextIO | None) -> bool:
+    return file is not None and file.isatty()
 
 
 def _make_progress(*, transient: bool = False) -> "Progress":
@@ -126,5 +140,5 @@ def _make_progress(*, transient: bool = False) -> "Progress":
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     # Text for stdout may go through the bar's console only if stdout and stderr are the same terminal.
-    redirect = sys.stdout.isatty()
+    redirect = _is_terminal(sys.stdout)
     return Progress(*columns, console=Console(stderr=True), redirect_stdout=redirect, transient=transient)

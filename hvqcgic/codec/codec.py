@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
+from os import PathLike, fsdecode
 from pathlib import Path
-from typing import Unpack
+from typing import Any, BinaryIO, Unpack
 
 import torch
 from PIL import Image
 
-from hvqcgic.bitstream import MAX_PIXELS
-from hvqcgic.coder import Encoded, ReverseCoder, TileSize, Written, check_coding
-from hvqcgic.errors import ConfigError
-from hvqcgic.model_files import read_model
-from hvqcgic.pictures import PictureSource
+from hvqcgic.bitstream import MAX_PIXELS, read_fingerprint
+from hvqcgic.codec.file_metadata import check_metadata, size_of, with_metadata, without
+from hvqcgic.codec.forks import LOADING
+from hvqcgic.coder import Encoded, Preview, ReverseCoder, TileSize, Written, check_coding
+from hvqcgic.errors import ConfigError, KindError, PictureWarning
+from hvqcgic.files import MAX_STREAM_BYTES, read_stream
+from hvqcgic.model_files import FrozenModel, bundled_name, check_offered, read_model
+from hvqcgic.pictures import Metadata, PictureSource, content_of, read_original
 from hvqcgic.rate_control import Choices, OperatingPoint, Progress, Reached, check_choices, reach
+
+StreamSource = bytes | bytearray | memoryview | str | PathLike[str] | BinaryIO
 
 
 @dataclass(frozen=True)
@@ -26,24 +33,52 @@ class Compressed:
 
 
 class Codec(ReverseCoder):
-    """One model, ready to compress and decompress; created by `hvqcgic.load`."""
+    """One model, ready to compress and decompress; created by `hvqcgic.load`.
 
-    def compress(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> bytes:
+    A file that was made with another bundled or retired model is decompressed with that model. A codec may be used by
+    several threads at a time, after a fork, and in other processes as a pickled copy.
+    """
+
+    def __init__(self, model: FrozenModel, device: torch.device, tile: TileSize = "auto") -> None:
+        """See `PictureCoder`; other models are loaded when a file of theirs is decompressed."""
+        super().__init__(model, device, tile)
+        self._others: dict[bytes, Codec] = {}
+        # What pickling needs; a model from a file is read again for it.
+        self._unfiled = model if model.source is None else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the model itself, so that the copy needs no file."""
+        model = self._unfiled or read_model(self._source or self.name)
+        return type(self), (model, self.device, self._tile)
+
+    def compress(
+        self, image: PictureSource, *, coding: str = "adaptive", metadata: str = "drop", **choices: Unpack[Choices]
+    ) -> bytes:
         """Compress a picture to the bytes of a `.hvq` file.
 
         Args:
-            image: a path, a Pillow image, or an array (H, W, 3) of uint8 in sRGB.
+            image: a path, the bytes of a picture file, a binary file object, a Pillow image; or, in sRGB, an array
+                (H, W), (H, W, 3) or (H, W, 4), or a tensor (3, H, W), of uint8, uint16, or floats from 0 to 1.
             coding: one of `hvqcgic.bitstream.container.MODES`.
+            metadata: "keep" puts EXIF, XMP, the resolution and a colour profile wider than sRGB into the file; "drop"
+                leaves them out, with a warning.
             choices: the operating point, by the fields of `OperatingPoint`: one of ratios=(0.5, 0.4, 0.1), bpp=0.25,
                 max_bytes=12000 or target="lpips=0.08"; and eta, refine, granularity, roi, clamp. Without choices, the
                 model's default ratios are used.
 
         Raises:
+            KindError: the picture is of another kind; the message says what is taken.
             PictureError: the picture cannot be read.
-            ConfigError: the coding mode is unknown, or a choice is not allowed.
+            ConfigError: an option is unknown or not allowed.
+            ModelError: the model is retired: it only decompresses.
             Unreachable: this picture cannot have the size or quality.
         """
-        return self.compress_at(image, check_choices(lambda: self.config, **choices), coding=coding).written.data
+        check_metadata(metadata)
+        point = check_choices(lambda: self.config, **choices)
+        found = read_original(image, keep=metadata == "keep")
+        if found.lost:
+            warnings.warn(f"{_name_of(image)}: {found.lost}", PictureWarning, stacklevel=2)
+        return self.compress_at(found.pixels, point, coding=coding, metadata=found.metadata).written.data
 
     def compress_at(
         self,
@@ -51,15 +86,26 @@ class Codec(ReverseCoder):
         point: OperatingPoint,
         *,
         coding: str = "adaptive",
+        metadata: Metadata | None = None,
         progress: Progress | None = None,
     ) -> Compressed:
-        """Compress a picture at an operating point; errors as in `compress`; `progress` gets refinement steps."""
-        check_coding(coding)
+        """Compress a picture at an operating point; errors as in `compress`.
+
+        Args:
+            image: see `compress`.
+            point: the operating point; a bit rate or size is that of the whole file, with its metadata.
+            coding: see `compress`.
+            metadata: to put into the file; those of the picture are not read here.
+            progress: gets refinement steps.
+        """
+        self._check_encoding(coding)
         picture = self.analyse(image)
-        limit = point.max_bytes
+        tagged = metadata.sections() if metadata else {}
+        point = without(point, size_of(tagged), picture.width * picture.height)
+        limit = None if point.max_bytes is None else point.max_bytes + size_of(tagged)
         while True:
             reached = reach(self, picture, point, coding=coding, progress=progress)
-            written = self.write(reached.encoded, coding=coding)
+            written = self.write(reached.encoded, coding=coding, tagged=tagged)
             if limit is None or len(written.data) <= limit:
                 return Compressed(reached, written)
             # The search used an estimate of the size; search again for a limit reduced by the error of the estimate.
@@ -68,12 +114,53 @@ class Codec(ReverseCoder):
 
     def encode(self, image: PictureSource, *, coding: str = "adaptive", **choices: Unpack[Choices]) -> Encoded:
         """Compute the integers of a picture's file; arguments and errors as in `compress`."""
-        check_coding(coding)
+        self._check_encoding(coding)
         return reach(self, self.analyse(image), check_choices(lambda: self.config, **choices), coding=coding).encoded
+
+    def _check_encoding(self, coding: str) -> None:
+        check_coding(coding)
+        if self._source is not None:
+            check_offered(self._source)
+
+    def for_file(self, data: bytes) -> Codec:
+        """Return the codec that decompresses a file: that of the bundled or retired model that made it, else this one.
+
+        Args:
+            data: the file, or its first part.
+
+        Raises:
+            BitstreamError: the bytes do not start as a `.hvq` file.
+            ModelError: the file of the other model is damaged.
+        """
+        fingerprint = read_fingerprint(data)
+        if fingerprint == self.fingerprint:
+            return self
+        with LOADING:
+            if fingerprint not in self._others:
+                name = bundled_name(fingerprint)
+                if name is None:
+                    return self
+                self._others[fingerprint] = Codec(read_model(name), self.device, self._tile)
+            return self._others[fingerprint]
+
+    def reverse(self, data: bytes, **options: Any) -> Image.Image:
+        """See `ReverseCoder.reverse`; with the model that made the file, see `for_file`."""
+        codec = self.for_file(data)
+        if codec is not self:
+            return codec.reverse(data, **options)
+        return with_metadata(super().reverse(data, **options), data)
+
+    def preview(self, data: bytes, **options: Any) -> Preview:
+        """See `PreviewCoder.preview`; with the model that made the file, see `for_file`."""
+        codec = self.for_file(data)
+        if codec is not self:
+            return codec.preview(data, **options)
+        seen = super().preview(data, **options)
+        return replace(seen, picture=with_metadata(seen.picture, data)) if seen.checked else seen
 
     def decompress(
         self,
-        data: bytes,
+        data: StreamSource,
         steps: int = 0,
         randomness: float = 1.0,
         seed: int = 0,
@@ -82,10 +169,10 @@ class Codec(ReverseCoder):
         partial: bool = False,
         max_pixels: int = MAX_PIXELS,
     ) -> Image.Image:
-        """Decompress the bytes of a `.hvq` file to a picture.
+        """Decompress a `.hvq` file to a picture; its `info` has the metadata of the file.
 
         Args:
-            data: the file.
+            data: the bytes of the file, its path, or a binary file object.
             steps: steps of the reverse path, for more natural texture; 0 for the plain decoder, see `reverse`.
             randomness: factor of the noise between steps, see `reverse`.
             seed: of the noise, see `reverse`.
@@ -94,13 +181,34 @@ class Codec(ReverseCoder):
             max_pixels: largest accepted picture, width times height.
 
         Raises:
+            KindError: the data are of another kind.
             BitstreamError, ConfigError, ModelError: as in `reverse` and `preview`.
         """
+        data = _bytes_of(data)
         if max_passes is None and not partial:
             return self.reverse(data, steps=steps, randomness=randomness, seed=seed, max_pixels=max_pixels)
         if steps:
             raise ConfigError(f"{steps} steps of the reverse path need a whole file; a preview takes 0")
         return self.preview(data, max_passes=max_passes, partial=partial, max_pixels=max_pixels).picture
+
+
+def _name_of(image: PictureSource) -> str:
+    return str(image) if isinstance(image, str | PathLike) else "picture"
+
+
+def _bytes_of(source: StreamSource) -> bytes:
+    """The bytes of a `.hvq` file that is given as bytes, path or file object."""
+    if isinstance(source, bytes):
+        return source
+    if isinstance(source, str | PathLike):
+        # Absolute, because commands alone mean standard input by "-".
+        return read_stream(Path(fsdecode(source)).absolute())
+    data = content_of(source, MAX_STREAM_BYTES)
+    if data is None:
+        raise KindError(
+            f"{type(source).__name__} is no .hvq file: expected its bytes, its path, or a binary file object"
+        )
+    return data
 
 
 def load(name_or_path: str | Path = "tiny", device: str = "auto", *, tile: TileSize = "auto") -> Codec:

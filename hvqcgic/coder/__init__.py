@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hvqcgic.coder.coder import Trial as Trial
     from hvqcgic.coder.coder import Written as Written
     from hvqcgic.coder.coder import check_coding as check_coding
+    from hvqcgic.coder.preview import Preview as Preview
     from hvqcgic.coder.reverse_coder import ReverseCoder as ReverseCoder
     from hvqcgic.coder.reverse_coder import check_sampling as check_sampling
     from hvqcgic.coder.tiled_networks import TiledNetworks as TiledNetworks
@@ -29,6 +30,7 @@ else:
         {
             "analysed": ["Analysed"],
             "coder": ["Encoded", "PictureCoder", "Trial", "Written", "check_coding"],
+            "preview": ["Preview"],
             "reverse_coder": ["ReverseCoder", "check_sampling"],
             "tiled_networks": ["TiledNetworks"],
             "tiled_reverse": ["TiledReverse"],

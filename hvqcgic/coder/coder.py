@@ -6,6 +6,7 @@ container -> sections -> indices -> codes -> picture
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -215,8 +216,10 @@ class PictureCoder:
         scale = float(torch.cat(squares).mean().clamp(min=SMALLEST_SCALE))
         return WeighedChoice(y, codebook, eta * scale)
 
-    def write(self, encoded: Encoded, *, coding: str = "adaptive") -> Written:
-        """Write the file of an encoded picture in one coding mode.
+    def write(
+        self, encoded: Encoded, *, coding: str = "adaptive", tagged: Mapping[str, bytes] | None = None
+    ) -> Written:
+        """Write the file of an encoded picture in one coding mode, with tagged sections if there are any.
 
         Raises:
             ConfigError: the coding mode is unknown.
@@ -226,7 +229,7 @@ class PictureCoder:
         found = encoded.coded if coding == "adaptive" else None
         if found is None:
             found = self._entropy.encode(encoded.masks, encoded.indices, _hyper_latents(encoded), mode=coding)
-        data = pack(self._header(encoded, coding), found.sections)
+        data = pack(self._header(encoded, coding), found.sections, tagged)
         container = 8 * len(data) - sum(found.parts.values())
         return Written(data, found.estimated_bits, {**found.parts, "container": container})
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hvqcgic.errors import ConfigError, OutputError
 from hvqcgic.files.messages import reason
+from hvqcgic.files.streams import STANDARD, STANDARD_OUTPUTS, argument_path, is_pipe
 
 STREAM_SUFFIX = ".hvq"
 PICTURE_SUFFIXES = (
@@ -19,7 +20,11 @@ PICTURE_SUFFIXES = (
 """Suffixes of pictures in a folder; a picture that is named itself may have any suffix."""
 
 LOSSLESS_SUFFIXES = (".png", ".bmp", ".ppm", ".tif", ".tiff")
-"""Suffixes of decoded pictures; formats with a second lossy compression are excluded."""
+"""Suffixes of decoded pictures without a second loss."""
+QUALITY_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".avif")
+"""Suffixes of decoded pictures with a second lossy compression, of a quality from 1 to 100."""
+RESULT_SUFFIXES = (*LOSSLESS_SUFFIXES, ".jp2", *QUALITY_SUFFIXES)
+"""Suffixes of decoded pictures."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +52,10 @@ def find_inputs(arguments: Sequence[str | Path], suffixes: Sequence[str], what: 
     """
     paths: dict[Path, Path] = {}
     problems = []
-    for argument in map(Path, arguments):
+    for argument in map(argument_path, arguments):
         found = [argument]
-        if argument.is_dir():
+        # Not Path.is_dir, which raises OSError for a name that is too long.
+        if os.path.isdir(argument):
             try:
                 inside = sorted(argument.iterdir())
             except OSError as error:
@@ -60,7 +66,7 @@ def find_inputs(arguments: Sequence[str | Path], suffixes: Sequence[str], what: 
                 problems.append(f"{argument}: no {what} in this folder (looked for {', '.join(suffixes)})")
         for path in found:
             paths.setdefault(path.absolute(), path)
-    many = len(arguments) > 1 or any(Path(argument).is_dir() for argument in arguments)
+    many = len(arguments) > 1 or any(map(os.path.isdir, arguments))
     return Inputs(tuple(paths.values()), tuple(problems), many)
 
 
@@ -79,30 +85,39 @@ def all_pictures(arguments: Sequence[str | Path]) -> tuple[Path, ...]:
 
 
 def _wanted(path: Path, suffixes: Sequence[str]) -> bool:
-    return path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in suffixes and not path.name.startswith(".") and os.path.isfile(path)
 
 
-def plan_outputs(inputs: Inputs, output: str | Path, suffixes: Sequence[str]) -> dict[Path, Path]:
+def plan_outputs(
+    inputs: Inputs, output: str | Path, suffixes: Sequence[str], *, full_names: bool = False
+) -> dict[Path, Path]:
     """Choose the output path of each input.
 
     `output` is a folder if it exists as a folder, ends in a slash, has no suffix, or there may be several inputs.
-    Otherwise it is the file for the one input. A result in a folder is `NAME` plus the first of `suffixes`.
+    Otherwise it is the file for the one input. A result in a folder is `NAME` plus the first of `suffixes`. "-" is
+    standard output, `STANDARD`; it and a pipe or device take the one result of any kind.
 
     Args:
         inputs: from `find_inputs`.
         output: a folder, which need not exist yet, or a file.
         suffixes: allowed suffixes of a result.
+        full_names: keep the suffixes of the inputs in the names of results, as in `NAME.jpg.hvq`, and the names of
+            their folders if there are several.
 
     Returns:
         the output path of each input path.
 
     Raises:
-        ConfigError: the output does not fit the inputs, or two inputs would have the same output.
+        ConfigError: the output does not fit the inputs, two inputs would have the same output, or an input has no name.
         OutputError: the output's folder cannot be written.
     """
-    target = Path(output)
-    to_folder = inputs.many or target.is_dir() or not target.suffix or str(output).endswith(("/", os.sep))
-    if to_folder and (target.is_file() or (inputs.many and target.suffix.lower() in suffixes)):
+    target = STANDARD if str(output) in STANDARD_OUTPUTS else argument_path(output)
+    if is_pipe(target):
+        if inputs.many:
+            raise ConfigError(f"{output}: takes one result, several results need a folder")
+        return dict.fromkeys(inputs.paths, target)
+    to_folder = inputs.many or os.path.isdir(target) or not target.suffix or str(output).endswith(("/", os.sep))
+    if to_folder and (os.path.isfile(target) or (inputs.many and target.suffix.lower() in suffixes)):
         raise ConfigError(f"{output}: names one file, several results need a folder")
     if not to_folder and target.suffix.lower() not in suffixes:
         raise ConfigError(
@@ -111,9 +126,21 @@ def plan_outputs(inputs: Inputs, output: str | Path, suffixes: Sequence[str]) ->
     _check_folder(target if to_folder else target.parent)
     if not to_folder:
         return dict.fromkeys(inputs.paths, target)
-    plan = {path: target / (path.stem + suffixes[0]) for path in inputs.paths}
+    if STANDARD in inputs.paths:
+        raise ConfigError(
+            f"standard input has no name for its result in {output}; name the file, NAME{suffixes[0]}, or - for "
+            "standard output"
+        )
+    plan = {path: target / _result_name(inputs, path, suffixes[0], full_names) for path in inputs.paths}
     _check_distinct(plan)
     return plan
+
+
+def _result_name(inputs: Inputs, path: Path, suffix: str, full_names: bool) -> Path:
+    if not full_names:
+        return Path(path.stem + suffix)
+    folders = {other.absolute().parent for other in inputs.paths}
+    return Path(path.absolute().parent.name if len(folders) > 1 else "", path.name + suffix)
 
 
 def _check_distinct(plan: dict[Path, Path]) -> None:
@@ -121,15 +148,18 @@ def _check_distinct(plan: dict[Path, Path]) -> None:
     for source, result in plan.items():
         other = sources.setdefault(os.path.normcase(result), source)
         if other is not source:
-            raise ConfigError(f"{other} and {source} would both be written to {result}: do them one at a time")
+            raise ConfigError(
+                f"{other} and {source} would both be written to {result}; --full-names keeps their suffixes "
+                "and folders apart, or do them one at a time with an -o each"
+            )
 
 
 def _check_folder(folder: Path) -> None:
     """Check before any work that a folder can be created or that files can be created in it."""
     existing = folder.absolute()
-    while not existing.exists():
+    while not os.path.exists(existing):
         existing = existing.parent
-    if not existing.is_dir():
+    if not os.path.isdir(existing):
         raise OutputError(f"{folder}: cannot be a folder, {existing} is a file")
     if not os.access(existing, os.W_OK | os.X_OK):
         raise OutputError(f"{folder}: no permission to write there")

@@ -1,16 +1,21 @@
 """Writing files whole or not at all, and without overwriting unless requested."""
 
+import errno
 import os
 import tempfile
 import time
 from pathlib import Path
 from typing import BinaryIO
 
-from hvqcgic.errors import OutputError, OutputExists
+from hvqcgic.errors import BadOutputName, OutputError, OutputExists
 from hvqcgic.files.messages import reason
+from hvqcgic.files.streams import is_pipe, write_pipe
 
 PART_PREFIX, PART_SUFFIX = ".hvqcgic-", ".part"
 """Names of unfinished files on file systems without unnamed files; hidden, and never taken for a result."""
+
+NAME_ERRORS = (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ)
+"""Errors of one name, where files of other names can be written."""
 
 LEFT_OVER_S = 3600.0
 """Age after which an unfinished file is a leftover of a killed run."""
@@ -27,9 +32,9 @@ def check_output(source: Path, result: Path, *, force: bool) -> None:
     Raises:
         OutputExists: the file exists already.
     """
-    if not os.path.lexists(result):
+    if not os.path.lexists(result) or is_pipe(result):
         return
-    if result.exists() and source.exists() and result.samefile(source):
+    if os.path.exists(result) and os.path.exists(source) and result.samefile(source):
         raise OutputExists(f"{result}: is the input itself; choose another output")
     if result.is_dir():
         raise OutputExists(f"{result}: is a folder, so no file can have this name")
@@ -38,7 +43,7 @@ def check_output(source: Path, result: Path, *, force: bool) -> None:
 
 
 def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
-    """Write a file whole or not at all: it gets its name once it is on the disk.
+    """Write a file whole or not at all: it gets its name once it is on the disk. A pipe gets the bytes as they are.
 
     Args:
         path: of the file; its folder is created if missing.
@@ -47,8 +52,13 @@ def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
 
     Raises:
         OutputExists: the file exists, and `force` is not set.
+        BadOutputName: its name cannot be that of a file.
         OutputError: it cannot be written; no partial file is left.
+        BrokenPipeError: it is a pipe whose reader is gone.
     """
+    if is_pipe(path):
+        write_pipe(path, data)
+        return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not _write_unnamed(path, data, force=force):
@@ -56,7 +66,8 @@ def write_atomically(path: Path, data: bytes, *, force: bool = False) -> None:
     except FileExistsError as error:
         raise OutputExists(f"{path}: exists already; --force overwrites it") from error
     except OSError as error:
-        raise OutputError(f"{path}: cannot be written ({len(data)} bytes): {reason(error)}") from error
+        kind = BadOutputName if error.errno in NAME_ERRORS else OutputError
+        raise kind(f"{path}: cannot be written ({len(data)} bytes): {reason(error)}") from error
 
 
 def _write_unnamed(path: Path, data: bytes, *, force: bool) -> bool:
@@ -100,6 +111,8 @@ def _write_renamed(path: Path, data: bytes, *, force: bool) -> None:
 
 def remove_left_overs(folder: Path) -> None:
     """Remove unfinished files of killed runs; files that cannot be removed stay."""
+    if not os.path.isdir(folder):
+        return
     for path in folder.glob(f"{PART_PREFIX}*{PART_SUFFIX}"):
         try:
             if time.time() - path.stat().st_mtime > LEFT_OVER_S:

@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from hvqcgic.model_files.registry import ModelSummary as ModelSummary
     from hvqcgic.model_files.registry import bundled_models as bundled_models
     from hvqcgic.model_files.registry import bundled_name as bundled_name
+    from hvqcgic.model_files.registry import check_offered as check_offered
     from hvqcgic.model_files.registry import check_reverse as check_reverse
     from hvqcgic.model_files.registry import find_model as find_model
     from hvqcgic.model_files.registry import find_reverse as find_reverse
     from hvqcgic.model_files.registry import read_reverse_summary as read_reverse_summary
     from hvqcgic.model_files.registry import read_summary as read_summary
+    from hvqcgic.model_files.registry import retired_models as retired_models
     from hvqcgic.model_files.registry import reverse_file_of as reverse_file_of
+    from hvqcgic.model_files.registry import successor_of as successor_of
     from hvqcgic.model_files.reverse_file import FrozenReverse as FrozenReverse
     from hvqcgic.model_files.reverse_file import freeze_reverse as freeze_reverse
     from hvqcgic.model_files.reverse_file import read_reverse as read_reverse
@@ -41,12 +44,15 @@ else:
                 "REVERSE_OF",
                 "bundled_models",
                 "bundled_name",
+                "check_offered",
                 "check_reverse",
                 "find_model",
                 "find_reverse",
                 "read_reverse_summary",
                 "read_summary",
+                "retired_models",
                 "reverse_file_of",
+                "successor_of",
             ],
             "reverse_file": ["FrozenReverse", "freeze_reverse", "read_reverse", "write_reverse"],
         },

@@ -9,7 +9,7 @@ indices equal the published ones. All tables that affect probabilities are store
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from hvqcgic.entropy import EntropyModel
 from hvqcgic.errors import ConfigError, ModelError
-from hvqcgic.model_files.registry import REVERSE_OF, ModelSummary, find_model, read_summary
+from hvqcgic.model_files.registry import REVERSE_OF, ModelSummary, find_model, read_summary, successor_of
 from hvqcgic.model_files.stored_weights import (
     Weights,
     as_stored,
@@ -152,6 +152,9 @@ def _assemble(summary: ModelSummary, tensors: dict[str, NDArray[Any]]) -> Frozen
         spec = json.loads(summary.metadata["entropy"])
     except (ConfigError, KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{summary.path}: not a model of this version of hvqcgic ({error})") from error
+    if successor_of(summary.path) is not None:
+        # The file was not changed when the model was replaced, and holds the name of its successor.
+        config = replace(config, name=summary.name)
     networks = {name.removeprefix(NETWORK): array for name, array in tensors.items() if name.startswith(NETWORK)}
     arrays = {name.removeprefix(ENTROPY): array for name, array in tensors.items() if name.startswith(ENTROPY)}
     return FrozenModel(config, networks, spec, arrays, summary.card, summary.path)

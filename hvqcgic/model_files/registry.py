@@ -2,10 +2,15 @@
 
 A model file is safetensors: eight bytes with the length of a JSON header, the header, numbers. The header's
 `__metadata__` holds `config` (JSON), `card` (JSON) and `fingerprint` (16 hexadecimal digits).
+
+A model that was replaced stays in the package as NAME-1, NAME-2 …, its reverse path as NAME-reverse-1 …: a *retired*
+model decodes the files that were made with it, which name it by its fingerprint, and makes no new ones.
 """
 
 import difflib
 import json
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +24,8 @@ REVERSE_ENDING = "-reverse"
 """End of the file name of a reverse path, without the suffix."""
 REVERSE_OF = "model"
 """Metadata entry of a reverse path with the fingerprint of its model, in hexadecimal digits."""
+_VERSIONED = re.compile(r"(?P<name>.+)-(?P<version>[1-9]\d*)")
+"""Name of a model file, without the suffix, that a retired model has."""
 MAX_HEADER_BYTES = 1 << 24
 """Largest accepted header. Headers are about ten thousand bytes; a longer one is of a foreign or damaged file."""
 
@@ -47,14 +54,41 @@ class ModelSummary:
 
 
 def bundled_models() -> dict[str, Path]:
-    """Return the files of the bundled models by name."""
+    """Return the files of the bundled models by name, without retired ones."""
+    return {name: path for name, path in _files_by_name().items() if successor_of(path) is None}
+
+
+def retired_models() -> dict[str, Path]:
+    """Return the files of the retired models by name."""
+    return {name: path for name, path in _files_by_name().items() if successor_of(path) is not None}
+
+
+def _files_by_name() -> dict[str, Path]:
     found = sorted(WEIGHTS_FOLDER.glob(f"*{MODEL_SUFFIX}"))
-    return {path.stem: path for path in found if not path.stem.endswith(REVERSE_ENDING)}
+    return {path.stem: path for path in found if not re.fullmatch(rf".*{REVERSE_ENDING}(-\d+)?", path.stem)}
+
+
+def successor_of(path: Path) -> str | None:
+    """Return the name of the bundled model that replaced the one in a file; None for a file of any other model."""
+    found = _VERSIONED.fullmatch(path.stem)
+    if found is None or path.absolute().parent != WEIGHTS_FOLDER.absolute():
+        return None
+    return found["name"] if (WEIGHTS_FOLDER / (found["name"] + MODEL_SUFFIX)).is_file() else None
+
+
+def check_offered(path: Path) -> None:
+    """Raise `ModelError`, naming the successor, if the model in a file is retired."""
+    successor = successor_of(path)
+    if successor is not None:
+        raise ModelError(
+            f"model {path.stem} was replaced by {successor}: it decodes the files that were made with it, and makes no "
+            f"new ones; use {successor}"
+        )
 
 
 def bundled_name(fingerprint: bytes) -> str | None:
-    """Return the name of the bundled model with a fingerprint, or None; damaged model files are ignored here."""
-    for path in bundled_models().values():
+    """Return the name of the bundled or retired model with a fingerprint, or None; damaged files are ignored here."""
+    for path in (bundled_models() | retired_models()).values():
         try:
             summary = read_summary(path)
         except ModelError:
@@ -65,18 +99,19 @@ def bundled_name(fingerprint: bytes) -> str | None:
 
 
 def find_model(name_or_path: str | Path) -> Path:
-    """Find the file of a model: a bundled model by its name, or any file by its path.
+    """Find the file of a model: a bundled or retired model by its name, or any file by its path.
 
     Raises:
         ModelError: there is no such model; the message lists the bundled models.
     """
-    bundled = bundled_models()
-    if str(name_or_path) in bundled:
-        return bundled[str(name_or_path)]
+    bundled, retired = bundled_models(), retired_models()
+    if str(name_or_path) in bundled | retired:
+        return (bundled | retired)[str(name_or_path)]
     path = Path(name_or_path)
-    if path.is_file():
+    # Not Path.is_file, which raises OSError for a name that is too long.
+    if os.path.isfile(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         raise ModelError(f"{path}: is a folder, a model is one {MODEL_SUFFIX} file")
     close = difflib.get_close_matches(str(name_or_path), bundled, n=1)
     guess = f" (did you mean {close[0]}?)" if close else ""
@@ -85,8 +120,14 @@ def find_model(name_or_path: str | Path) -> Path:
 
 
 def reverse_file_of(model_file: Path) -> Path:
-    """Path of a model's reverse path: NAME-reverse.safetensors beside NAME.safetensors; the file need not exist."""
-    return model_file.with_name(model_file.stem + REVERSE_ENDING + MODEL_SUFFIX)
+    """Path of a model's reverse path; the file need not exist.
+
+    It is NAME-reverse.safetensors beside NAME.safetensors, and NAME-reverse-1.safetensors of the retired model NAME-1.
+    """
+    name, version = model_file.stem, ""
+    if (successor := successor_of(model_file)) is not None:
+        name, version = successor, name.removeprefix(successor)
+    return model_file.with_name(name + REVERSE_ENDING + version + MODEL_SUFFIX)
 
 
 def find_reverse(model_file: Path) -> Path:

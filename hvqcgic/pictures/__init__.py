@@ -11,10 +11,12 @@ from hvqcgic import lazy_exports
 if TYPE_CHECKING:
     from hvqcgic.pictures.drawing import granularity_overlay as granularity_overlay
     from hvqcgic.pictures.drawing import heat_map as heat_map
-    from hvqcgic.pictures.reading import PictureSource as PictureSource
+    from hvqcgic.pictures.metadata import Metadata as Metadata
+    from hvqcgic.pictures.metadata import metadata_in as metadata_in
+    from hvqcgic.pictures.reading import Original as Original
     from hvqcgic.pictures.reading import allow_large_pictures as allow_large_pictures
-    from hvqcgic.pictures.reading import encode_picture as encode_picture
     from hvqcgic.pictures.reading import read_grey as read_grey
+    from hvqcgic.pictures.reading import read_original as read_original
     from hvqcgic.pictures.reading import read_picture as read_picture
     from hvqcgic.pictures.shards import INDEX_SUFFIX as INDEX_SUFFIX
     from hvqcgic.pictures.shards import Member as Member
@@ -29,12 +31,16 @@ if TYPE_CHECKING:
     from hvqcgic.pictures.shards import read_index as read_index
     from hvqcgic.pictures.shards import read_members as read_members
     from hvqcgic.pictures.shards import shard_name as shard_name
+    from hvqcgic.pictures.sources import PictureSource as PictureSource
+    from hvqcgic.pictures.sources import content_of as content_of
+    from hvqcgic.pictures.writing import encode_picture as encode_picture
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
             "drawing": ["granularity_overlay", "heat_map"],
-            "reading": ["PictureSource", "allow_large_pictures", "encode_picture", "read_grey", "read_picture"],
+            "metadata": ["Metadata", "metadata_in"],
+            "reading": ["Original", "allow_large_pictures", "read_grey", "read_original", "read_picture"],
             "shards": [
                 "INDEX_SUFFIX",
                 "Member",
@@ -50,5 +56,7 @@ else:
                 "read_members",
                 "shard_name",
             ],
+            "sources": ["PictureSource", "content_of"],
+            "writing": ["encode_picture"],
         },
     )

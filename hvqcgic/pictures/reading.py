@@ -1,21 +1,28 @@
-"""Reading pictures as a viewer shows them: upright, in sRGB, 8 bits, without transparency; and writing them.
+"""Reading pictures as a viewer shows them: upright, in sRGB, 8 bits, without transparency.
 
 Every format of Pillow becomes an array (H, W, 3) of uint8 in sRGB. A `PictureWarning` reports losses: transparency,
 further frames of an animation, a damaged colour profile.
 """
 
+from __future__ import annotations
+
 import io
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps
 
 from hvqcgic.bitstream import MAX_PIXELS, MAX_SIDE
 from hvqcgic.errors import PictureError, PictureWarning
-from hvqcgic.files import check_readable_picture, reason
+from hvqcgic.files import reason
+from hvqcgic.pictures.metadata import Metadata, describe_loss, has_16_bits, metadata_of
+from hvqcgic.pictures.sources import is_deep, opened, unreadable
 
-PictureSource = Image.Image | np.ndarray | str | Path
+if TYPE_CHECKING:
+    from hvqcgic.pictures.sources import PictureSource
 
 PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 """Pillow's mode for each colour space of a profile that pictures are stored in."""
@@ -23,7 +30,20 @@ PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 STILL_FORMATS = ("MPO", "PSD")
 """Formats whose further frames are other views or layers of one picture, not an animation."""
 
-PILLOW_FORMATS = {".png": "PNG", ".bmp": "BMP", ".ppm": "PPM", ".tif": "TIFF", ".tiff": "TIFF"}
+
+@dataclass(frozen=True)
+class Original:
+    """A picture as it was given.
+
+    Attributes:
+        pixels: (H, W, 3), uint8; sRGB, or of the colour space in `metadata` if that is kept.
+        metadata: what goes with it, to be kept; empty otherwise.
+        lost: one line about what is not kept; "" for nothing.
+    """
+
+    pixels: np.ndarray
+    metadata: Metadata
+    lost: str
 
 
 def allow_large_pictures() -> None:
@@ -31,7 +51,7 @@ def allow_large_pictures() -> None:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
-def read_picture(source: PictureSource) -> np.ndarray:
+def read_picture(source: PictureSource, name: str | None = None) -> np.ndarray:
     """Read a picture as a viewer shows it.
 
     EXIF orientation is applied, a colour profile is converted to sRGB, 16 bits are reduced to 8, and grey, palette and
@@ -39,22 +59,45 @@ def read_picture(source: PictureSource) -> np.ndarray:
     warning: the first frame, or the current frame of an open Pillow image.
 
     Args:
-        source: a path, a Pillow image (not changed), or an array (H, W, 3) of uint8 in sRGB.
+        source: a path, the bytes of a picture file, a binary file object (read from its position to its end), a Pillow
+            image (not changed); or, in sRGB, an array (H, W), (H, W, 3) or (H, W, 4) or a tensor (3, H, W) of uint8,
+            uint16, or floats from 0 to 1.
+        name: of the picture in messages; None for its path, or its kind.
 
     Returns:
         (H, W, 3), uint8, sRGB; H and W from 1 to 65 536, at most 2^29 pixels.
 
     Raises:
-        PictureError: it cannot be read, is damaged, too large, or of an unsupported kind.
+        KindError: the source is of another kind; the message says what is taken.
+        PictureError: it cannot be read, is damaged or too large.
     """
-    if isinstance(source, np.ndarray):
-        return _from_array(source)
-    if isinstance(source, Image.Image):
-        return _from_image(source, "picture")
-    path = Path(source)
-    check_readable_picture(path)
-    with _open(path) as image:
-        return _from_image(image, str(path))
+    return read_original(source, name).pixels
+
+
+def read_original(
+    source: PictureSource, name: str | None = None, *, keep: bool = False, remedy: str = "metadata='keep'"
+) -> Original:
+    """Read a picture as `read_picture`, and what goes with it.
+
+    Args:
+        source: see `read_picture`.
+        name: see `read_picture`.
+        keep: whether its metadata are kept; the pixels then stay in a colour space that is wider than sRGB.
+        remedy: how the caller's user can keep them, for the line about what is lost.
+
+    Raises:
+        HvqcgicError: as `read_picture`.
+    """
+    with opened(source, name) as (image, called):
+        if isinstance(image, np.ndarray):
+            _check_size(called, image.shape[1], image.shape[0])
+            return Original(image, Metadata(), "16 bits a sample become 8" if is_deep(source) else "")
+        deep = has_16_bits(image) or is_deep(source)
+        upright = _upright_pixels(image, called)
+        found = metadata_of(image, upright)
+        pixels = _from_upright(upright, None if keep and found.icc else image.info.get("icc_profile"), called)
+        lost = describe_loss(found, deep=deep, kept=keep, remedy=remedy)
+        return Original(pixels, found if keep else Metadata(), lost)
 
 
 def read_grey(path: Path) -> np.ndarray:
@@ -68,9 +111,9 @@ def read_grey(path: Path) -> np.ndarray:
     Raises:
         PictureError: it cannot be read, has colours, or is transparent somewhere.
     """
-    check_readable_picture(path)
-    with _open(path) as image:
-        values, alpha = _split_alpha(_upright_pixels(image, str(path)), str(path))
+    with opened(path) as (image, name):
+        assert isinstance(image, Image.Image)
+        values, alpha = _split_alpha(_upright_pixels(image, name), name)
     if alpha is not None and not _is_opaque(alpha):
         raise PictureError(f"{path}: parts are transparent, which is no grey value; save it without transparency")
     if values.mode == "L":
@@ -81,26 +124,6 @@ def read_grey(path: Path) -> np.ndarray:
     return channels[..., 0]
 
 
-def encode_picture(image: Image.Image, suffix: str) -> bytes:
-    """Encode a picture file without loss.
-
-    Args:
-        image: the picture.
-        suffix: one of `hvqcgic.files.LOSSLESS_SUFFIXES`, in upper or lower case.
-    """
-    buffer = io.BytesIO()
-    image.save(buffer, format=PILLOW_FORMATS[suffix.lower()])
-    return buffer.getvalue()
-
-
-def _from_array(array: np.ndarray) -> np.ndarray:
-    if array.ndim != 3 or array.shape[2] != 3 or array.dtype != np.uint8:
-        raise PictureError(f"array of shape {array.shape} and type {array.dtype}: expected (H, W, 3) of uint8")
-    _check_size("array", array.shape[1], array.shape[0])
-    # The caller's array may be read-only, and PyTorch warns about read-only arrays.
-    return np.array(array, order="C")
-
-
 def _check_size(name: str, width: int, height: int) -> None:
     size = f"{name}: {width} x {height} pixels"
     if width < 1 or height < 1:
@@ -109,32 +132,10 @@ def _check_size(name: str, width: int, height: int) -> None:
         raise PictureError(f"{size}: at most {MAX_SIDE} a side and {MAX_PIXELS} in all are taken; scale it down")
 
 
-def _open(path: Path) -> Image.Image:
-    """Open a picture file and read its header."""
-    try:
-        with warnings.catch_warnings():
-            # Pillow warns about sizes far below this project's own limit, which is checked next.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            return Image.open(path)
-    except UnidentifiedImageError as error:
-        raise PictureError(f"{path}: not a picture that Pillow can read") from error
-    except Image.DecompressionBombError as error:
-        cure = "scale it down"
-        if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MAX_PIXELS:
-            cure = "scale it down, or raise PIL.Image.MAX_IMAGE_PIXELS where the file is trusted"
-        raise PictureError(f"{path}: too many pixels ({reason(error)}); {cure}") from error
-    except Exception as error:
-        raise _unreadable(str(path), error) from error
-
-
-def _unreadable(name: str, error: Exception) -> PictureError:
-    return PictureError(f"{name}: the picture cannot be read, it is damaged or cut short: {reason(error)}")
-
-
-def _from_image(image: Image.Image, name: str) -> np.ndarray:
-    """Convert a Pillow image."""
-    colour, alpha = _split_alpha(_upright_pixels(image, name), name)
-    colour = _to_srgb(colour, image.info.get("icc_profile"), name)
+def _from_upright(image: Image.Image, profile: bytes | None, name: str) -> np.ndarray:
+    """Convert an upright Pillow image from its colour profile to sRGB; None takes its numbers as they are."""
+    colour, alpha = _split_alpha(image, name)
+    colour = _to_srgb(colour, profile, name)
     if alpha is not None and not _is_opaque(alpha):
         _warn(f"{name}: transparency is laid over white")
         canvas = Image.new("RGB", colour.size, "white")
@@ -160,7 +161,7 @@ def _upright_pixels(image: Image.Image, name: str) -> Image.Image:
             frames = 1 if image.format in STILL_FORMATS else getattr(image, "n_frames", 1)
             image.load()
     except Exception as error:
-        raise _unreadable(name, error) from error
+        raise unreadable(name, error) from error
     if frames > 1:
         _warn(f"{name}: animation, only frame {image.tell() + 1} of {frames} is taken")
     return _upright(image, name)

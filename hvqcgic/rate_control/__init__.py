@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hvqcgic.rate_control.operating_point import Choices as Choices
     from hvqcgic.rate_control.operating_point import OperatingPoint as OperatingPoint
     from hvqcgic.rate_control.operating_point import check_choices as check_choices
+    from hvqcgic.rate_control.operating_point import refuse_unknown as refuse_unknown
     from hvqcgic.rate_control.quality import QUALITIES as QUALITIES
     from hvqcgic.rate_control.quality import LpipsAlex as LpipsAlex
     from hvqcgic.rate_control.quality import psnr_db as psnr_db
@@ -36,7 +37,14 @@ else:
         __name__,
         {
             "allocation": ["allocate", "Curve", "DISTORTIONS", "check_budget", "measure_curve", "share_out"],
-            "operating_point": ["Choices", "GRANULARITY_ORDERS", "LARGEST_BPP", "OperatingPoint", "check_choices"],
+            "operating_point": [
+                "Choices",
+                "GRANULARITY_ORDERS",
+                "LARGEST_BPP",
+                "OperatingPoint",
+                "check_choices",
+                "refuse_unknown",
+            ],
             "quality": ["LpipsAlex", "QUALITIES", "psnr_db"],
             "ratio_path": ["DEFAULT", "PATHS", "ratios"],
             "reaching": ["Reached", "reach"],

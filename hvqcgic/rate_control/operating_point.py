@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
 from hvqcgic.bitstream import CELL_PX
-from hvqcgic.errors import ConfigError, MissingPackage
+from hvqcgic.errors import ConfigError, MissingPackage, UnknownOption
 from hvqcgic.extras import check_installed
 from hvqcgic.models import ModelConfig, Ratios, check_ratios
 from hvqcgic.perceptual import LPIPS_PACKAGES
@@ -166,6 +167,15 @@ def rate_range(config: ModelConfig) -> tuple[float, float]:
     return bits / CELL_PX["coarse"] ** 2, bits / CELL_PX["fine"] ** 2
 
 
+def refuse_unknown(options: Iterable[str], known: Sequence[str]) -> None:
+    """Raise `UnknownOption`, with the nearest known option, for the first that is not known."""
+    for name in options:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            guess = f"did you mean {near[0]}? " if near else ""
+            raise UnknownOption(f"unknown option {name!r}: {guess}known are {', '.join(sorted(known))}")
+
+
 def check_choices(config: Callable[[], ModelConfig], **choices: Unpack[Choices]) -> OperatingPoint:
     """Build an operating point; the error message of a wrong bit rate includes the model's range.
 
@@ -174,9 +184,11 @@ def check_choices(config: Callable[[], ModelConfig], **choices: Unpack[Choices])
         choices: fields of `OperatingPoint`.
 
     Raises:
+        UnknownOption: a choice is no field of `OperatingPoint`.
         ConfigError: as in `OperatingPoint`.
         MissingPackage: as in `OperatingPoint`.
     """
+    refuse_unknown(choices, (*Choices.__annotations__, "coding", "metadata"))
     try:
         return OperatingPoint(**choices)
     except MissingPackage:

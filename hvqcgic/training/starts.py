@@ -15,7 +15,7 @@ from torch import Tensor
 
 from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
-from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_model, read_summary
+from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_model, read_summary, retired_models
 from hvqcgic.models import MEANS_CHANNELS, ModelConfig, ReverseConfig, parameter_count
 from hvqcgic.perceptual import Perceptual
 from hvqcgic.training.average import weights_of
@@ -36,7 +36,7 @@ READERS = tuple(f"model.decoder.{name}.weight" for name in ("stem", "medium_cond
 def is_model(path: Path) -> bool:
     """Whether a starting file is a frozen model: a model file, or the name of a bundled model, also a mistyped one."""
     name = path.name == str(path) and not path.suffix and not path.exists()
-    return str(path) in bundled_models() or path.suffix == MODEL_SUFFIX or name
+    return str(path) in bundled_models() | retired_models() or path.suffix == MODEL_SUFFIX or name
 
 
 @dataclass(frozen=True)

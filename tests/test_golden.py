@@ -10,7 +10,7 @@ from PIL import Image
 from hvqcgic.bitstream import BITSTREAM_VERSION, MODES, unpack
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.codec.codec import Codec, load
-from hvqcgic.coder.coder import Encoded
+from hvqcgic.coder.encoded import Encoded
 from hvqcgic.entropy import Masks
 
 GOLDEN = Path(__file__).parent / "golden"

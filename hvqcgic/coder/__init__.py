@@ -10,11 +10,11 @@ from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
     from hvqcgic.coder.analysed import Analysed as Analysed
-    from hvqcgic.coder.coder import Encoded as Encoded
     from hvqcgic.coder.coder import PictureCoder as PictureCoder
-    from hvqcgic.coder.coder import Trial as Trial
-    from hvqcgic.coder.coder import Written as Written
     from hvqcgic.coder.coder import check_coding as check_coding
+    from hvqcgic.coder.encoded import Encoded as Encoded
+    from hvqcgic.coder.encoded import Trial as Trial
+    from hvqcgic.coder.encoded import Written as Written
     from hvqcgic.coder.preview import Preview as Preview
     from hvqcgic.coder.reverse_coder import ReverseCoder as ReverseCoder
     from hvqcgic.coder.reverse_coder import check_sampling as check_sampling
@@ -29,7 +29,8 @@ else:
         __name__,
         {
             "analysed": ["Analysed"],
-            "coder": ["Encoded", "PictureCoder", "Trial", "Written", "check_coding"],
+            "coder": ["PictureCoder", "check_coding"],
+            "encoded": ["Encoded", "Trial", "Written"],
             "preview": ["Preview"],
             "reverse_coder": ["ReverseCoder", "check_sampling"],
             "tiled_networks": ["TiledNetworks"],

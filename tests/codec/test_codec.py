@@ -15,7 +15,7 @@ from PIL import Image
 from hvqcgic.bitstream import MODES
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.codec.codec import Codec, load
-from hvqcgic.coder.coder import Encoded
+from hvqcgic.coder.encoded import Encoded
 from hvqcgic.errors import ConfigError, PictureError
 from hvqcgic.model_files.frozen_model import write_model
 from tests.random_model import random_model, random_picture, small_config

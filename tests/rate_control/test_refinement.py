@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hvqcgic.bitstream.schedule import CELL_PX, GRANULARITIES
 from hvqcgic.codec.codec import Codec
-from hvqcgic.coder.coder import Analysed, Encoded
+from hvqcgic.coder import Analysed, Encoded
 from hvqcgic.entropy import Masks
 from hvqcgic.errors import Unreachable
 from hvqcgic.perceptual.lpips import weights_path

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -86,21 +86,17 @@ def freeze(
     arrays["usage"] = shrink(np.asarray(usage).astype(np.int64))
     arrays |= {name: np.asarray(table) for name, table in map_tables.items()}
     arrays |= {f"z.{g}": freeze_pmf(pmf) for g, pmf in z_pmf.items()}
-    networks: dict[str, list[dict[str, Any]]] = {}
     named = {f"synthesis.{g}": synthesis[g] for g in GRANULARITIES if g in synthesis}
-    named |= {f"context.{name}": context[name] for name in context}
     if means:
         arrays["means.table"] = means.table
         named |= {f"means.{g}": layers for g, layers in means.synthesis.items()}
-    for name, layers in named.items():
-        networks[name], own = freeze_network(name, layers, precision)
-        arrays |= own
+    named |= {f"context.{name}": context[name] for name in context}
+    networks, own = _freeze_networks(named, precision)
+    arrays |= own
     spec = {
         "schedule": list(schedule),
         "prior": prior_spec,
-        "activation_bits": precision.activation_bits,
-        "weight_bits": precision.weight_bits,
-        "activation_limit": precision.activation_limit,
+        **asdict(precision),
         "decoder_prior": decoder_prior,
         "networks": networks,
     }
@@ -108,3 +104,15 @@ def freeze(
         spec["means_block_px"] = means.block_px
     EntropyModel(spec, arrays)
     return FrozenEntropy(spec, arrays)
+
+
+def _freeze_networks(
+    named: Mapping[str, Sequence[LayerDescription]], precision: Precision
+) -> tuple[dict[str, list[dict[str, Any]]], dict[str, NDArray[Any]]]:
+    """Specs of networks and their arrays."""
+    specs: dict[str, list[dict[str, Any]]] = {}
+    arrays: dict[str, NDArray[Any]] = {}
+    for name, layers in named.items():
+        specs[name], own = freeze_network(name, layers, precision)
+        arrays |= own
+    return specs, arrays

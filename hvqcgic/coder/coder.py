@@ -104,9 +104,10 @@ class PictureCoder:
     def quantise(self, picture: Analysed, masks: Masks) -> Encoded:
         """Encode the picture with the nearest code for every cell of a map."""
         found = {g: torch.from_numpy(masks[g]).to(self.device) for g in GRANULARITIES}
+        footprint = self.config.entropy.z_footprint
         on_device = GranularityMap(*(found[g][None, None] for g in GRANULARITIES))
         z = {
-            g: (values.round() * sent_positions(on_device[g]))[0].long().cpu().numpy()
+            g: (values.round() * sent_positions(on_device[g], footprint))[0].long().cpu().numpy()
             for g, values in self._tiled.hyper_latents(picture.features, on_device).items()
         }
         indices = {g: picture.nearest(g, found[g]).cpu().numpy() for g in GRANULARITIES}

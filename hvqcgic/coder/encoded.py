@@ -19,7 +19,7 @@ class Encoded:
         height: of the picture, in pixels.
         masks: the granularity map.
         indices: per granularity, int64, (N_g,), cells in raster order.
-        z: hyper-latents by granularity, int64, (C_z, ceil(h_g/4), ceil(w_g/4)); None for a picture read from a file,
+        z: hyper-latents by granularity, int64, (C_z, ceil(h_g/F), ceil(w_g/F)); None for a picture read from a file,
             which does not need them any more.
         parameters: the index prior's parameters, (P, N_g) each, for a picture read from a file whose picture decoder
             uses them; else None.

@@ -28,9 +28,6 @@ from hvqcgic.models import (
     spread,
 )
 
-HYPER_UNIT = 4
-"""Side, in cells, of the area of one hyper-latent position."""
-
 PX_OF_PLANES = CELL_PX["fine"]
 """Side in pixels that is counted for a position of every feature plane, so that tiles are equally large in all."""
 
@@ -89,12 +86,13 @@ class TiledNetworks:
     def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
         """Hyper-latents of one picture, as in `PictureModel.hyper_latents`."""
         found: dict[str, Tensor] = {}
+        unit = self._networks.config.entropy.z_footprint
         for g in self._networks.z_channels:
             height, width = features[g].shape[-2:]
-            found[g] = features[g].new_empty(1, self._networks.z_channels[g], -(-height // 4), -(-width // 4))
+            found[g] = features[g].new_empty(1, self._networks.z_channels[g], -(-height // unit), -(-width // unit))
             for tile in self._tiles(height, width, g):
                 part = self._networks.hyper_latent(g, tile.window(features[g]), tile.window(masks[g]))
-                tile.put(part, found[g], 4)
+                tile.put(part, found[g], unit)
         return found
 
     @torch.inference_mode()
@@ -146,13 +144,13 @@ class TiledNetworks:
     def _sights(self) -> dict[str, Sight]:
         """Receptive fields of "encoder", "decoder" and each hyper-analysis; measured when a picture is first cut."""
         networks, device = self._networks, self._device
-        width = networks.config.code_width
+        width, unit = networks.config.code_width, networks.config.entropy.z_footprint
         far = halo(lambda picture: networks.encoder(picture).values(), 3, UNIT, device)
         sights = {"encoder": Sight(far, UNIT, 1), "decoder": self._decoder_sight()}
         for g in networks.z_channels:
             analysis = networks.analysis[g]
-            far = halo(lambda y, h_a=analysis: [h_a(y, torch.ones_like(y[:, :1]))], width, HYPER_UNIT, device)
-            sights[g] = Sight(far, HYPER_UNIT, PX_OF_PLANES)
+            far = halo(lambda y, h_a=analysis: [h_a(y, torch.ones_like(y[:, :1]))], width, unit, device)
+            sights[g] = Sight(far, unit, PX_OF_PLANES)
         return sights
 
     def _decoder_sight(self) -> Sight:

@@ -90,7 +90,7 @@ class EntropyModel:
         Args:
             masks: the granularity map.
             indices: per granularity, (N_g,) integers in [0, K), raster order.
-            z: per granularity with a hyperprior, (Cz, ceil(h_g / 4), ceil(w_g / 4)) integers; positions without a cell
+            z: per granularity with a hyperprior, (Cz, ceil(h_g / F), ceil(w_g / F)) integers; positions without a cell
                 of the granularity are not sent and count as 0. Local means, (3, h, w), as "means".
             mode: one of MODES.
 

@@ -12,8 +12,8 @@ from hvqcgic.entropy.masks import BoolArray, any_in_blocks
 from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
 from hvqcgic.errors import ModelError
 
-FOOTPRINT = 4
-"""Side, in cells, of the square of one position of z."""
+FOOTPRINTS = (4, 8, 16)
+"""Sides, in cells, that the square of one position of z can have."""
 FREQUENCY_TOTAL = 2**24
 
 
@@ -26,9 +26,9 @@ def freeze_pmf(pmf: NDArray[np.float64]) -> NDArray[Any]:
     return shrink(np.maximum(np.round(shares * FREQUENCY_TOTAL), 1).astype(np.int64))
 
 
-def sent_positions(mask: BoolArray) -> BoolArray:
-    """Positions of z whose 4 × 4 cells hold one of the granularity; (h, w) to (ceil(h/4), ceil(w/4))."""
-    return any_in_blocks(mask, FOOTPRINT)
+def sent_positions(mask: BoolArray, footprint: int = 4) -> BoolArray:
+    """Positions of z whose F x F cells hold one of the granularity; (h, w) to (ceil(h / F), ceil(w / F))."""
+    return any_in_blocks(mask, footprint)
 
 
 class FactorisedPrior:

@@ -58,6 +58,7 @@ def freeze(
     precision: Precision | None = None,
     decoder_prior: bool = False,
     means: FrozenMeans | None = None,
+    z_footprint: int = 4,
 ) -> FrozenEntropy:
     """Freeze an entropy model to integers, and build it once to refuse a model that could be inexact.
 
@@ -75,6 +76,7 @@ def freeze(
         precision: integer grids of the networks.
         decoder_prior: whether the picture decoder reads the prior's parameters; z is then sent in every coding mode.
         means: of local means; None without.
+        z_footprint: side, in cells, of the square of one position of z.
 
     Raises:
         ModelError: a network or the prior could leave the exact range (names the layer), the schedule is invalid, or
@@ -100,8 +102,8 @@ def freeze(
         "decoder_prior": decoder_prior,
         "networks": networks,
     }
-    if means:
-        spec["means_block_px"] = means.block_px
+    spec |= {"means_block_px": means.block_px} if means else {}
+    spec |= {"z_footprint": z_footprint} if z_footprint != 4 else {}
     EntropyModel(spec, arrays)
     return FrozenEntropy(spec, arrays)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvqcgic.bitstream import CELL_PX, GRANULARITIES
-from hvqcgic.entropy.factorised_prior import FactorisedPrior, sent_positions
+from hvqcgic.entropy.factorised_prior import FOOTPRINTS, FactorisedPrior, sent_positions
 from hvqcgic.entropy.masks import Masks
 from hvqcgic.entropy.means_coding import MeansCoder
 from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
@@ -19,7 +19,7 @@ MEANS = "means"
 """Name of local means among the hyper-latents."""
 
 Latents = Mapping[str, NDArray[Any]]
-"""Hyper-latents by name: of a granularity, (C_z, ceil(h_g / 4), ceil(w_g / 4)), or local means, (3, h, w)."""
+"""Hyper-latents by name: of a granularity, (C_z, ceil(h_g / F), ceil(w_g / F)), or local means, (3, h, w)."""
 
 
 class HyperLatentCoder:
@@ -37,6 +37,9 @@ class HyperLatentCoder:
         self.priors = {g: FactorisedPrior(arrays[f"z.{g}"]) for g in GRANULARITIES if f"z.{g}" in arrays}
         self.means = MeansCoder(arrays["means.table"]) if "means.table" in arrays else None
         self.block_px = int(spec["means_block_px"]) if self.means else 0
+        self.footprint = int(spec.get("z_footprint", 4))
+        if self.footprint not in FOOTPRINTS:
+            raise ModelError(f"z_footprint is {self.footprint}, not one of {FOOTPRINTS}")
         self._read_by_decoder = bool(spec["decoder_prior"])
         if self.means and (self.block_px not in BLOCKS_PX):
             raise ModelError(f"means_block_px is {self.block_px}, not one of {BLOCKS_PX}")
@@ -63,7 +66,7 @@ class HyperLatentCoder:
             if name == MEANS and self.means:
                 bits += self.means.encode(sink, z[name])
             else:
-                bits += self.priors[name].encode(sink, z[name], sent_positions(masks[name]))
+                bits += self.priors[name].encode(sink, z[name], sent_positions(masks[name], self.footprint))
         return bits
 
     def decode(self, decoder: RangeDecoder, masks: Masks, mode: str = "adaptive") -> dict[str, NDArray[np.int64]]:
@@ -77,7 +80,7 @@ class HyperLatentCoder:
             if name == MEANS and self.means:
                 found[name] = self.means.decode(decoder, *self.grid(masks))
             else:
-                found[name] = self.priors[name].decode(decoder, sent_positions(masks[name]))
+                found[name] = self.priors[name].decode(decoder, sent_positions(masks[name], self.footprint))
         return found
 
     def grid(self, masks: Masks) -> tuple[int, int]:
@@ -87,7 +90,7 @@ class HyperLatentCoder:
 
     def _sent(self, name: str, values: NDArray[Any], masks: Masks) -> NDArray[np.int64]:
         if name != MEANS or not self.means:
-            return self.priors[name].sent(values, sent_positions(masks[name]))
+            return self.priors[name].sent(values, sent_positions(masks[name], self.footprint))
         if values.shape[1:] != self.grid(masks):
             raise ValueError(f"local means have shape {values.shape}, expected (3, {self.grid(masks)})")
         return self.means.checked(values)

@@ -30,7 +30,7 @@ class NetworkBuilder:
         """Hyper-syntheses of each granularity, by the hyper-latents that they read, in the order of their hints."""
         found: dict[str, dict[str, ExactNetwork]] = {g: {} for g in GRANULARITIES}
         for g, prior in latents.priors.items():
-            found[g][g] = self._synthesis(f"synthesis.{g}", (prior.channels, prior.limit), 4)
+            found[g][g] = self._synthesis(f"synthesis.{g}", (prior.channels, prior.limit), latents.footprint)
         if latents.means:
             for g in GRANULARITIES:
                 bound, factor = (CHANNELS, latents.means.limit), latents.block_px // CELL_PX[g]

@@ -94,6 +94,7 @@ class EntropyConfig:
         schedule: passes in coding order, see `hvqcgic.bitstream.schedule`.
         z_channels: hyper-latent channels for (coarse, medium, fine); 0 leaves that hyperprior out.
         z_limit: largest magnitude of a hyper-latent.
+        z_footprint: side, in cells, of the square of one position of a hyper-latent: 4, 8 or 16.
         hyperprior: the pair of hyper-analysis and hyper-synthesis, a name in `hvqcgic.models.HYPERPRIORS`.
         hyper_width: channels inside hyper-analysis and hyper-synthesis.
         synthesis_channels: channels that a hyper-synthesis hands to the context networks.
@@ -118,6 +119,16 @@ class EntropyConfig:
     activation_bits: int = 12
     hyperprior: str = "convolutional"
     context: bool = True
+    z_footprint: int = 4
+
+    def __post_init__(self) -> None:
+        """Refuses hyper-latents of another resolution.
+
+        Raises:
+            ConfigError: naming the field.
+        """
+        if self.z_footprint not in (4, 8, 16):
+            raise ConfigError(f"model.entropy.z_footprint is {self.z_footprint}; use 4, 8 or 16")
 
     @property
     def learns_embedding(self) -> bool:
@@ -223,6 +234,7 @@ class ModelConfig:
             (values, "means"),
             (values["entropy"], "hyperprior"),
             (values["entropy"], "context"),
+            (values["entropy"], "z_footprint"),
         )
         for owner, name in added:
             if owner[name] == _LATER_DEFAULTS[name]:
@@ -262,6 +274,7 @@ _LATER_DEFAULTS = {
     "means": None,
     "hyperprior": "convolutional",
     "context": True,
+    "z_footprint": 4,
 }
 
 

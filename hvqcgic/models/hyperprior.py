@@ -1,6 +1,8 @@
 """The three hyperpriors: features of one granularity to a hyper-latent, and the hyper-latent to hints for the contexts.
 
-    y_g, mask -> h_a -> z_g (1/4 of the resolution, a few channels) -> round -> h_s -> S channels at the resolution of g
+    y_g, mask -> h_a -> z_g (1/F of the resolution, a few channels) -> round -> h_s -> S channels at the resolution of g
+
+F is `z_footprint`, 4 as in the paper, or 8 or 16.
 
 Source: HVQ-CGIC (independent branches per granularity, analysis of features before quantisation); widths are ours.
 """
@@ -19,6 +21,16 @@ from hvqcgic.models.means import MEANS_CHANNELS
 from hvqcgic.models.sequential import ClampedConv, PowerLeaky
 
 
+def halvings(config: EntropyConfig) -> int:
+    """Number of halvings of the resolution from cells to hyper-latents."""
+    return config.z_footprint.bit_length() - 1
+
+
+def half(inputs: int, outputs: int) -> nn.Conv2d:
+    """Build a convolution to half of the resolution, rounded up."""
+    return nn.Conv2d(inputs, outputs, 5, stride=2, padding=2)
+
+
 class HyperAnalysis(nn.Module):
     """h_a: masked features to a continuous hyper-latent."""
 
@@ -27,11 +39,12 @@ class HyperAnalysis(nn.Module):
         super().__init__()
         width = config.hyper_width
         self.network = nn.Sequential(
-            nn.Conv2d(code_width + 1, width, 5, stride=2, padding=2),
+            half(code_width + 1, width),
             nn.SiLU(),
             nn.Conv2d(width, width, 3, padding=1),
+            *(layer for _ in range(halvings(config) - 2) for layer in (nn.SiLU(), half(width, width))),
             nn.SiLU(),
-            nn.Conv2d(width, channels, 5, stride=2, padding=2),
+            half(width, channels),
         )
 
     def forward(self, y: Tensor, mask: Tensor) -> Tensor:
@@ -41,32 +54,27 @@ class HyperAnalysis(nn.Module):
             y: features, (B, d, h, w).
             mask: cells of this granularity, (B, 1, h, w).
         Returns:
-            (B, C_z, ceil(h / 4), ceil(w / 4)).
+            (B, C_z, ceil(h / F), ceil(w / F)).
         """
         known = mask.to(y.dtype)
         return self.network(torch.cat([y * known, known], 1))
 
 
 def hyper_synthesis(config: EntropyConfig, channels: int) -> nn.Sequential:
-    """h_s: network from a rounded hyper-latent, (B, C_z, h, w), to hints, (B, S, 4 h, 4 w); it can be frozen."""
-    hints = config.synthesis_channels
-    return nn.Sequential(
-        ClampedConv(channels, 4 * hints, 3),
-        PowerLeaky(),
-        nn.PixelShuffle(2),
-        ClampedConv(hints, 4 * hints, 3),
-        PowerLeaky(),
-        nn.PixelShuffle(2),
-    )
+    """h_s: network from a rounded hyper-latent, (B, C_z, h, w), to hints, (B, S, F h, F w); it can be frozen."""
+    return doublings(channels, config.synthesis_channels, halvings(config))
 
 
 def means_synthesis(config: MeansConfig, factor: int) -> nn.Sequential:
     """Network from latents of local means, (B, 3, h, w), to hints, (B, S, factor h, factor w); it can be frozen."""
+    return doublings(MEANS_CHANNELS, config.hint_channels, factor.bit_length() - 1)
+
+
+def doublings(inputs: int, outputs: int, count: int) -> nn.Sequential:
+    """Build a network that doubles the resolution `count` times."""
     layers: list[nn.Module] = []
-    inputs = MEANS_CHANNELS
-    for _ in range(factor.bit_length() - 1):
-        layers += [ClampedConv(inputs, 4 * config.hint_channels, 3), PowerLeaky(), nn.PixelShuffle(2)]
-        inputs = config.hint_channels
+    for step in range(count):
+        layers += [ClampedConv(outputs if step else inputs, 4 * outputs, 3), PowerLeaky(), nn.PixelShuffle(2)]
     return nn.Sequential(*layers)
 
 
@@ -76,9 +84,9 @@ class Hyperprior:
 
     Attributes:
         analysis: (config, d, C_z) to a module from features (B, d, h, w) and mask (B, 1, h, w) to z before rounding,
-            (B, C_z, ceil(h / 4), ceil(w / 4)).
+            (B, C_z, ceil(h / F), ceil(w / F)).
         synthesis: (config, C_z) to a network of layers that freeze to integers (`hvqcgic.models.describe`), from
-            rounded z to hints, (B, S, 4 h_z, 4 w_z).
+            rounded z to hints, (B, S, F h_z, F w_z).
     """
 
     analysis: Callable[[EntropyConfig, int, int], nn.Module]
@@ -102,12 +110,13 @@ def hyperprior_named(config: EntropyConfig) -> Hyperprior:
     return HYPERPRIORS[config.hyperprior]
 
 
-def sent_positions(mask: Tensor) -> Tensor:
-    """Positions whose hyper-latents are sent: their 4 x 4 footprint holds a cell of the granularity.
+def sent_positions(mask: Tensor, footprint: int = 4) -> Tensor:
+    """Positions whose hyper-latents are sent: their footprint, F x F cells, holds a cell of the granularity.
 
     Args:
         mask: bool, (B, 1, h, w).
+        footprint: F.
     Returns:
-        bool, (B, 1, ceil(h / 4), ceil(w / 4)).
+        bool, (B, 1, ceil(h / F), ceil(w / F)).
     """
-    return nn.functional.max_pool2d(mask.float(), 4, ceil_mode=True) > 0
+    return nn.functional.max_pool2d(mask.float(), footprint, ceil_mode=True) > 0

@@ -88,7 +88,7 @@ class HvqModel(PictureModel):
         """Outputs of the hyper-syntheses for each granularity with a hyperprior.
 
         Args:
-            z: rounded hyper-latents, (B, C_z, ceil(h_g / 4), ceil(w_g / 4)), 0 where they are not sent; local means
+            z: rounded hyper-latents, (B, C_z, ceil(h_g / F), ceil(w_g / F)), 0 where they are not sent; local means
                 as "means".
             masks: the granularity map, for the sizes of its grids.
         Returns:
@@ -128,7 +128,10 @@ class HvqModel(PictureModel):
             codes: per granularity, (B, d, h_g, w_g).
         """
         latents = self.hyper_latents(features, masks)
-        z = {g: values.round() * sent_positions(masks[g]) for g, values in latents.items()}
+        z = {
+            g: values.round() * sent_positions(masks[g], self.config.entropy.z_footprint)
+            for g, values in latents.items()
+        }
         z |= {MEANS: features[MEANS]} if MEANS in features else {}
         return self.pass_parameters(masks, codes, self.hints(z, masks))
 

@@ -137,7 +137,7 @@ class PictureModel(nn.Module):
             features: of `Encoder`, (B, d, h_g, w_g) each.
             masks: the granularity map.
         Returns:
-            (B, C_z, ceil(h_g / 4), ceil(w_g / 4)) each, in [-z_limit, z_limit].
+            (B, C_z, ceil(h_g / F), ceil(w_g / F)) each, in [-z_limit, z_limit].
         """
         return {g: self.hyper_latent(g, features[g], masks[g]) for g in self.z_channels}
 

@@ -91,6 +91,7 @@ def freeze_model(
         precision=Precision(entropy.activation_bits, entropy.weight_bits, ACTIVATION_LIMIT),
         decoder_prior=config.backbone.decoder_prior,
         means=frozen_means(model),
+        z_footprint=entropy.z_footprint,
     )
     return FrozenModel(config, networks, frozen.spec, frozen.arrays, card or {})
 

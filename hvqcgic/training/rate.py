@@ -124,7 +124,7 @@ def hyper_latent_bits(
     z = model.hyper_latents(features, masks)
     bits = features["fine"].new_zeros(())
     for g, values in z.items():
-        sent = sent_positions(masks[g])
+        sent = sent_positions(masks[g], model.config.entropy.z_footprint)
         exact = values if model.training else values.round()
         bits = bits + (priors.bits(g, exact) * sent).sum()
         z[g] = (values + (values.round() - values).detach()) * sent

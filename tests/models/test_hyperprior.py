@@ -1,3 +1,5 @@
+import dataclasses
+
 import pytest
 import torch
 
@@ -7,14 +9,17 @@ from tests.models.small import SMALL, noise
 SIZES = [(1, 1), (2, 3), (4, 4), (5, 8), (9, 7)]
 
 
+@pytest.mark.parametrize("footprint", [4, 8, 16])
 @pytest.mark.parametrize(("h", "w"), SIZES)
-def test_a_hyper_latent_has_a_quarter_of_the_resolution_and_hints_have_all(h: int, w: int) -> None:
-    analysis = HyperAnalysis(SMALL.entropy, 3, 2)
+def test_a_hyper_latent_has_a_footprint_of_cells_and_hints_have_them_all(h: int, w: int, footprint: int) -> None:
+    config = dataclasses.replace(SMALL.entropy, z_footprint=footprint)
+    analysis = HyperAnalysis(config, 3, 2)
     mask = noise(2, 1, h, w) < 0.5
     z = analysis(noise(2, 3, h, w), mask)
-    assert z.shape == (2, 2, -(-h // 4), -(-w // 4)) == (2, 2, *sent_positions(mask).shape[2:])
-    hints = hyper_synthesis(SMALL.entropy, 2)(z.round())
-    assert hints.shape == (2, SMALL.entropy.synthesis_channels, 4 * z.shape[2], 4 * z.shape[3])
+    sent = sent_positions(mask, footprint)
+    assert z.shape == (2, 2, -(-h // footprint), -(-w // footprint)) == (2, 2, *sent.shape[2:])
+    hints = hyper_synthesis(config, 2)(z.round())
+    assert hints.shape == (2, config.synthesis_channels, footprint * z.shape[2], footprint * z.shape[3])
 
 
 def test_analysis_sees_the_cells_of_its_granularity_and_nothing_else() -> None:

@@ -111,9 +111,11 @@ def test_both_see_the_same_masks(granularity: str) -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 4), (9, 13)])
-def test_both_send_the_same_hyper_latents(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("footprint", [4, 8])
+def test_both_send_the_same_hyper_latents(size: tuple[int, int], footprint: int) -> None:
     mask = noise(1, 1, *size) < 0.08
-    np.testing.assert_array_equal(sent_in_files(mask[0, 0].numpy()), sent_positions(mask)[0, 0].numpy())
+    in_files = sent_in_files(mask[0, 0].numpy(), footprint)
+    np.testing.assert_array_equal(in_files, sent_positions(mask, footprint)[0, 0].numpy())
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES, ids=len)

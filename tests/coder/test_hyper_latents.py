@@ -1,17 +1,19 @@
-"""Models with local means, through files."""
+"""Models with local means and with other hyperpriors, through files."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from hvqcgic.bitstream import MODES
+from hvqcgic.bitstream import GRANULARITIES, MODES
 from hvqcgic.codec import Codec
 from hvqcgic.errors import ConfigError
 from hvqcgic.models import MEANS, ControlGicConfig, MeansConfig, ModelConfig
 from hvqcgic.training.thaw import thaw_networks
+from hvqcgic.training.validation import measure
 from tests.random_model import random_model, random_picture, small_config
 
 
@@ -31,6 +33,23 @@ def test_every_mode_gives_the_same_picture(block_px: int, decoder_prior: bool) -
         assert sum(written.parts.values()) == pytest.approx(8 * len(written.data))
         assert written.parts["z"] > 0
         np.testing.assert_array_equal(np.asarray(codec.decompress(written.data)), direct)
+
+
+@pytest.mark.parametrize("entropy", [{"z_footprint": 8}, {"context": False, "schedule": ("coarse", "medium", "fine")}])
+def test_files_of_other_hyperpriors_hold_what_training_estimates(entropy: dict[str, Any]) -> None:
+    random, picture = random_model(small_config(**entropy)), random_picture(96, 128, seed=4)
+    codec = Codec(random.freeze(), torch.device("cpu"))
+    estimated = measure(
+        *(random.model, random.priors, torch.from_numpy(picture).permute(2, 0, 1).float() / 255),
+        (0.5, 0.4, 0.1),
+        perceptual=None,
+    ).rate
+    encoded = codec.encode(picture, ratios=(0.5, 0.4, 0.1))
+    written = codec.write(encoded)
+    assert estimated is not None
+    assert written.parts["z"] == pytest.approx(float(estimated.z_bits), rel=0.02)
+    assert sum(written.parts[g] for g in GRANULARITIES) == pytest.approx(float(estimated.index_bits), rel=0.01)
+    np.testing.assert_array_equal(np.asarray(codec.decompress(written.data)), np.asarray(codec.reconstruct(encoded)))
 
 
 def test_the_picture_changes_with_its_means() -> None:

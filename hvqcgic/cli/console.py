@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 some of several files failed; 2 bad input or usage, or a w
 """
 
 import argparse
-import io
 import re
 import sys
 from collections.abc import Sequence
@@ -68,9 +67,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: with code 0 for --help and --version, with code 2 for arguments that do not parse.
     """
     arguments = build_parser().parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
-    # A file name may contain characters that the terminal's encoding does not have.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     return run_to_end(lambda: arguments.run(arguments), _broken_off)
 
 

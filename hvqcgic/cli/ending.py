@@ -1,6 +1,8 @@
 """End of a program: errors and signals become one line and an exit code."""
 
+import io
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
@@ -30,6 +32,9 @@ def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]
     try:
         with plain_warnings():
             check_stdout()
+            # A file name may contain characters that the terminal's encoding does not have.
+            if isinstance(sys.stdout, io.TextIOWrapper):
+                sys.stdout.reconfigure(errors="backslashreplace")
             return work()
     except HvqcgicError as error:
         complain(error)

@@ -4,6 +4,7 @@ A damaged result is made again. A complete result of another kind, for example o
 replaced only with `--force`.
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def existing_stream(picture: Path, result: Path, wanted: Wanted, *, force: bool)
         OutputExists: a complete file of another kind exists, and `force` is not set.
         BitstreamError: the file cannot be read.
     """
-    if not result.exists():
+    if not os.path.exists(result):
         return None
     try:
         data = read_stream(result)
@@ -102,7 +103,7 @@ def existing_picture(stream: Path, result: Path, *, force: bool) -> ExistingStre
     """
     from PIL import Image, UnidentifiedImageError
 
-    if not result.exists():
+    if not os.path.exists(result):
         return None
     data = read_stream(stream)
     header = unpack(data).header

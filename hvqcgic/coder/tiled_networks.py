@@ -159,9 +159,9 @@ class TiledNetworks:
         more = parameter_count(config.entropy, width) if reads else 0
 
         def run(probe: Tensor) -> list[Tensor]:
-            grey = F.interpolate(torch.zeros_like(probe[:, :3]), scale_factor=4) if config.means else None
             told = probe[:, width:] if reads else None
-            return [self._networks.decoder(probe[:, :width], every_size(probe), told, means=grey)]
+            grey = {"means": F.interpolate(torch.zeros_like(probe[:, :3]), scale_factor=4)} if config.means else {}
+            return [self._networks.decoder(probe[:, :width], every_size(probe), told, **grey)]
 
         fine = CELL_PX["fine"]
         far = halo(run, width + more, UNIT // fine, self._device)

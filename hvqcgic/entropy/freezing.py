@@ -88,12 +88,10 @@ def freeze(
     arrays["usage"] = shrink(np.asarray(usage).astype(np.int64))
     arrays |= {name: np.asarray(table) for name, table in map_tables.items()}
     arrays |= {f"z.{g}": freeze_pmf(pmf) for g, pmf in z_pmf.items()}
+    arrays |= {"means.table": means.table} if means else {}
     named = {f"synthesis.{g}": synthesis[g] for g in GRANULARITIES if g in synthesis}
-    if means:
-        arrays["means.table"] = means.table
-        named |= {f"means.{g}": layers for g, layers in means.synthesis.items()}
-    named |= {f"context.{name}": context[name] for name in context}
-    networks, own = _freeze_networks(named, precision)
+    named |= {f"means.{g}": layers for g, layers in (means.synthesis if means else {}).items()}
+    networks, own = _freeze_networks(named | {f"context.{name}": context[name] for name in context}, precision)
     arrays |= own
     spec = {
         "schedule": list(schedule),
@@ -102,6 +100,7 @@ def freeze(
         "decoder_prior": decoder_prior,
         "networks": networks,
     }
+    # Older models do not have these fields, and keep their fingerprints.
     spec |= {"means_block_px": means.block_px} if means else {}
     spec |= {"z_footprint": z_footprint} if z_footprint != 4 else {}
     EntropyModel(spec, arrays)

@@ -68,7 +68,7 @@ def write_report(folder: Path, *, rates: BdRates | None = None, embed: Embed = (
         **pictures,
     }
     path = folder / "report.html"
-    write_atomically(path, _page(data).encode(), force=True)
+    write_atomically(path, _page(data).encode("utf-8", "backslashreplace"), force=True)
     return path
 
 

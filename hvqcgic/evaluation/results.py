@@ -152,7 +152,7 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> None:
     Raises:
         OutputError: they cannot be written.
     """
-    write_atomically(folder / "points.csv", _csv(rows).encode(), force=True)
+    write_atomically(folder / "points.csv", _csv(rows).encode("utf-8", "surrogateescape"), force=True)
     value = {"rows": [_as_json(row) for row in rows]}
     write_atomically(folder / "points.json", _json(value), force=True)
 

@@ -126,7 +126,11 @@ def has_16_bits(image: Image.Image) -> bool:
     """Whether a Pillow image whose pixels are not read yet has more than 8 bits a sample."""
     if image.mode == "I" or image.mode.startswith("I;16"):
         return True
-    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+    # A tile is (decoder, region, offset, arguments); the arguments of PPM end with the largest value.
+    for decoder, _, _, arguments in getattr(image, "tile", ()):
+        if ";16" in str(arguments) or (decoder.startswith("ppm") and arguments[-1] > 255):
+            return True
+    return False
 
 
 def describe_loss(metadata: Metadata, *, deep: bool, kept: bool, remedy: str) -> str:

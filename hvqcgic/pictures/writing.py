@@ -6,11 +6,10 @@ import io
 import warnings
 from typing import Any
 
-from PIL import Image, PngImagePlugin
+from PIL import ExifTags, Image, PngImagePlugin
 
 from hvqcgic.errors import PictureError, PictureWarning
 from hvqcgic.files import reason
-from hvqcgic.pictures.metadata import Metadata
 
 PILLOW_FORMATS = {
     ".png": "PNG",
@@ -27,6 +26,8 @@ PILLOW_FORMATS = {
     ".avif": "AVIF",
 }
 """Pillow's formats by the suffixes in `hvqcgic.files.RESULT_SUFFIXES`."""
+METADATA = ("exif", "xmp", "icc_profile", "dpi")
+"""Entries of an image's `info` that are written."""
 DEFAULT_QUALITY = 95
 """Quality of a second lossy compression, high, so that it adds little to the loss of the first."""
 
@@ -44,12 +45,11 @@ def encode_picture(image: Image.Image, suffix: str, *, quality: int | None = Non
     """
     kind = PILLOW_FORMATS[suffix.lower()]
     options = {"quality": DEFAULT_QUALITY if quality is None else quality} if kind in ("JPEG", "WEBP", "AVIF") else {}
-    metadata = _metadata_options(image.info, kind)
     bare = image.copy()
     bare.info = {}
-    if metadata:
+    if any(image.info.get(name) for name in METADATA):
         try:
-            return _encode(bare, kind, options | metadata)
+            return _encode(bare, kind, options | _metadata_options(image.info, kind))
         except Exception as error:
             # Formats limit the size of metadata, and those of a foreign file may be anything.
             message = f"metadata left out, {kind} cannot hold them ({reason(error)})"
@@ -69,12 +69,14 @@ def _encode(image: Image.Image, kind: str, options: dict[str, Any]) -> bytes:
 
 def _metadata_options(info: dict[Any, Any], kind: str) -> dict[str, Any]:
     """Arguments of Pillow's `save` for the metadata that a format has a place for."""
-    names = [name for name in Metadata(b"x", b"x", b"x", (1, 1)).info() if info.get(name)]
-    options = {name: info[name] for name in names}
+    options = {name: info[name] for name in METADATA if info.get(name)}
     if "xmp" in options and kind == "PNG":
         text = PngImagePlugin.PngInfo()
         text.add_itxt("XML:com.adobe.xmp", options.pop("xmp").decode("utf-8", "replace"))
         options["pnginfo"] = text
     elif "xmp" in options and kind == "TIFF":
-        options["tiffinfo"] = {700: options.pop("xmp")}
+        block = Image.Exif()
+        block.load(options.get("exif", b""))
+        block[ExifTags.Base.XMLPacket] = options.pop("xmp")
+        options["exif"] = block
     return options

@@ -88,7 +88,8 @@ def write_table(folder: Path, parts: Parts, *, failed_shown: int) -> Merged:
             sums.setdefault((row.codec, row.point), Sums()).add(row)
             if not row.ok and len(failed) < failed_shown:
                 failed.append((part.shard, row))
-    write_atomically(folder / TABLE, buffer.getvalue().encode(), force=True)
+    # A name in a tar file need not be UTF-8; the table has its bytes as they are.
+    write_atomically(folder / TABLE, buffer.getvalue().encode("utf-8", "surrogateescape"), force=True)
     n_bytes = int(sum(found.totals.get("bytes", 0) for found in sums.values()))
     return Merged(tuple(found.mean(*key) for key, found in sums.items()), n_bytes, tuple(failed), notes)
 

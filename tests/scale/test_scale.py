@@ -14,10 +14,13 @@ import pytest
 from PIL import Image
 
 from hvqcgic.codec.codec import Codec
+from hvqcgic.evaluation.results import Row
 from hvqcgic.evaluation.spec import parse_specs
 from hvqcgic.scale.cli import main
 from hvqcgic.scale.options import build_parser
+from hvqcgic.scale.parts import Part
 from hvqcgic.scale.request import Work, find_places, read_request
+from hvqcgic.scale.table import TABLE, write_table
 from hvqcgic.scale.tasks import do_shard
 from tests.command_calls import Call, caller
 from tests.processes import run_module
@@ -206,3 +209,10 @@ def test_results_of_other_settings_are_not_mixed(tmp_path: Path, call: Call) -> 
     other = call("compress", shards, "--codecs", "jpeg@30", "--out", out)
     assert other.code == 2
     assert "holds results of other settings, see `codecs`" in other.complaint
+
+
+def test_a_name_that_is_not_utf_8_is_in_the_table(tmp_path: Path) -> None:
+    row = Row("\udcff.png", 4, 4, "jpeg", "20", bytes=5, bpp=2.5)
+    parts = (Part("a.tar", "a.tar", "", (row,), {}),)
+    write_table(tmp_path, lambda: iter(parts), failed_shown=1)
+    assert b"\xff.png" in (tmp_path / TABLE).read_bytes()

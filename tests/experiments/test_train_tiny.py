@@ -62,6 +62,11 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert codec.compress(noise[0])
     assert codec.decompress(codec.compress(noise[0]), steps=1).size == (64, 48)
     assert hvqcgic.load(tmp_path / "out/tiny-frozen.safetensors").compress(noise[0], coding="static-huffman")
+    paper = hvqcgic.load(tmp_path / "out/tiny-hvq.safetensors")
+    assert paper.decompress(paper.compress(noise[0])).size == (64, 48)
+    assert paper.config.entropy.z_channels == (4, 4, 4)
+    assert (paper.config.entropy.embedding, paper.config.entropy.context) == ("codebook", False)
+    assert same_encoder("out/h1/hyperprior.ckpt", "out/w22/backbone.ckpt")
     # One of each stage and tool: they are done again, or not, each for itself.
     kinds = {getattr(step, "stage", None) or step.tool: step for step in recipe.RECIPE}
     assert len(kinds) == 6

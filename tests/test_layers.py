@@ -33,10 +33,10 @@ ORDER = (
     {"__main__"},
     {"training", "evaluation"},
     {"sweep", "scale"},
-    {"train", "evaluate", "export", "demo"},
+    {"train", "evaluate", "export", "demo", "compressai"},
 )
 RANK = {part: rank for rank, parts in enumerate(ORDER) for part in parts}
-ENTRY_POINTS = {"__init__", "__main__", "errors", "train", "export", "evaluate", "demo", "pillow"}
+ENTRY_POINTS = {"__init__", "__main__", "errors", "train", "export", "evaluate", "demo", "pillow", "compressai"}
 ROOMS = set(RANK) - ENTRY_POINTS
 OF_THE_PACKAGE = {
     "load": "codec",

@@ -91,13 +91,13 @@ def check_options(arguments: argparse.Namespace) -> None:
     """Check the options that apply to every picture, before the first picture.
 
     Raises:
-        ModelError: there is no such model, or its file is none.
+        ModelError: there is no such model.
         ConfigError: the ratios are not shares that sum to 1.
     """
-    from hvqcgic.model_files import find_model, read_summary
+    from hvqcgic.model_files import find_model
 
     if arguments.model is not None:
-        read_summary(find_model(arguments.model))
+        find_model(arguments.model)
     ratios = getattr(arguments, "ratios", None)
     if ratios is not None:
         from hvqcgic.models import check_ratios
@@ -115,6 +115,9 @@ def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
         ModelError: the model's file is damaged.
         ConfigError: there is no such device, or the tiles are too small.
     """
+    from hvqcgic.model_files import find_model, read_summary
+
+    read_summary(find_model(model))  # a file that is no model is refused before the imports that take longer
     import torch
 
     from hvqcgic.codec import load

@@ -164,13 +164,16 @@ class _Job(EncoderJob):
 
     def compress(self, path: Path) -> Done:
         """Compress one picture, or skip an existing result."""
-        from hvqcgic.files import check_output
-        from hvqcgic.pictures import allow_large_pictures, read_original
+        from hvqcgic.files import check_output, check_readable_picture, is_pipe
 
-        allow_large_pictures()
         arguments, output = self.arguments, self.plan[path]
         replaces = arguments.force or arguments.skip_existing
         check_output(path, output, force=replaces)
+        if not is_pipe(path):
+            check_readable_picture(path)  # before the imports that take longer
+        from hvqcgic.pictures import allow_large_pictures, read_original
+
+        allow_large_pictures()
         if arguments.skip_existing and (skipped := self._find_done(path, output)):
             return skipped
         point = self._point_of(path)

@@ -62,7 +62,7 @@ class MeansCoder:
             bits += encoder.encode_each(differences + self.largest_difference, self._table[channel, classes])
             return differences
 
-        _walk(*values.shape[1:], resolve)
+        _walk(values.shape[1], values.shape[2], resolve)
         return bits
 
     def decode(self, decoder: RangeDecoder, h: int, w: int) -> IntArray:
@@ -107,7 +107,7 @@ def differences_of(latents: IntArray) -> tuple[IntArray, IntArray]:
         differences[channel, rows, columns], classes[channel, rows, columns] = found, activity
         return found
 
-    _walk(*latents.shape[1:], resolve)
+    _walk(latents.shape[1], latents.shape[2], resolve)
     return differences, classes
 
 
@@ -168,4 +168,5 @@ def _prediction(left: IntArray, above: IntArray, above_left: IntArray) -> IntArr
 
 
 def _activity(left: IntArray, above: IntArray, above_left: IntArray, above_right: IntArray) -> IntArray:
-    return np.abs(above - above_left) + np.abs(left - above_left) + np.abs(above_right - above)
+    sums: IntArray = np.abs(above - above_left) + np.abs(left - above_left)
+    return sums + np.abs(above_right - above)

@@ -168,5 +168,4 @@ def _prediction(left: IntArray, above: IntArray, above_left: IntArray) -> IntArr
 
 
 def _activity(left: IntArray, above: IntArray, above_left: IntArray, above_right: IntArray) -> IntArray:
-    sums: IntArray = np.abs(above - above_left) + np.abs(left - above_left)
-    return sums + np.abs(above_right - above)
+    return np.abs(np.stack([above - above_left, left - above_left, above_right - above])).sum(0)

@@ -1,7 +1,7 @@
 """Model files: the format, the registry of bundled models, frozen models and reverse paths in memory.
 
 In: a name or path, or the weights and tables of a trained model. Out: a `FrozenModel`, or its file.
-May import: `models`, `entropy`, `files`, `errors`; the registry itself runs without torch.
+May import: `models`, `entropy`, `files`, `schema`, `errors`; the registry itself runs without torch.
 """
 
 from typing import TYPE_CHECKING

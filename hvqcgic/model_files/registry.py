@@ -8,15 +8,15 @@ model decodes the files that were made with it, which name it by its fingerprint
 """
 
 import difflib
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hvqcgic.errors import ModelError
+from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.files import reason
+from hvqcgic.schema import parse_json
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 MODEL_SUFFIX = ".safetensors"
@@ -193,9 +193,9 @@ def read_summary(path: Path) -> ModelSummary:
         raise ModelError(f"{path}: the model cannot be read: {reason(error)}") from error
     metadata = _metadata(path, header, length)
     try:
-        config, card = json.loads(metadata["config"]), json.loads(metadata["card"])
+        config, card = (parse_json(metadata[part], part) for part in ("config", "card"))
         fingerprint = bytes.fromhex(metadata["fingerprint"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, ValueError) as error:
         raise _damaged(path, f"its metadata are incomplete ({reason(error)})") from error
     if len(fingerprint) != 8 or not isinstance(config, dict) or not isinstance(card, dict):
         raise _damaged(path, "its metadata are not those of a model")
@@ -207,9 +207,9 @@ def _metadata(path: Path, header: bytes, length: int) -> dict[str, str]:
     if not header or len(header) < length:
         raise _damaged(path, "its header is cut short or was never one")
     try:
-        parsed = json.loads(header)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, "its header is not JSON") from error
+        parsed = parse_json(header, "its header")
+    except ConfigError as error:
+        raise _damaged(path, str(error)) from error
     metadata = parsed.get("__metadata__") if isinstance(parsed, dict) else None
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _damaged(path, "it holds no description of a model")

@@ -13,7 +13,16 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import nn
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.files import reason, write_atomically
+from hvqcgic.files import one_line, reason, write_atomically
+
+UNUSABLE = (RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
+"""What PyTorch and the networks raise for a checkpoint whose parts do not fit."""
+
+
+def unusable(path: str | Path, error: Exception) -> ConfigError:
+    """The error for a file that is a checkpoint, whose content makes no module."""
+    what = one_line([type(error).__name__, error])[:200]
+    return ConfigError(f"{path}: not a checkpoint of `python -m hvqcgic.train`, or damaged ({what})")
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -19,7 +19,7 @@ from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_m
 from hvqcgic.models import MEANS_CHANNELS, ModelConfig, ReverseConfig, parameter_count
 from hvqcgic.perceptual import Perceptual
 from hvqcgic.training.average import weights_of
-from hvqcgic.training.checkpoints import read_checkpoint
+from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.reverse_module import ReverseModule
@@ -69,9 +69,12 @@ def start_facts(path: Path) -> StartFacts:
         said = re.search(r"lambda (\d*\.?\d+)", str(summary.card.get("steps", "")))
         return StartFacts(None, float(said[1]) if said else None, ModelConfig.from_dict(summary.config))
     found = read_checkpoint(path)["hyper_parameters"]
-    stage = found["stage"]
-    lmbda = found["training"].get("lmbda") if stage == "joint" else None
-    return StartFacts(stage, lmbda, ModelConfig.from_dict(found["model"]))
+    try:
+        stage, config = found["stage"], ModelConfig.from_dict(found["model"])
+        lmbda = TrainingConfig.from_dict(found["training"]).lmbda if stage == "joint" else None
+    except UNUSABLE as error:
+        raise unusable(path, error) from error
+    return StartFacts(stage, lmbda, config)
 
 
 def model_options(path: Path) -> dict[str, Any]:

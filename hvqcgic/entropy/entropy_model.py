@@ -83,7 +83,8 @@ class EntropyModel:
         except ModelError:
             raise
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
-            raise ModelError(f"frozen entropy model is damaged or incomplete: {error}") from error
+            what = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise ModelError(f"frozen entropy model is damaged or incomplete: {what}") from error
 
     def encode(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]], *, mode: str

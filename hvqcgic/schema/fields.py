@@ -1,8 +1,8 @@
 """Frozen dataclasses that declare what they may hold, and the check that they do.
 
 The annotation of a field is its type: bool, int, float, str, Literal, tuple, a mapping from names, another such
-dataclass, or one of these or None. `number` declares a range, also of the numbers in a tuple; all other numbers are at
-least 0. Every such dataclass calls `check` as it is made, and `build` makes one from a mapping.
+dataclass, any other class, Any, or one of these or None. `number` declares a range, also of the numbers in a tuple; all
+other numbers are at least 0. Every such dataclass calls `check` as it is made, and `build` makes one from a mapping.
 """
 
 from __future__ import annotations
@@ -150,7 +150,7 @@ def _made(value: Any, hint: Any, name: str) -> Any:
 def _fit(value: Any, hint: Any, limits: Limits, name: str) -> None:
     """Raise ConfigError unless a value is of a type and within limits."""
     hint, may_be_none = _alternative(hint)
-    if value is None and may_be_none:
+    if hint is Any or (value is None and may_be_none):
         return
     origin = get_origin(hint)
     if origin is tuple:
@@ -187,5 +187,6 @@ def _fit_plain(value: Any, hint: Any, limits: Limits, name: str) -> None:
         if not isinstance(value, str) or not 0 < len(value) <= LONGEST_TEXT or not value.isprintable():
             raise ConfigError(f"{name} is {shown(value)}; use 1 to {LONGEST_TEXT} printable characters")
     elif not isinstance(value, hint):
-        words = "true or false" if hint is bool else "a mapping of its fields"
+        kind = "a mapping of its fields" if dataclasses.is_dataclass(hint) else f"a {hint.__name__}"
+        words = "true or false" if hint is bool else kind
         raise ConfigError(f"{name} is {shown(value)}; use {words}")

@@ -233,7 +233,7 @@ class Shards(Files):
     def __init__(self) -> None:
         super().__init__()
         self.seeds = [pack_tar([Member(f"{n}.png", picture_file("PNG", n)) for n in range(count)]) for count in (1, 3)]
-        self.index = {"names": ["0.png", "1.png"], "n_bytes": 10240, "n_others": 0}
+        self.index = {"names": ["0.png", "1.png"], "n_bytes": 10240, "sha256": "0", "source": "", "skipped": {}}
 
     def change(self, random: Random) -> bytes:
         """See `Kind`."""

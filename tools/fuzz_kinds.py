@@ -252,7 +252,7 @@ class Shards(Files):
             parse_index(self.path.read_bytes(), "index")
         list_pictures(str(self.path))
         for member in read_members(str(self.path)):
-            read_picture(member.data)
+            read_small(member.data)
 
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "TGA", "ICO", "JPEG2000")
@@ -275,8 +275,6 @@ class Pictures(Kind):
     name = "pictures"
 
     def __init__(self) -> None:
-        # The limit of commands is half a gigapixel, which is right and slow.
-        Image.MAX_IMAGE_PIXELS = MOST_PIXELS
         self.seeds = [picture_file(kind) for kind in FORMATS]
 
     def change(self, random: Random) -> bytes:
@@ -286,7 +284,16 @@ class Pictures(Kind):
 
     def read(self, data: bytes) -> None:
         """See `Kind`."""
+        read_small(data)
+
+
+def read_small(data: bytes) -> None:
+    """Read a picture of MOST_PIXELS at most; the limit of commands is half a gigapixel, which takes long."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, MOST_PIXELS
+    try:
         read_picture(data)
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def with_png_checksums(data: bytes) -> bytes:

@@ -48,6 +48,7 @@ def test_what_is_a_right_error() -> None:
         assert not is_right(error)
 
 
+@pytest.mark.filterwarnings("ignore")  # as the tool does: readers warn of much that is damaged
 @pytest.mark.parametrize("kind", [Streams, Shards, Pictures])
 def test_inputs_come_again_and_reach_what_is_behind_checksums(kind: type[Kind]) -> None:
     first, second = kind(), kind()

@@ -13,6 +13,7 @@ import argparse
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 import warnings
@@ -124,10 +125,10 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     resource.setrlimit(resource.RLIMIT_DATA, (MOST_BYTES, resource.getrlimit(resource.RLIMIT_DATA)[1]))
     wrong, end = 0, time.monotonic() + options.seconds
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
         for left, name in zip(range(len(options.kind), 0, -1), options.kind, strict=True):
-            kind, start = KINDS[name](), time.monotonic()
+            kind, start = KINDS[name](Path(folder)), time.monotonic()
             share = max(end - start, 0) / left
             found = fuzz(kind, seed=options.seed, seconds=share, count=options.count, out=options.out)
             wrong += len(found.wrong)

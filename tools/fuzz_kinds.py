@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tempfile
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from fuzz_models import small_config, small_model, small_picture
 from fuzz_mutations import change_bytes, change_tensors, change_text, change_value
 from numpy.typing import NDArray
 from PIL import Image
@@ -23,12 +23,11 @@ from hvqcgic.bitstream import MODES, read_fingerprint
 from hvqcgic.codec import Codec
 from hvqcgic.errors import ConfigError
 from hvqcgic.model_files import FrozenModel, read_model, write_model
-from hvqcgic.models import BackboneConfig, EntropyConfig, HvqModel, ModelConfig
+from hvqcgic.models import ModelConfig
 from hvqcgic.pictures import Member, list_pictures, pack_tar, parse_index, read_members, read_picture
-from hvqcgic.training import TrainingConfig, freeze_model
+from hvqcgic.training import TrainingConfig
 from hvqcgic.training.export import load_module
 from hvqcgic.training.module import HvqModule
-from hvqcgic.training.rate import HyperLatentPriors
 from hvqcgic.training.starts import start_facts
 
 CPU = torch.device("cpu")
@@ -38,46 +37,14 @@ RECOMPUTED = 0.95
 """Share of the inputs whose checksums and fingerprints are made to fit, so that what is behind them is reached."""
 
 
-def small_config(*, decoder_prior: bool) -> ModelConfig:
-    """Some thousand weights, with hyperpriors of all granularities."""
-    four = (8, 8, 8, 8)
-    return ModelConfig(
-        name="fuzz",
-        codebook_size=16,
-        backbone=BackboneConfig(four, (0, 1, 0, 0), four, (0, 1, 0, 0), decoder_prior=decoder_prior),
-        entropy=EntropyConfig(
-            embedding_width=3,
-            z_channels=(1, 0, 2) if decoder_prior else (0, 0, 0),
-            z_limit=7,
-            hyper_width=4,
-            synthesis_channels=2,
-            context_width=4,
-            schedule=("coarse", "medium/0", "medium/1", "fine") if decoder_prior else ("coarse", "medium", "fine"),
-        ),
-    )
-
-
-def small_model(config: ModelConfig) -> FrozenModel:
-    """A model of random weights, frozen."""
-    torch.manual_seed(0)
-    model = HvqModel(config).eval()
-    model.quantiser.start(torch.randn(1000, config.code_width), torch.Generator().manual_seed(0))
-    model.quantiser.usage.copy_((torch.rand(3, config.codebook_size) * 1000).floor())
-    model.prior.start(model.quantiser.usage, model.quantiser.codebook)
-    return freeze_model(model, HyperLatentPriors(model.z_channels).eval(), card={"data": "none", "steps": 0})
-
-
-def small_picture(random: Random, width: int, height: int) -> NDArray[np.uint8]:
-    """Noise beside a flat area, (H, W, 3)."""
-    pixels = np.frombuffer(random.randbytes(3 * width * height), np.uint8).reshape(height, width, 3).copy()
-    pixels[:, : width // 2] = 90
-    return pixels
-
-
 class Kind(ABC):
     """A kind of input: how one is made, and what reads it."""
 
     name: ClassVar[str]
+
+    def __init__(self, folder: Path) -> None:
+        """Args: folder: for the files that are read."""
+        self.folder = folder
 
     @abstractmethod
     def change(self, random: Random) -> bytes:
@@ -93,7 +60,8 @@ class Streams(Kind):
 
     name = "streams"
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.codecs: dict[bytes, Codec] = {}
         self.seeds: list[bytes] = []
         for decoder_prior in (False, True):
@@ -123,9 +91,9 @@ class Files(Kind):
 
     suffix: ClassVar[str]
 
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory()
-        self.path = Path(self._folder.name) / f"input{self.suffix}"
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.path = self.folder / f"input{self.suffix}"
 
     def read(self, data: bytes) -> None:
         """See `Kind`."""
@@ -142,8 +110,8 @@ class Models(Files):
 
     name, suffix = "models", ".safetensors"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.seeds: list[bytes] = []
         for decoder_prior in (False, True):
             write_model(small_model(small_config(decoder_prior=decoder_prior)), self.path, force=True)
@@ -195,8 +163,8 @@ class Checkpoints(Files):
 
     name, suffix = "checkpoints", ".ckpt"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         module = HvqModule(small_config(decoder_prior=False), TrainingConfig(), "joint", None)
         self.content: dict[str, Any] = {
             "state_dict": dict(module.state_dict()),
@@ -230,8 +198,8 @@ class Shards(Files):
 
     name, suffix = "shards", ".tar"
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.seeds = [pack_tar([Member(f"{n}.png", picture_file("PNG", n)) for n in range(count)]) for count in (1, 3)]
         self.index = {"names": ["0.png", "1.png"], "n_bytes": 10240, "sha256": "0", "source": "", "skipped": {}}
 
@@ -274,7 +242,8 @@ class Pictures(Kind):
 
     name = "pictures"
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.seeds = [picture_file(kind) for kind in FORMATS]
 
     def change(self, random: Random) -> bytes:

@@ -34,7 +34,7 @@ class Broken(Kind):
 
 
 def test_wrong_errors_are_saved_once_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = fuzz(Broken(), seed=1, seconds=60, count=100, out=tmp_path / "out")
+    found = fuzz(Broken(tmp_path), seed=1, seconds=60, count=100, out=tmp_path / "out")
     assert found.taken > 0
     assert found.refused > 0
     assert sorted(place.split()[0] for place in found.wrong) == ["BitstreamError", "IndexError"]
@@ -50,8 +50,8 @@ def test_what_is_a_right_error() -> None:
 
 @pytest.mark.filterwarnings("ignore")  # as the tool does: readers warn of much that is damaged
 @pytest.mark.parametrize("kind", [Streams, Shards, Pictures])
-def test_inputs_come_again_and_reach_what_is_behind_checksums(kind: type[Kind]) -> None:
-    first, second = kind(), kind()
+def test_inputs_come_again_and_reach_what_is_behind_checksums(kind: type[Kind], tmp_path: Path) -> None:
+    first, second = kind(tmp_path), kind(tmp_path)
     errors = []
     for number in range(40):
         data = first.change(Random(number))

@@ -78,12 +78,12 @@ def operating_point(arguments: argparse.Namespace) -> "OperatingPoint":
         ConfigError: a value is not allowed, or there are two targets.
         ModelError: there is no such model.
     """
-    from hvqcgic.model_files import find_model, read_summary
+    from hvqcgic.model_files import config_of, find_model, read_summary
     from hvqcgic.models import ModelConfig
     from hvqcgic.rate_control import check_choices, parse_roi
 
     def config() -> ModelConfig:
-        return ModelConfig.from_dict(read_summary(find_model(arguments.model)).config)
+        return config_of(read_summary(find_model(arguments.model)))
 
     _check_targets(arguments)
     return check_choices(

@@ -171,14 +171,31 @@ def read_model(name_or_path: str | Path) -> FrozenModel:
     return model
 
 
+def config_of(summary: ModelSummary) -> ModelConfig:
+    """The configuration in a model file's header.
+
+    Raises:
+        ModelError: it is none, or one of another version.
+    """
+    try:
+        return ModelConfig.from_dict(summary.config)
+    except ConfigError as error:
+        raise _foreign(summary, error) from error
+
+
+def _foreign(summary: ModelSummary, error: Exception) -> ModelError:
+    what = f"{error} is missing" if isinstance(error, KeyError) else error
+    return ModelError(f"{summary.path}: not a model of this version of hvqcgic ({what})")
+
+
 def _assemble(summary: ModelSummary, tensors: dict[str, NDArray[Any]]) -> FrozenModel:
     if REVERSE_OF in summary.metadata:
         raise ModelError(f"{summary.path}: a reverse path, no model; name the model that it belongs to")
+    config = config_of(summary)
     try:
-        config = ModelConfig.from_dict(summary.config)
         spec = parse_json(summary.metadata["entropy"], "entropy")
     except (ConfigError, KeyError) as error:
-        raise ModelError(f"{summary.path}: not a model of this version of hvqcgic ({error})") from error
+        raise _foreign(summary, error) from error
     if successor_of(summary.path) is not None:
         # The file was not changed when the model was replaced, and holds the name of its successor.
         config = replace(config, name=summary.name)

@@ -15,7 +15,15 @@ from torch import Tensor
 
 from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
-from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_model, read_summary, retired_models
+from hvqcgic.model_files import (
+    MODEL_SUFFIX,
+    bundled_models,
+    config_of,
+    find_model,
+    read_model,
+    read_summary,
+    retired_models,
+)
 from hvqcgic.models import MEANS_CHANNELS, ModelConfig, ReverseConfig, parameter_count
 from hvqcgic.perceptual import Perceptual
 from hvqcgic.training.average import weights_of
@@ -67,7 +75,7 @@ def start_facts(path: Path) -> StartFacts:
     if is_model(path):
         summary = read_summary(find_model(path))
         said = re.search(r"lambda (\d*\.?\d+)", str(summary.card.get("steps", "")))
-        return StartFacts(None, float(said[1]) if said else None, ModelConfig.from_dict(summary.config))
+        return StartFacts(None, float(said[1]) if said else None, config_of(summary))
     found = read_checkpoint(path)["hyper_parameters"]
     try:
         stage, config = found["stage"], ModelConfig.from_dict(found["model"])

@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from hvqcgic.errors import HvqcgicError
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TIMEOUT_S = 60.0
 
@@ -21,6 +23,10 @@ TIMEOUT_S = 60.0
 def find_chromium() -> str | None:
     """Path of a Chromium on this machine, or None."""
     return next((path for path in map(shutil.which, NAMES) if path), None)
+
+
+class NeverTrue(HvqcgicError):
+    """A condition on a page did not come true in time."""
 
 
 class Browser:
@@ -99,10 +105,11 @@ class Browser:
         return found["result"].get("value")
 
     def wait_for(self, condition: str) -> None:
-        """Waits until a JavaScript condition holds."""
+        """Waits until a JavaScript condition holds; raises `NeverTrue` if it does not within TIMEOUT_S."""
         end = time.monotonic() + TIMEOUT_S
         while not self.evaluate(condition):
-            assert time.monotonic() < end, f"never became true: {condition}"
+            if time.monotonic() > end:
+                raise NeverTrue(f"the page never had what it was to have: {condition}")
             time.sleep(0.05)
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from hvqcgic.errors import ConfigError, HvqcgicError, OutputError
 from hvqcgic.files import one_line, reason
 from hvqcgic.training import TENSORBOARD_QUERY
-from tools.browser import Browser, find_chromium
+from tools.browser import Browser, NeverTrue, find_chromium
 
 WIDTH_PX, HEIGHT_PX = 1920, 1200
 TIMEOUT_S = 60.0
@@ -82,7 +82,12 @@ def render(logdir: Path, out: Path) -> Iterator[Path]:
         browser.open(f"{address}#hparams")
         yield shoot(browser, TABLE, out / "table.png")
         browser.evaluate(f"{PARALLEL_TAB}.click()")
-        yield shoot(browser, PARALLEL, out / "parallel.png")
+        try:
+            yield shoot(browser, PARALLEL, out / "parallel.png")
+        except NeverTrue as error:
+            raise ConfigError(
+                f"{logdir}: no run has all results, so there are no parallel coordinates; validate with LPIPS and files"
+            ) from error
 
 
 def has_hparams(browser: Browser) -> bool:

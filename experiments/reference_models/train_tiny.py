@@ -1,10 +1,10 @@
-r"""The trainings of `tiny`, `tiny-frozen` and `tiny-reverse`, one after the other, by their names in LOG.md.
+r"""The trainings of `tiny`, `tiny-frozen`, `tiny-hvq` and `tiny-reverse`, in order, by their names in LOG.md.
 
     python experiments/reference_models/train_tiny.py --data PICTURES --val PICTURES --out runs/tiny
     python experiments/reference_models/train_tiny.py --data 'shards/*.tar' --val val/ --out runs/long --scale 10 \
         -- --pictures.batch_size 64 --pictures.prefixes '[cid22,pixls]'
 
-OUT gets a folder for each training and the three model files. --scale multiplies the steps; what follows a double
+OUT gets a folder for each training and the four model files. --scale multiplies the steps; what follows a double
 hyphen are options of `python -m hvqcgic.train`, given to each training after its own. The same command goes on where
 it was broken off. On one core `tiny` took some ten hours, `tiny-frozen` and `tiny-reverse` half an hour more each: the
 picture networks from w10 on with `--precision bf16-mixed` on a processor with AVX-512 bf16.
@@ -53,6 +53,13 @@ _ENTROPY = (
     "training.learning_rate=2e-3",
     "training.final_learning_rate=0.02",
 )
+_JOINT = (
+    "lambda=0.08",
+    "training.lmbda_slope=0.6",
+    "training.entropy_learning_rate=1.5e-3",
+    "training.lmbda_warmup=1",
+    "training.codebook_slowdown=3",
+)
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,8 @@ class Training:
         start: checkpoints or model files within OUT that it starts from, later ones over earlier ones.
         options: NAME=VALUE, over those of the configuration.
         model: file that it becomes, "" where only other trainings start from it.
+        config: the configuration.
+        cached: train on cached features, OUT/features.
     """
 
     name: str
@@ -74,6 +83,8 @@ class Training:
     start: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     model: str = ""
+    config: str = "tiny"
+    cached: bool = False
 
 
 @dataclass(frozen=True)
@@ -140,15 +151,44 @@ RECIPE: tuple[Training | Conversion, ...] = (
         options=(
             *_FROM_HIGH_TO_REST,
             *_SHARP,
-            "lambda=0.08",
-            "training.lmbda_slope=0.6",
-            "training.entropy_learning_rate=1.5e-3",
-            "training.lmbda_warmup=1",
-            "training.codebook_slowdown=3",
+            *_JOINT,
         ),
     ),
     Training("w25", "hyperprior", 2500, ("w24/joint.ckpt",), _ENTROPY + _SHARP, "tiny.safetensors"),
-    Training("v9", "reverse", 1000, ("tiny.safetensors",), model="tiny-reverse.safetensors"),
+    Training("v9", "reverse", 1000, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
+    # The paper's entropy model on the picture networks of tiny-frozen, then the rate in the loss.
+    Training(
+        name="h1",
+        stage="hyperprior",
+        steps=2500,
+        start=("tiny-frozen.safetensors",),
+        options=(
+            *_ALL_RATES,
+            "training.warmup_steps=30",
+            "training.entropy_learning_rate=2e-3",
+            "training.final_learning_rate=0.02",
+        ),
+        config="tiny-hvq",
+        cached=True,
+    ),
+    Training(
+        name="h2",
+        stage="joint",
+        steps=1700,
+        start=("h1/hyperprior.ckpt",),
+        options=(
+            *_JOINT,
+            *_ALL_RATES,
+            *_SHARP,
+            "training.warmup_steps=30",
+            "training.learning_rate=5e-4",
+            "training.final_learning_rate=0.02",
+            "training.codebook_decay=0.9967",
+            "training.ema_decay=0.998",
+        ),
+        model="tiny-hvq.safetensors",
+        config="tiny-hvq",
+    ),
 )
 
 
@@ -178,12 +218,12 @@ def take(training: Training, options: argparse.Namespace, run: Runner) -> int:
     """Trains and exports; returns an exit code."""
     folder, steps = options.out / training.name, max(1, round(options.scale * training.steps))
     print(f"== {training.name}: stage {training.stage}, {steps} steps", flush=True)
-    config = "reverse" if training.stage == "reverse" else "tiny"
-    command = ["--config", config, "--stage", training.stage, "--out", str(folder)]
+    command = ["--config", training.config, "--stage", training.stage, "--out", str(folder)]
     command += ["--data", options.data, "--val", options.val, "--resume", "true"]
     if training.start:
         command += ["--init", *(str(options.out / name) for name in training.start)]
-    model = () if config == "reverse" else PRIOR
+    command += ["--cache", str(options.out / "features")] if training.cached else []
+    model = PRIOR if training.config == "tiny" else ()
     command += [f"--{option}" for option in (*model, *training.options, f"training.steps={steps}")] + options.options
     code = run("hvqcgic.train", command)
     if code or not training.model:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from hvqcgic.bitstream import CELL_PX
 from hvqcgic.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -70,9 +71,12 @@ def _tile(text: str) -> int | Literal["auto"]:
     if text == "auto":
         return "auto"
     try:
-        return positive(text)
+        side = positive(text)
     except argparse.ArgumentTypeError:
         raise argparse.ArgumentTypeError(f"{text!r} is not auto or a whole number of pixels, such as 1024") from None
+    if side < CELL_PX["coarse"]:
+        raise argparse.ArgumentTypeError(f"{side} is no size; give a whole number from {CELL_PX['coarse']} on, or auto")
+    return side
 
 
 def _ratios(text: str) -> Ratios:
@@ -111,6 +115,9 @@ def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":
         ModelError: the model's file is damaged.
         ConfigError: there is no such device, or the tiles are too small.
     """
+    from hvqcgic.model_files import find_model, read_summary
+
+    read_summary(find_model(model))  # a file that is no model is refused before the imports that take longer
     import torch
 
     from hvqcgic.codec import load
@@ -145,10 +152,8 @@ def find_pictures(arguments: argparse.Namespace) -> "Inputs":
     """
     from hvqcgic.files import PICTURE_SUFFIXES, find_inputs
     from hvqcgic.model_files import check_offered, find_model
-    from hvqcgic.pictures import allow_large_pictures
 
     inputs = find_inputs(arguments.inputs, PICTURE_SUFFIXES, "pictures")
     check_options(arguments)
     check_offered(find_model(arguments.model))
-    allow_large_pictures()
     return inputs

@@ -57,9 +57,13 @@ class _Job(EncoderJob):
 
     def compare(self, path: Path) -> Done:
         """Code one picture in every mode."""
-        from hvqcgic.files import STANDARD, name_of
-        from hvqcgic.pictures import read_picture
+        from hvqcgic.files import STANDARD, check_readable_picture, is_pipe, name_of
 
+        if not is_pipe(path):
+            check_readable_picture(path)  # before the imports that take longer
+        from hvqcgic.pictures import allow_large_pictures, read_picture
+
+        allow_large_pictures()
         picture = read_picture(path, name_of(path))
         encoded = self.codec.encode(picture, ratios=self.arguments.ratios)
         written = {coding: self.codec.write(encoded, coding=coding) for coding in MODES}

@@ -139,7 +139,7 @@ class _Job(EncoderJob):
         summary = read_summary(find_model(arguments.model))
         ratios = arguments.ratios
         if all(target is None for target in (ratios, arguments.bpp, arguments.max_bytes, arguments.target)):
-            ratios = tuple(summary.config["default_ratios"])
+            ratios = summary.outline.default_ratios
         bpp = None if arguments.clamp else arguments.bpp
         return Wanted(summary.fingerprint, arguments.coding, ratios, bpp, arguments.max_bytes)
 
@@ -164,13 +164,16 @@ class _Job(EncoderJob):
 
     def compress(self, path: Path) -> Done:
         """Compress one picture, or skip an existing result."""
-        from hvqcgic.files import check_output
-        from hvqcgic.pictures import allow_large_pictures, read_original
+        from hvqcgic.files import check_output, check_readable_picture, is_pipe
 
-        allow_large_pictures()
         arguments, output = self.arguments, self.plan[path]
         replaces = arguments.force or arguments.skip_existing
         check_output(path, output, force=replaces)
+        if not is_pipe(path):
+            check_readable_picture(path)  # before the imports that take longer
+        from hvqcgic.pictures import allow_large_pictures, read_original
+
+        allow_large_pictures()
         if arguments.skip_existing and (skipped := self._find_done(path, output)):
             return skipped
         point = self._point_of(path)

@@ -99,7 +99,6 @@ class _Job:
     def decompress(self, path: Path) -> Done:
         """Decompress one file, or skip an existing result."""
         from hvqcgic.files import check_output, name_of, read_stream
-        from hvqcgic.pictures import encode_picture
 
         arguments, output = self.arguments, self.plan[path]
         replaces = arguments.force or arguments.skip_existing
@@ -112,6 +111,8 @@ class _Job:
         seen = codec.preview(data, max_passes=arguments.preview, partial=arguments.partial) if previews else None
         sampling = sampling_of(arguments)
         image = seen.picture if seen else codec.decompress(data, **sampling)
+        from hvqcgic.pictures import encode_picture
+
         write_result(
             output, encode_picture(image, format_of(arguments, output), quality=arguments.quality), force=replaces
         )

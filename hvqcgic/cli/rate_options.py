@@ -2,12 +2,13 @@
 
 import argparse
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hvqcgic.errors import ConfigError
 
 if TYPE_CHECKING:
-    from hvqcgic.rate_control import OperatingPoint
+    from hvqcgic.rate_control import OperatingPoint, Roi
 
 _UNITS = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
@@ -77,17 +78,18 @@ def operating_point(arguments: argparse.Namespace) -> "OperatingPoint":
     Raises:
         ConfigError: a value is not allowed, or there are two targets.
         ModelError: there is no such model.
+        PictureError: there is no such mask.
     """
-    from hvqcgic.model_files import config_of, find_model, read_summary
-    from hvqcgic.models import ModelConfig
-    from hvqcgic.rate_control import check_choices, parse_roi
+    from hvqcgic.model_files import find_model, read_summary
+    from hvqcgic.rate_control import ModelSize, check_choices
 
-    def config() -> ModelConfig:
-        return config_of(read_summary(find_model(arguments.model)))
+    def size() -> ModelSize:
+        outline = read_summary(find_model(arguments.model)).outline
+        return ModelSize(outline.name, outline.codebook_size)
 
     _check_targets(arguments)
     return check_choices(
-        config,
+        size,
         ratios=arguments.ratios,
         bpp=arguments.bpp,
         max_bytes=arguments.max_bytes,
@@ -95,9 +97,20 @@ def operating_point(arguments: argparse.Namespace) -> "OperatingPoint":
         eta=arguments.eta,
         granularity=arguments.granularity,
         refine=arguments.refine,
-        roi=tuple(parse_roi(text) for text in arguments.roi),
+        roi=tuple(map(_roi, arguments.roi)),
         clamp=arguments.clamp,
     )
+
+
+def _roi(text: str) -> "Roi":
+    """A region, or the path of a mask that is there."""
+    from hvqcgic.files import check_readable_picture, is_pipe
+    from hvqcgic.rate_control import parse_roi
+
+    roi = parse_roi(text)
+    if isinstance(roi, Path) and not is_pipe(roi):
+        check_readable_picture(roi)
+    return roi
 
 
 def _check_targets(arguments: argparse.Namespace) -> None:

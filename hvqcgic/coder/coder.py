@@ -22,6 +22,7 @@ from hvqcgic.coder.window_size import TileSize
 from hvqcgic.entropy import (
     RANGE_CODED,
     BitCounter,
+    BitRecorder,
     EncodedPicture,
     Masks,
     RangeEncoder,
@@ -175,6 +176,19 @@ class PictureCoder:
         """Bits of each index in a coding mode, (N_g,) per granularity; arguments and errors as in `write`."""
         check_coding(coding)
         return price(self._entropy, encoded.masks, _hyper_latents(encoded), encoded.indices, mode=coding).bits
+
+    def symbol_bits(self, encoded: Encoded) -> dict[str, NDArray[np.float64]]:
+        """Bits of each symbol of the adaptive mode, which sum to `Written.estimated_bits`.
+
+        Returns:
+            of "map" and "z", (N,) in coding order, and of each granularity, see `cell_bits`.
+        """
+        recorder, model = BitRecorder(), self._entropy
+        model.map_coder.encode(recorder, encoded.masks)
+        told = {"map": recorder.finish()}
+        z = model.hyper_latents.sent(encoded.masks, _hyper_latents(encoded), "adaptive")
+        model.hyper_latents.encode(recorder, encoded.masks, z, "adaptive")
+        return {**told, "z": recorder.finish(), **self.cell_bits(encoded)}
 
     def read(self, data: bytes, *, max_pixels: int = MAX_PIXELS, moments: bool = False) -> Encoded:
         """Read the integers of a file.

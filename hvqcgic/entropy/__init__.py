@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from hvqcgic.entropy.partial_reading import Completion as Completion
     from hvqcgic.entropy.partial_reading import read_passes as read_passes
     from hvqcgic.entropy.range_coding import BitCounter as BitCounter
+    from hvqcgic.entropy.range_coding import BitRecorder as BitRecorder
     from hvqcgic.entropy.range_coding import RangeDecoder as RangeDecoder
     from hvqcgic.entropy.range_coding import RangeEncoder as RangeEncoder
 else:
@@ -58,6 +59,6 @@ else:
             "masks": ["Masks"],
             "means_coding": ["MeansCoder", "fit_means_table"],
             "partial_reading": ["Completion", "read_passes"],
-            "range_coding": ["BitCounter", "RangeDecoder", "RangeEncoder"],
+            "range_coding": ["BitCounter", "BitRecorder", "RangeDecoder", "RangeEncoder"],
         },
     )

@@ -72,6 +72,28 @@ class BitCounter:
         return float(symbol_bits(chosen, frequencies.sum(), len(frequencies)).sum())
 
 
+class BitRecorder(BitCounter):
+    """Counts as `BitCounter` does, and keeps the bits of each symbol, in the order received."""
+
+    def __init__(self) -> None:
+        self._told: list[Frequencies] = []
+
+    def bits_of_each(self, symbols: NDArray[Any], frequencies: Frequencies) -> Frequencies:
+        """See `SymbolSink`."""
+        bits = super().bits_of_each(symbols, frequencies)
+        self._told.append(bits)
+        return bits
+
+    def encode_all(self, symbols: NDArray[Any], frequencies: Frequencies) -> float:
+        """See `SymbolSink`."""
+        return self.encode_each(symbols, np.broadcast_to(frequencies, (len(symbols), len(frequencies))))
+
+    def finish(self) -> Frequencies:
+        """Return the bits of each symbol so far, (N,), and start anew."""
+        told, self._told = self._told, []
+        return np.concatenate([np.zeros(0), *told])
+
+
 class RangeEncoder:
     """Collects symbols; `finish` returns the bytes."""
 

@@ -23,11 +23,8 @@ if TYPE_CHECKING:
     from hvqcgic.models.control_gic_encoder import ControlGicEncoder as ControlGicEncoder
     from hvqcgic.models.decoder import assemble as assemble
     from hvqcgic.models.discriminator import PatchDiscriminator as PatchDiscriminator
-    from hvqcgic.models.granularity import REPORTED_RATIOS as REPORTED_RATIOS
     from hvqcgic.models.granularity import GranularityMap as GranularityMap
     from hvqcgic.models.granularity import PatchEntropies as PatchEntropies
-    from hvqcgic.models.granularity import Ratios as Ratios
-    from hvqcgic.models.granularity import check_ratios as check_ratios
     from hvqcgic.models.granularity import counts_from_ratios as counts_from_ratios
     from hvqcgic.models.granularity import every_size as every_size
     from hvqcgic.models.granularity import granularity_map as granularity_map
@@ -57,12 +54,14 @@ if TYPE_CHECKING:
     from hvqcgic.models.quantiser import perplexity as perplexity
     from hvqcgic.models.quantiser import squared_distances as squared_distances
     from hvqcgic.models.quantiser import straight_through as straight_through
+    from hvqcgic.models.ratios import REPORTED_RATIOS as REPORTED_RATIOS
+    from hvqcgic.models.ratios import Ratios as Ratios
+    from hvqcgic.models.ratios import check_ratios as check_ratios
     from hvqcgic.models.reverse_path import Estimate as Estimate
     from hvqcgic.models.reverse_path import Known as Known
     from hvqcgic.models.reverse_path import ReverseConfig as ReverseConfig
     from hvqcgic.models.reverse_path import ReverseModel as ReverseModel
     from hvqcgic.models.reverse_path import ReverseNetwork as ReverseNetwork
-    from hvqcgic.models.reverse_path import check_steps as check_steps
     from hvqcgic.models.reverse_path import reverse as reverse
     from hvqcgic.models.selection import order_cells as order_cells
     from hvqcgic.models.selection import picture_density as picture_density
@@ -70,6 +69,7 @@ if TYPE_CHECKING:
     from hvqcgic.models.sequential import ACTIVATION_LIMIT as ACTIVATION_LIMIT
     from hvqcgic.models.sequential import ClampedConv as ClampedConv
     from hvqcgic.models.sequential import describe as describe
+    from hvqcgic.models.steps import check_steps as check_steps
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -91,11 +91,8 @@ else:
             "decoder": ["assemble"],
             "discriminator": ["PatchDiscriminator"],
             "granularity": [
-                "REPORTED_RATIOS",
                 "GranularityMap",
                 "PatchEntropies",
-                "Ratios",
-                "check_ratios",
                 "counts_from_ratios",
                 "every_size",
                 "granularity_map",
@@ -116,16 +113,17 @@ else:
                 "squared_distances",
                 "straight_through",
             ],
+            "ratios": ["REPORTED_RATIOS", "Ratios", "check_ratios"],
             "reverse_path": [
                 "Estimate",
                 "Known",
                 "ReverseConfig",
                 "ReverseModel",
                 "ReverseNetwork",
-                "check_steps",
                 "reverse",
             ],
             "selection": ["order_cells", "picture_density", "select_cells"],
+            "steps": ["check_steps"],
             "sequential": ["ACTIVATION_LIMIT", "ClampedConv", "describe"],
         },
     )

@@ -10,10 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Ratios = tuple[float, float, float]
-
-REPORTED_RATIOS: tuple[Ratios, ...] = ((0.5, 0.4, 0.1), (0.1, 0.8, 0.1), (0.0, 0.5, 0.5))
-"""The triples (fine, medium, coarse) of Control-GIC's tables, at which models are reported."""
+from hvqcgic.models.ratios import Ratios
 
 
 @dataclass(frozen=True)
@@ -56,22 +53,6 @@ class PatchEntropies:
         """Multiply by the mean over each patch of weights, (B, H, W), at least 0; larger weights give finer cells."""
         means = [F.avg_pool2d(weights[:, None], patch)[:, 0] for patch in (16, 8)]
         return PatchEntropies(*(own * mean for own, mean in zip((self.of_16, self.of_8), means, strict=True)))
-
-
-def check_ratios(ratios: Ratios) -> Ratios:
-    """Check (fine, medium, coarse) shares and return them.
-
-    Raises:
-        ValueError: not three finite numbers, one is negative, or the sum is not 1 (to 1e-6).
-    """
-    values = tuple(float(share) for share in ratios)
-    if len(values) != 3:
-        raise ValueError(f"ratios {ratios} are {len(values)} numbers; give three: fine, medium, coarse")
-    if not all(math.isfinite(share) and share >= 0 for share in values):
-        raise ValueError(f"ratios {values}: each share must be a number from 0 to 1")
-    if abs(sum(values) - 1) > 1e-6:
-        raise ValueError(f"ratios {values} sum to {sum(values):g}; fine, medium and coarse must sum to 1")
-    return cast(Ratios, values)
 
 
 def counts_from_ratios(ratios: Ratios, rows: int, columns: int) -> tuple[int, int]:

@@ -41,9 +41,6 @@ from hvqcgic.schema import build, check, number
 SMALLEST_DEVIATION = 1e-3
 """Lower limit of a code's deviation under the prior, in units of features."""
 
-MOST_STEPS = 64
-"""Largest number of steps of a sampler, far more than are useful."""
-
 
 @dataclass(frozen=True)
 class ReverseConfig:
@@ -259,14 +256,6 @@ def reverse(
         state = torch.lerp(estimate(state, time), state, following / time)
         state = state + randomness * config.step_noise(time, following) * level * noise()
     return state
-
-
-def check_steps(steps: int, randomness: float) -> None:
-    """Raise `ConfigError` for steps and randomness that are not allowed."""
-    if not 0 <= steps <= MOST_STEPS:
-        raise ConfigError(f"steps {steps} cannot be taken; use 0 (the plain decoder) to {MOST_STEPS}")
-    if not 0 <= randomness < float("inf"):
-        raise ConfigError(f"randomness {randomness} is none; use 0 (the likeliest picture) or more, 1 as in training")
 
 
 def all_fine(like: Tensor) -> GranularityMap:

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from hvqcgic.perceptual.losses import Perceptual as Perceptual
     from hvqcgic.perceptual.losses import distortion as distortion
     from hvqcgic.perceptual.losses import mean_of as mean_of
-    from hvqcgic.perceptual.lpips import LPIPS_PACKAGES as LPIPS_PACKAGES
-    from hvqcgic.perceptual.lpips import SMALLEST_SIDE_PX as SMALLEST_SIDE_PX
     from hvqcgic.perceptual.lpips import Lpips as Lpips
     from hvqcgic.perceptual.lpips import fetch_backbone as fetch_backbone
     from hvqcgic.perceptual.lpips import load_lpips as load_lpips
     from hvqcgic.perceptual.lpips import weights_path as weights_path
+    from hvqcgic.perceptual.requirements import LPIPS_PACKAGES as LPIPS_PACKAGES
+    from hvqcgic.perceptual.requirements import SMALLEST_SIDE_PX as SMALLEST_SIDE_PX
     from hvqcgic.perceptual.torchvision_shim import import_torchvision as import_torchvision
     from hvqcgic.perceptual.weights_cache import WeightsMissing as WeightsMissing
     from hvqcgic.perceptual.weights_cache import fetch_weights as fetch_weights
@@ -28,7 +28,8 @@ else:
         __name__,
         {
             "losses": ["TERMS", "Distortion", "Perceptual", "distortion", "mean_of"],
-            "lpips": ["Lpips", "LPIPS_PACKAGES", "SMALLEST_SIDE_PX", "fetch_backbone", "load_lpips", "weights_path"],
+            "lpips": ["Lpips", "fetch_backbone", "load_lpips", "weights_path"],
+            "requirements": ["LPIPS_PACKAGES", "SMALLEST_SIDE_PX"],
             "torchvision_shim": ["import_torchvision"],
             "weights_cache": ["WeightsMissing", "fetch_weights"],
         },

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.extras import check_installed
+from hvqcgic.perceptual.requirements import LPIPS_PACKAGES, SMALLEST_SIDE_PX
 from hvqcgic.perceptual.torchvision_shim import import_torchvision
 from hvqcgic.perceptual.weights_cache import WeightsMissing, cached_path, fetch_weights
 
@@ -20,10 +21,7 @@ WEIGHT_FILES = {
     "vgg": "vgg16-397923af.pth",
     "squeeze": "squeezenet1_1-b8a52dc0.pth",
 }
-LPIPS_PACKAGES = ("lpips", "torchvision")
-"""Modules that LPIPS needs."""
 _SERVER = "https://download.pytorch.org/models/"
-SMALLEST_SIDE_PX = 32
 
 
 class Lpips(nn.Module):

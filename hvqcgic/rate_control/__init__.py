@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING
 from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
-    from hvqcgic.rate_control.allocation import DISTORTIONS as DISTORTIONS
     from hvqcgic.rate_control.allocation import Curve as Curve
     from hvqcgic.rate_control.allocation import allocate as allocate
-    from hvqcgic.rate_control.allocation import check_budget as check_budget
     from hvqcgic.rate_control.allocation import measure_curve as measure_curve
     from hvqcgic.rate_control.allocation import share_out as share_out
+    from hvqcgic.rate_control.budget import DISTORTIONS as DISTORTIONS
+    from hvqcgic.rate_control.budget import check_budget as check_budget
     from hvqcgic.rate_control.operating_point import GRANULARITY_ORDERS as GRANULARITY_ORDERS
     from hvqcgic.rate_control.operating_point import LARGEST_BPP as LARGEST_BPP
     from hvqcgic.rate_control.operating_point import Choices as Choices
+    from hvqcgic.rate_control.operating_point import ModelSize as ModelSize
     from hvqcgic.rate_control.operating_point import OperatingPoint as OperatingPoint
     from hvqcgic.rate_control.operating_point import check_choices as check_choices
     from hvqcgic.rate_control.operating_point import refuse_unknown as refuse_unknown
@@ -31,16 +32,19 @@ if TYPE_CHECKING:
     from hvqcgic.rate_control.reaching import reach as reach
     from hvqcgic.rate_control.refinement import Progress as Progress
     from hvqcgic.rate_control.regions import Region as Region
+    from hvqcgic.rate_control.regions import Roi as Roi
     from hvqcgic.rate_control.regions import parse_roi as parse_roi
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "allocation": ["allocate", "Curve", "DISTORTIONS", "check_budget", "measure_curve", "share_out"],
+            "allocation": ["allocate", "Curve", "measure_curve", "share_out"],
+            "budget": ["DISTORTIONS", "check_budget"],
             "operating_point": [
                 "Choices",
                 "GRANULARITY_ORDERS",
                 "LARGEST_BPP",
+                "ModelSize",
                 "OperatingPoint",
                 "check_choices",
                 "refuse_unknown",
@@ -49,6 +53,6 @@ else:
             "ratio_path": ["DEFAULT", "PATHS", "ratios"],
             "reaching": ["Reached", "reach"],
             "refinement": ["Progress"],
-            "regions": ["Region", "parse_roi"],
+            "regions": ["Region", "Roi", "parse_roi"],
         },
     )

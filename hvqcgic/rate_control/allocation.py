@@ -14,16 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvqcgic.coder import PictureCoder
-from hvqcgic.errors import ConfigError, Unreachable
-from hvqcgic.extras import check_installed
-from hvqcgic.perceptual import LPIPS_PACKAGES
+from hvqcgic.errors import Unreachable
 from hvqcgic.pictures import PictureSource
+from hvqcgic.rate_control.budget import check_budget
 from hvqcgic.rate_control.operating_point import OperatingPoint
 from hvqcgic.rate_control.quality import LpipsAlex, mean_squared_error
 from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.rate_control.reaching import SLACK_BYTES, Search
 
-DISTORTIONS = ("mse", "lpips")
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Places of the ratio path where every picture is tried."""
 _GRID = 2000
@@ -77,17 +75,6 @@ def allocate(
     check_budget(total_bytes, per_image_max, by)
     curves = [measure_curve(codec, picture, by=by, point=point, coding=coding) for picture in pictures]
     return share_out(curves, total_bytes=total_bytes, per_image_max=per_image_max)
-
-
-def check_budget(total_bytes: int, per_image_max: int | None, by: str) -> None:
-    """Raise `ConfigError` for numbers and names that are not allowed, `MissingPackage` if LPIPS is not installed."""
-    if by not in DISTORTIONS:
-        raise ConfigError(f"distortion {by!r} is unknown; use {' or '.join(DISTORTIONS)}")
-    for what, size in (("budget", total_bytes), ("per-image maximum", per_image_max)):
-        if size is not None and size < 1:
-            raise ConfigError(f"{what} of {size} bytes is no size; give at least 1")
-    if by == "lpips":
-        check_installed("a budget by lpips", *LPIPS_PACKAGES)
 
 
 def measure_curve(

@@ -1,4 +1,4 @@
-"""The options of an encoder for one picture, and their allowed values."""
+"""The options of an encoder for one picture, and their allowed values; checked without NumPy and torch."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from hvqcgic.bitstream import CELL_PX
 from hvqcgic.errors import ConfigError, MissingPackage, UnknownOption
 from hvqcgic.extras import check_installed
-from hvqcgic.models import ModelConfig, Ratios, check_ratios
+from hvqcgic.models import Ratios, check_ratios
 from hvqcgic.perceptual import LPIPS_PACKAGES
 from hvqcgic.rate_control.quality import QUALITIES, Quality
 from hvqcgic.rate_control.ratio_path import DEFAULT, ratios
 from hvqcgic.rate_control.regions import Roi
+
+if TYPE_CHECKING:
+    from hvqcgic.models import ModelConfig
 
 LARGEST_BPP = 24.0
 """Bit rate of a picture without compression."""
@@ -27,6 +30,13 @@ LARGEST_ETA = 100.0
 LARGEST_REFINE = 1000
 """Largest number of steps; most of the gain comes within some tens of steps."""
 AUTO_ETAS = (0.0, 0.1, 0.3)
+
+
+class ModelSize(NamedTuple):
+    """What a bit rate depends on of a `ModelConfig`, as the header of a model file gives it."""
+
+    name: str
+    codebook_size: int
 
 
 class Choices(TypedDict, total=False):
@@ -161,7 +171,7 @@ def parse_target(text: str) -> QualityTarget:
     return QualityTarget(kind, value)
 
 
-def rate_range(config: ModelConfig) -> tuple[float, float]:
+def rate_range(config: ModelConfig | ModelSize) -> tuple[float, float]:
     """Approximate bit rates of a model, in bpp: indices of fixed length, with all cells coarse and with all fine."""
     bits = math.ceil(math.log2(config.codebook_size))
     return bits / CELL_PX["coarse"] ** 2, bits / CELL_PX["fine"] ** 2
@@ -176,7 +186,7 @@ def refuse_unknown(options: Iterable[str], known: Sequence[str]) -> None:
             raise UnknownOption(f"unknown option {name!r}: {guess}known are {', '.join(sorted(known))}")
 
 
-def check_choices(config: Callable[[], ModelConfig], **choices: Unpack[Choices]) -> OperatingPoint:
+def check_choices(config: Callable[[], ModelConfig | ModelSize], **choices: Unpack[Choices]) -> OperatingPoint:
     """Build an operating point; the error message of a wrong bit rate includes the model's range.
 
     Args:

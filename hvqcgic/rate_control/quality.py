@@ -1,19 +1,23 @@
-"""Quality measures that can be targets of an encoder."""
+"""Quality measures that can be targets of an encoder.
+
+NumPy and torch are imported by what measures: names and ranges of targets are checked without them.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from typing import ClassVar
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from hvqcgic.errors import Unreachable
-from hvqcgic.perceptual import SMALLEST_SIDE_PX, load_lpips
+from hvqcgic.perceptual import SMALLEST_SIDE_PX
 
-Pixels = NDArray[np.uint8]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    Pixels = NDArray[np.uint8]
 
 
 class Quality(ABC):
@@ -92,19 +96,30 @@ class LpipsAlex(Quality):
                 f"target lpips of a {width} x {height} px picture: LPIPS needs at least {SMALLEST_SIDE_PX} px a side; "
                 "give psnr, bpp or max_bytes"
             )
-        self._network = load_lpips("alex")
-        with torch.inference_mode():
-            self._features = self._network.features(_tensor(original))
+        from hvqcgic.perceptual import load_lpips
 
-    @torch.inference_mode()
+        self._network = load_lpips("alex")
+        self._features = self._features_of(original)
+
     def measure(self, decoded: Pixels) -> float:
         """Return LPIPS."""
-        return float(self._network.distance(self._network.features(_tensor(decoded)), self._features))
+        import torch
+
+        with torch.inference_mode():
+            return float(self._network.distance(self._features_of(decoded), self._features))
+
+    def _features_of(self, pixels: Pixels) -> list[Tensor]:
+        import numpy as np
+        import torch
+
+        with torch.inference_mode():
+            batch = torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255
+            return self._network.features(batch)
 
     @classmethod
     def typical(cls, t: float) -> float:
         """Rough value for photographs of 512 x 512 px."""
-        return 0.33 * float(np.exp(-1.8 * t))
+        return 0.33 * math.exp(-1.8 * t)
 
     @classmethod
     def tolerance(cls, value: float) -> float:
@@ -118,13 +133,13 @@ QUALITIES: dict[str, type[Quality]] = {kind.name: kind for kind in (LpipsAlex, P
 
 def psnr_db(original: Pixels, decoded: Pixels) -> float:
     """Peak signal-to-noise ratio of pictures of one shape, all channels together; at most 100."""
+    import numpy as np
+
     return float(min(100.0, 10 * np.log10(255**2 / max(mean_squared_error(original, decoded), 1e-9))))
 
 
 def mean_squared_error(original: Pixels, decoded: Pixels) -> float:
     """Mean squared error of pictures of one shape, on the scale of 0 to 255."""
+    import numpy as np
+
     return float(np.square(original.astype(np.float32) - decoded).mean(dtype=np.float64))
-
-
-def _tensor(pixels: Pixels) -> Tensor:
-    return torch.from_numpy(np.array(pixels)).permute(2, 0, 1)[None].float() / 255

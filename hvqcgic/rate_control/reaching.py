@@ -18,7 +18,7 @@ from hvqcgic.rate_control.quality import Quality, mean_squared_error
 from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.rate_control.rd_order import RdOrder
 from hvqcgic.rate_control.refinement import Progress, refine
-from hvqcgic.rate_control.regions import weights_of
+from hvqcgic.rate_control.region_weights import weights_of
 from hvqcgic.rate_control.search import PathSearch, Wanted, before_jump
 
 TOLERANCE_SHARE = 0.01

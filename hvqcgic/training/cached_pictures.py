@@ -120,6 +120,11 @@ class CachedPictures(PictureDataModule):
         stream = CachedStream(entries, self.crop_px, self.batch_size, seed=self.seed, device=module.device, means=means)
         return TrainBatches(self, stream.batch)
 
+    @property
+    def training_count(self) -> int:
+        """Number of training pictures."""
+        return sum(len(shard.names) for shard in self._shards)
+
     def _open(self, shards: Sequence[Shard]) -> None:
         """Store the shards for `train_dataloader`, because the backbone has its weights and its device only then."""
         self._shards = tuple(shards)

@@ -27,6 +27,7 @@ class TrainingConfig:
             reaches the features; the reference is the number of cells at the model's default ratios. 0 uses one
             lambda for all ratios. 0.6 follows the slope along the bundled model's ratio path (0.45 with all cells
             coarse, 0.08 with all cells fine).
+        z_warmup: steps over which the price of hyper-latents rises from 0 (stages hyperprior and joint).
         mse_weight: weight of the mean squared error on a 0 to 1 scale.
         l1_weight: weight of the mean absolute error on a 0 to 1 scale.
         lpips_weight: weight of LPIPS.
@@ -74,6 +75,7 @@ class TrainingConfig:
     lmbda: float = number(0.08, called="--lambda")
     lmbda_warmup: int = 300
     lmbda_slope: float = 0.6
+    z_warmup: int = 0
     mse_weight: float = 1.0
     l1_weight: float = 0.03
     lpips_weight: float = 0.35

@@ -96,6 +96,11 @@ class PictureDataModule(lightning.LightningDataModule):
             memory_mb=self.memory_mb,
         )
 
+    @property
+    def training_count(self) -> int:
+        """Number of training pictures; 0 before `setup`."""
+        return self.stream.pictures if self.stream is not None else 0
+
     def train_dataloader(self) -> TrainBatches:
         """Endless batches (B, 3, crop_px, crop_px), float32 in [0, 1], made on the trainer's device."""
         self.setup()

@@ -125,7 +125,8 @@ class HvqModule(StageModule):
                     pull_weights=weights,
                 )
             scale = self.lambda_now() if self.stage == "joint" else 1.0
-            bits = rate.index_bits + rate.z_bits + rate.pull_bits
+            price_of_z = min(1.0, (self.step_index + 1) / max(self.options.z_warmup, 1))
+            bits = rate.index_bits + price_of_z * rate.z_bits + rate.pull_bits
             total = total + scale * bits / batch[:, 0].numel()
             lengths = self._static_lengths.at(self.step_index, self.model.quantiser.usage)
             self.log_dict(rate_scalars(rate, codes, lengths, batch[:, 0].numel()))

@@ -159,11 +159,9 @@ def expectation(lmbda: float, start: StartFacts | None) -> str:
 
 def data_text(pictures: PictureDataModule) -> str:
     """Source of the training pictures, and the crops."""
-    assert pictures.stream is not None
     source = pictures.data or "scikit-image's photographs and dead leaves (--data names others)"
     return (
-        f"{source}: {pictures.stream.pictures} pictures; batches of {pictures.batch_size} crops of "
-        f"{pictures.crop_px} px"
+        f"{source}: {pictures.training_count} pictures; batches of {pictures.batch_size} crops of {pictures.crop_px} px"
     )
 
 

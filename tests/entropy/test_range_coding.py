@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hvqcgic.entropy.range_coding import LONG_ROW, BitCounter, RangeDecoder, RangeEncoder, symbol_bits
+from hvqcgic.entropy.range_coding import LONG_ROW, BitCounter, BitRecorder, RangeDecoder, RangeEncoder, symbol_bits
 from hvqcgic.errors import BitstreamError
 
 STORED_FREQUENCIES = np.array([[1, 2**24, 7, 1], [5, 5, 5, 5], [2**24, 1, 1, 1], [3, 1000, 2**20, 12345]], float)
@@ -157,3 +157,16 @@ def test_bits_of_each_symbol(k: int) -> None:
     assert np.array_equal(bits, BitCounter().bits_of_each(symbols, frequencies))
     assert whole.encode_each(symbols, frequencies) == bits.sum() == BitCounter().encode_each(symbols, frequencies)
     assert encoder.finish() == whole.finish()
+
+
+def test_a_recorder_keeps_the_bits_that_a_counter_counts() -> None:
+    rows = np.array([[1.0, 3.0, 12.0], [5.0, 5.0, 6.0]])
+    recorder, counter = BitRecorder(), BitCounter()
+    each = recorder.encode_each(np.array([2, 0]), rows)
+    every = recorder.encode_all(np.array([1, 1, 2]), rows[0])
+    assert each == counter.encode_each(np.array([2, 0]), rows)
+    assert every == pytest.approx(counter.encode_all(np.array([1, 1, 2]), rows[0]), rel=1e-12)
+    told = recorder.finish()
+    assert np.exp2(-told) == pytest.approx([12 / 16, 5 / 16, 3 / 16, 3 / 16, 12 / 16], rel=1e-5)
+    assert recorder.encode_all(np.zeros(0, np.int64), rows[0]) == 0
+    assert len(recorder.finish()) == 0

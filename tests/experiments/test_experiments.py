@@ -14,6 +14,7 @@ import hvqcgic
 from hvqcgic.bitstream import MODES
 from hvqcgic.errors import ModelError
 from hvqcgic.model_files.frozen_model import write_model
+from hvqcgic.models import REPORTED_RATIOS
 from hvqcgic.models.config import ModelConfig
 from tests.random_model import random_model
 
@@ -111,8 +112,29 @@ def test_entropy_models_are_compared_on_one_set_of_indices(
         entropy_models.measure(str(tiny_model_path), {"other": other}, [picture])
 
 
+def test_hyperpriors_are_compared_at_every_ratio_and_are_options_that_differ(
+    picture: Path, tiny_model_path: Path, tmp_path: Path
+) -> None:
+    from hvqcgic.training.options import build_parser
+
+    hyperpriors = load("hyperpriors")
+    codec = hvqcgic.load(tiny_model_path)
+    first, second = hyperpriors.measure({"first": tiny_model_path, "second": tiny_model_path}, [picture])
+    expected = [codec.write(codec.encode(picture, ratios=ratios)) for ratios in REPORTED_RATIOS]
+    pixels = codec.encode(picture).width * codec.encode(picture).height
+    assert first["bpp"] == second["bpp"] == [round(8 * len(file.data) / pixels, 4) for file in expected]
+    assert first["z %"] == round(100 * expected[0].parts["z"] / (8 * len(expected[0].data)), 2)
+    assert [second[f"{', '.join(f'{share:g}' for share in ratios)} %"] for ratios in REPORTED_RATIOS] == [0, 0, 0]
+    told = set()
+    for name in hyperpriors.VARIATIONS:
+        options = build_parser().parse_args(hyperpriors.training(name, str(tiny_model_path), 5, tmp_path))
+        entropy = ModelConfig.from_dict(options.model.as_dict()).entropy
+        told.add((entropy.z_channels, entropy.z_footprint, entropy.synthesis_channels, options.training.z_warmup))
+    assert len(told) == len(hyperpriors.VARIATIONS)
+
+
 def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
-    from hvqcgic.training.cli import build_parser
+    from hvqcgic.training.options import build_parser
 
     ladder, conditions, variations = load("ladder"), load("decoder_conditions"), load("entropy_models")
     config = "tiny"

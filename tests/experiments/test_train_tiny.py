@@ -32,10 +32,11 @@ def in_this_process(module: str, arguments: Sequence[str]) -> int:
     return PROGRAMS[module](list(arguments))
 
 
-def same_encoder(*checkpoints: str) -> bool:
-    """Whether two checkpoints would export the same encoder."""
+def same_encoder(*checkpoints: str, half: bool = False) -> bool:
+    """Whether two checkpoints would export the same encoder; with `half`, the same in float16 of a model file."""
     first, second = (load_module(path).model.encoder.state_dict() for path in checkpoints)
-    return all(torch.equal(weight, second[name]) for name, weight in first.items())
+    kind = torch.float16 if half else torch.float32
+    return all(torch.equal(weight.to(kind), second[name].to(kind)) for name, weight in first.items())
 
 
 @pytest.mark.slow
@@ -62,6 +63,12 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert codec.compress(noise[0])
     assert codec.decompress(codec.compress(noise[0]), steps=1).size == (64, 48)
     assert hvqcgic.load(tmp_path / "out/tiny-frozen.safetensors").compress(noise[0], coding="static-huffman")
+    paper = hvqcgic.load(tmp_path / "out/tiny-hvq.safetensors")
+    assert paper.decompress(paper.compress(noise[0])).size == (64, 48)
+    assert paper.config.entropy.z_channels == (4, 4, 4)
+    assert (paper.config.entropy.embedding, paper.config.entropy.context) == ("codebook", False)
+    assert same_encoder("out/h1/hyperprior.ckpt", "out/w22/backbone.ckpt", half=True)
+    assert not same_encoder("out/h2/joint.ckpt", "out/w22/backbone.ckpt", half=True)
     # One of each stage and tool: they are done again, or not, each for itself.
     kinds = {getattr(step, "stage", None) or step.tool: step for step in recipe.RECIPE}
     assert len(kinds) == 6

@@ -12,6 +12,7 @@ from safetensors.numpy import save
 import hvqcgic
 from hvqcgic.errors import ModelError
 from hvqcgic.model_files.frozen_model import FrozenModel, write_model
+from hvqcgic.model_files.registry import read_summary
 from hvqcgic.model_files.stored_weights import fingerprint_of
 from tests.random_model import random_model
 
@@ -94,3 +95,25 @@ def test_weights_that_are_not_finite(frozen: FrozenModel, tmp_path: Path, value:
     bias = np.full_like(frozen.networks["encoder.stem.bias"], value)
     write_model(dataclasses.replace(frozen, networks=frozen.networks | {"encoder.stem.bias": bias}), path)
     assert "weights encoder.stem.bias hold float16 that are not all finite" in complaint(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"codebook_size": "many"}, "model.codebook_size is 'many'; use a whole number, at least 2"),
+        ({"default_ratios": [2, -1, 0]}, "model.default_ratios is 2; use 0 to 1"),
+        ({"name": 5}, "model.name is 5"),
+    ],
+)
+def test_what_commands_read_before_torch(
+    frozen: FrozenModel, tmp_path: Path, change: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "x.safetensors"
+    write_changed(frozen, path, {})
+    outline = read_summary(path).outline
+    assert (outline.name, outline.codebook_size, outline.default_ratios) == ("random", 64, (0.5, 0.4, 0.1))
+    write_changed(frozen, path, change)
+    with pytest.raises(ModelError) as caught:
+        _ = read_summary(path).outline
+    assert message in str(caught.value)
+    assert path.name in str(caught.value)

@@ -10,7 +10,6 @@ from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.models.granularity import (
     GranularityMap,
     Ratios,
-    check_ratios,
     counts_from_ratios,
     granularity_map,
     luma,
@@ -18,6 +17,7 @@ from hvqcgic.models.granularity import (
     patch_entropy,
     repeat,
 )
+from hvqcgic.models.ratios import check_ratios
 from tests.models.small import CORNERS, MIXED, noise
 
 SIGMA = 0.065

@@ -12,7 +12,8 @@ from hvqcgic.coder.tiling import halo
 from hvqcgic.errors import ConfigError
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import every_size
-from hvqcgic.models.reverse_path import MOST_STEPS, Known, ReverseConfig, ReverseModel, all_fine, check_steps, reverse
+from hvqcgic.models.reverse_path import Known, ReverseConfig, ReverseModel, all_fine, reverse
+from hvqcgic.models.steps import MOST_STEPS, check_steps
 from tests.control_gic import SMALL_CONTROL_GIC
 from tests.models.small import SMALL, build, noise, random_masks, variant
 from tests.random_reverse import SIZES, random_reverse

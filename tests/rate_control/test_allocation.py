@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from hvqcgic.codec.codec import Codec
 from hvqcgic.errors import ConfigError, Unreachable
 from hvqcgic.rate_control import OperatingPoint, allocate
-from hvqcgic.rate_control.allocation import Curve, check_budget, measure_curve, share_out
+from hvqcgic.rate_control.allocation import Curve, measure_curve, share_out
+from hvqcgic.rate_control.budget import check_budget
 from hvqcgic.rate_control.ratio_path import ratios
 from tests.random_model import random_picture
 

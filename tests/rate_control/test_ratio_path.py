@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.models.granularity import check_ratios, counts_from_ratios
+from hvqcgic.models.granularity import counts_from_ratios
+from hvqcgic.models.ratios import check_ratios
 from hvqcgic.rate_control.ratio_path import DEFAULT, PATHS, ratios
 
 

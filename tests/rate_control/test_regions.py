@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hvqcgic.errors import ConfigError, PictureError, Unreachable
-from hvqcgic.rate_control.regions import DEFAULT_WEIGHT, Region, parse_region, parse_roi, read_mask, weights_of
+from hvqcgic.rate_control.region_weights import read_mask, weights_of
+from hvqcgic.rate_control.regions import DEFAULT_WEIGHT, Region, parse_region, parse_roi
 
 GREY = np.random.default_rng(3).integers(0, 256, (6, 9), dtype=np.uint8)
 COUNTS = st.integers(0, 70000)

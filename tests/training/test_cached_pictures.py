@@ -1,5 +1,6 @@
 """Stage hyperprior on cached features: its losses, one encoding a picture, interrupts, and the command."""
 
+import dataclasses
 import os
 import signal
 from pathlib import Path
@@ -11,14 +12,16 @@ import torch
 from torch import Tensor
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.models import MEANS, MeansConfig
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.picture_model import Codes
 from hvqcgic.training import cli
-from hvqcgic.training.cached_pictures import CachedPictures
+from hvqcgic.training.cached_pictures import CachedPictures, CachedStream
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.crops import CachedCrops
 from hvqcgic.training.data import TrainBatches
 from hvqcgic.training.export import load_module
+from hvqcgic.training.feature_cache import FeatureCache
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.stages import Machine, run_stage
 from tests.random_model import random_model, random_picture, small_config
@@ -177,6 +180,27 @@ def test_batches_are_a_function_of_their_number_and_visit_every_picture(
     assert not torch.equal(module.batches[0].picture, module.batches[1].picture)
 
 
+def test_windows_of_a_model_with_local_means_have_those_of_the_picture(picture_folder: Path, tmp_path: Path) -> None:
+    means = MeansConfig(block_px=32)
+    model = random_model(dataclasses.replace(small_config(), means=means)).model
+    picture = random_picture(160, 128, seed=9)
+    entry = FeatureCache(tmp_path / "cache", model).entry(picture)
+    stream = CachedStream([entry], 64, 4, seed=0, means=means)
+    with torch.no_grad():
+        whole = model.features(torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255)
+    for number in range(3):
+        crops = stream.batch(number)
+        for place, own in enumerate(crops.features["coarse"]):
+            corners = [
+                (top, left)
+                for top, left in np.ndindex(3, 4)
+                if torch.equal(whole["coarse"][0, :, 2 * top : 2 * top + 4, 2 * left : 2 * left + 4], own)
+            ]
+            assert len(corners) == 1
+            (top, left) = corners[0]
+            assert torch.equal(crops.features[MEANS][place], whole[MEANS][0, :, top : top + 2, left : left + 2])
+
+
 COMMAND = ["--perceptual=none", "--accelerator=cpu", "--pictures.crop_px=48", "--pictures.batch_size=2"]
 SHORT = ["--training.steps=2", "--training.validation_pictures=1", "--training.file_pictures=1"]
 
@@ -186,8 +210,11 @@ def test_the_command_takes_the_shape_of_the_model_from_what_it_starts_from(
 ) -> None:
     places = [f"--data={picture_folder}", f"--init={start}", f"--cache={tmp_path / 'cache'}"]
     changed = ["--model.entropy.context_width=12", "--stage=hyperprior", f"--out={tmp_path / 'run'}"]
-    assert cli.main([*COMMAND, *SHORT, *places, *changed]) == 0
-    assert f"features of {TRAINING_PICTURES} pictures: 0 read" in capsys.readouterr().err
+    assert cli.main([*COMMAND, *SHORT, *places, *changed, "--training.steps=4"]) == 0
+    printed = capsys.readouterr().err
+    assert f"features of {TRAINING_PICTURES} pictures: 0 read" in printed
+    panel = " ".join(printed.replace("│", " ").split())
+    assert f"{TRAINING_PICTURES} pictures; batches of 2 crops of 48 px" in panel
     found = load_module(tmp_path / "run" / "hyperprior.ckpt").model.config
     assert found.codebook_size == small_config().codebook_size
     assert found.backbone == small_config().backbone

@@ -6,7 +6,6 @@ A checkpoint of stage reverse becomes NAME-reverse.safetensors beside NAME.safet
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from hvqcgic.cli import USAGE, run_with_extra
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import check_output, one_line, reason
+from hvqcgic.schema import parse_json
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -74,11 +74,9 @@ def read_card(path: Path) -> dict[str, Any]:
         ConfigError: it cannot be read, or is no JSON object.
     """
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = parse_json(path.read_bytes(), f"{path}: the card")
     except OSError as error:
         raise ConfigError(f"{path}: the card cannot be read: {reason(error)}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: the card is not JSON: {reason(error)}") from error
     if not isinstance(card, dict):
         raise ConfigError(f"{path}: the card is a {type(card).__name__}, expected a JSON object of names and values")
     return card

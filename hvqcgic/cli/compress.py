@@ -139,7 +139,7 @@ class _Job(EncoderJob):
         summary = read_summary(find_model(arguments.model))
         ratios = arguments.ratios
         if all(target is None for target in (ratios, arguments.bpp, arguments.max_bytes, arguments.target)):
-            ratios = tuple(summary.config["default_ratios"])
+            ratios = summary.outline.default_ratios
         bpp = None if arguments.clamp else arguments.bpp
         return Wanted(summary.fingerprint, arguments.coding, ratios, bpp, arguments.max_bytes)
 

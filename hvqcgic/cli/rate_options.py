@@ -84,8 +84,8 @@ def operating_point(arguments: argparse.Namespace) -> "OperatingPoint":
     from hvqcgic.rate_control import ModelSize, check_choices
 
     def size() -> ModelSize:
-        config = read_summary(find_model(arguments.model)).config
-        return ModelSize(config["name"], config["codebook_size"])
+        outline = read_summary(find_model(arguments.model)).outline
+        return ModelSize(outline.name, outline.codebook_size)
 
     _check_targets(arguments)
     return check_choices(

@@ -1,7 +1,7 @@
 """The entropy model in exact integers: frequencies of indices, range coder, granularity map, static codes.
 
 In: granularity map, indices, hyper-latents. Out: the sections of a file; the same integers when a file is read.
-May import: `index_priors`, `bitstream`, `errors`; not `models`: nothing here depends on floating-point networks.
+May import: `index_priors`, `bitstream`, `schema`, `errors`; not `models`: nothing here needs floats.
 """
 
 from typing import TYPE_CHECKING

@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from hvqcgic.bitstream import GRANULARITIES, MODES, parse_schedule
-from hvqcgic.entropy.exact_layers import Precision
 from hvqcgic.entropy.expectation import CodeMoments, MomentsByCell
 from hvqcgic.entropy.frequency_chunks import PassFrequencies
 from hvqcgic.entropy.hyper_latents import HyperLatentCoder
@@ -22,8 +21,10 @@ from hvqcgic.entropy.masks import Masks
 from hvqcgic.entropy.network_building import NetworkBuilder
 from hvqcgic.entropy.range_coding import RangeDecoder, RangeEncoder, SymbolSink
 from hvqcgic.entropy.raw_map import BITS_PER_COARSE_CELL, decode_raw_map, encode_raw_map
+from hvqcgic.entropy.spec import EntropySpec, check_integers
 from hvqcgic.entropy.static_coding import CodedIndices, StaticCoder
-from hvqcgic.errors import BitstreamError, ConfigError, ModelError
+from hvqcgic.errors import BitstreamError, ModelError
+from hvqcgic.schema import build
 
 RANGE_CODED = MODES[:2]
 
@@ -78,9 +79,12 @@ class EntropyModel:
 
     def __init__(self, spec: Mapping[str, Any], arrays: Arrays) -> None:
         try:
-            self._build(spec, arrays)
-        except (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ConfigError, OverflowError) as error:
-            raise ModelError(f"frozen entropy model is damaged or incomplete: {error}") from error
+            self._build(build(EntropySpec, spec, "entropy"), arrays)
+        except ModelError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError, OverflowError) as error:
+            what = f"{error} is missing" if isinstance(error, KeyError) else error
+            raise ModelError(f"frozen entropy model is damaged or incomplete: {what}") from error
 
     def encode(
         self, masks: Masks, indices: Mapping[str, NDArray[Any]], z: Mapping[str, NDArray[Any]], *, mode: str
@@ -212,11 +216,11 @@ class EntropyModel:
         self.walk.run(masks, self.hyper_latents.sent(masks, z), resolve)
         return told
 
-    def _build(self, spec: Mapping[str, Any], arrays: Arrays) -> None:
-        precision = Precision(int(spec["activation_bits"]), int(spec["weight_bits"]), float(spec["activation_limit"]))
-        schedule = parse_schedule(spec["schedule"])
-        self.decoder_prior = bool(spec["decoder_prior"])
-        self.prior = IndexPrior(spec["prior"], arrays, activation_bits=precision.activation_bits)
+    def _build(self, spec: EntropySpec, arrays: Arrays) -> None:
+        check_integers(arrays)
+        precision, schedule = spec.precision, parse_schedule(spec.schedule)
+        self.decoder_prior = spec.decoder_prior
+        self.prior = IndexPrior(spec.prior, arrays, activation_bits=precision.activation_bits)
         self.static = StaticCoder(arrays["usage"])
         self.map_coder = MapCoder(arrays)
         self.hyper_latents = HyperLatentCoder(spec, arrays)
@@ -226,7 +230,8 @@ class EntropyModel:
                 f"codebook of shape {tuple(embeddings.shape)}, prior of {self.prior.codes} and "
                 f"usage of {self.static.codes} codes do not belong together"
             )
-        networks = NetworkBuilder(spec["networks"], arrays, precision)
+        self.codebook_shape = tuple(embeddings.shape)
+        networks = NetworkBuilder(spec.networks, arrays, precision)
         synthesis = networks.all_syntheses(self.hyper_latents)
         context = {
             step.name: networks.context(step, synthesis[step.granularity], embeddings, self.prior.parameter_count)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.entropy.integers import smallest_integers
-from hvqcgic.errors import ModelError
+from hvqcgic.errors import ConfigError, ModelError
+from hvqcgic.schema import build, check, number
 
 LARGEST_SUM = 2.0**50
 
@@ -36,6 +37,24 @@ class Precision:
     def clamp(self) -> float:
         """The activation limit on the integer grid."""
         return float(int(self.activation_limit * 2**self.activation_bits))
+
+
+@dataclass(frozen=True)
+class LayerSpec:
+    """A layer in a model file: a convolution's stride and padding (left, right, top, bottom), a leaky ReLU's shift."""
+
+    kind: Literal["conv", "leaky", "shuffle", "upsample"]
+    stride: Literal[1, 2] | None = None
+    pad: tuple[int, int, int, int] | None = number(None, high=16)
+    shift: int | None = number(None, high=30)
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for values out of range, missing or needless."""
+        check(self, "layer")
+        needed = {"conv": ("stride", "pad"), "leaky": ("shift",)}.get(self.kind, ())
+        given = tuple(name for name in ("stride", "pad", "shift") if getattr(self, name) is not None)
+        if given != needed:
+            raise ConfigError(f"layer {self.kind} has {', '.join(given) or 'nothing'}, needs {', '.join(needed)}")
 
 
 @dataclass(frozen=True)
@@ -155,29 +174,29 @@ def freeze_network(
     return spec, arrays
 
 
-def read_layers(name: str, spec: Sequence[Mapping[str, Any]], arrays: Mapping[str, NDArray[Any]]) -> list[Layer]:
+def read_layers(
+    name: str, spec: Sequence[LayerSpec | Mapping[str, Any]], arrays: Mapping[str, NDArray[Any]]
+) -> list[Layer]:
     """Read the layers of `freeze_network`; raise ModelError if they are unknown or do not fit their arrays."""
     layers: list[Layer] = []
     convolutions = 0
     for entry in spec:
-        if entry["kind"] == "conv":
+        try:
+            layer = build(LayerSpec, entry, "layer")
+        except ConfigError as error:
+            raise ModelError(f"{name}: {error}; the model file is damaged or newer than this") from error
+        if layer.kind == "conv" and layer.pad and layer.stride:
             conv = f"{name}.conv{convolutions}"
             convolutions += 1
             weight = torch.from_numpy(arrays[f"{conv}.weight"].astype(np.float64))
             bias = torch.from_numpy(arrays[f"{conv}.bias"].astype(np.float64))
-            left, right, top, bottom = (int(p) for p in entry["pad"])
-            stride = int(entry["stride"])
-            if weight.ndim != 4 or bias.shape != weight.shape[:1] or stride not in (1, 2):
-                raise ModelError(
-                    f"{conv}: weight {tuple(weight.shape)}, bias {tuple(bias.shape)}, stride {stride} do not fit"
-                )
-            layers.append(Convolution(conv, weight, bias, stride, (left, right, top, bottom)))
-        elif entry["kind"] == "leaky":
-            layers.append(Leaky(int(entry["shift"])))
-        elif entry["kind"] in ("shuffle", "upsample"):
-            layers.append(Enlarge(entry["kind"] == "shuffle"))
+            if weight.ndim != 4 or bias.shape != weight.shape[:1]:
+                raise ModelError(f"{conv}: weight {tuple(weight.shape)}, bias {tuple(bias.shape)} do not fit")
+            layers.append(Convolution(conv, weight, bias, layer.stride, layer.pad))
+        elif layer.shift is not None:
+            layers.append(Leaky(layer.shift))
         else:
-            raise ModelError(f"{name}: unknown layer {entry['kind']!r}; the model file is damaged or newer than this")
+            layers.append(Enlarge(layer.kind == "shuffle"))
     return layers
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.entropy import exact_layers
-from hvqcgic.entropy.exact_layers import Convolution, Enlarge, Layer, Leaky, Precision
+from hvqcgic.entropy.exact_layers import Convolution, Enlarge, Layer, LayerSpec, Leaky, Precision
 from hvqcgic.entropy.gathered_layers import GatheredLayers
 
 
@@ -25,7 +25,7 @@ class ExactNetwork:
 
     Args:
         name: such as "context.fine/2"; its convolutions are called name.conv0, name.conv1 and so on.
-        spec: one JSON-able dict a layer, as `freeze_network` of exact_layers writes.
+        spec: one `LayerSpec` a layer, or its JSON-able form, as `freeze_network` of exact_layers writes.
         arrays: "<convolution>.weight" and "<convolution>.bias", integers.
         precision: the integer grids.
         input_bound: largest magnitude of each input channel, (C,), on the integer grid.
@@ -37,7 +37,7 @@ class ExactNetwork:
     def __init__(
         self,
         name: str,
-        spec: Sequence[Mapping[str, Any]],
+        spec: Sequence[LayerSpec | Mapping[str, Any]],
         arrays: Mapping[str, NDArray[Any]],
         *,
         precision: Precision,

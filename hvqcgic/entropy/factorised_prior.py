@@ -12,8 +12,6 @@ from hvqcgic.entropy.masks import BoolArray, any_in_blocks
 from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
 from hvqcgic.errors import ModelError
 
-FOOTPRINTS = (4, 8, 16)
-"""Sides, in cells, that the square of one position of z can have."""
 FREQUENCY_TOTAL = 2**24
 
 

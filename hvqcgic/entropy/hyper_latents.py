@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hvqcgic.bitstream import CELL_PX, GRANULARITIES
-from hvqcgic.entropy.factorised_prior import FOOTPRINTS, FactorisedPrior, sent_positions
+from hvqcgic.entropy.factorised_prior import FactorisedPrior, sent_positions
 from hvqcgic.entropy.masks import Masks
 from hvqcgic.entropy.means_coding import MeansCoder
 from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
+from hvqcgic.entropy.spec import EntropySpec
 from hvqcgic.errors import ModelError
 
 MEANS = "means"
@@ -33,16 +34,14 @@ class HyperLatentCoder:
         ModelError: a table has another size or impossible values.
     """
 
-    def __init__(self, spec: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    def __init__(self, spec: EntropySpec, arrays: Mapping[str, NDArray[Any]]) -> None:
         self.priors = {g: FactorisedPrior(arrays[f"z.{g}"]) for g in GRANULARITIES if f"z.{g}" in arrays}
         self.means = MeansCoder(arrays["means.table"]) if "means.table" in arrays else None
-        self.block_px = int(spec["means_block_px"]) if self.means else 0
-        self.footprint = int(spec.get("z_footprint", 4))
-        if self.footprint not in FOOTPRINTS:
-            raise ModelError(f"z_footprint is {self.footprint}, not one of {FOOTPRINTS}")
-        self._read_by_decoder = bool(spec["decoder_prior"])
-        if self.means and (self.block_px not in BLOCKS_PX):
-            raise ModelError(f"means_block_px is {self.block_px}, not one of {BLOCKS_PX}")
+        self.block_px = spec.means_block_px or 0
+        self.footprint = spec.z_footprint
+        self._read_by_decoder = spec.decoder_prior
+        if bool(self.means) != bool(self.block_px):
+            raise ModelError(f"means_block_px is {spec.means_block_px}, {'a' if self.means else 'no'} means.table")
 
     def names(self, mode: str) -> tuple[str, ...]:
         """Names of the latents in a stream, in coding order: in static modes those that the picture decoder reads."""
@@ -94,7 +93,3 @@ class HyperLatentCoder:
         if values.shape[1:] != self.grid(masks):
             raise ValueError(f"local means have shape {values.shape}, expected (3, {self.grid(masks)})")
         return self.means.checked(values)
-
-
-BLOCKS_PX = (32, 64, 128)
-"""Sides of a block of local means: powers of two, so that a hyper-synthesis can reach every grid."""

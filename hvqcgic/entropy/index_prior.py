@@ -20,8 +20,10 @@ from torch import Tensor
 from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.entropy.frequency_chunks import BilinearCosts, FrequencyChunk
 from hvqcgic.entropy.integers import shrink, smallest_integers
+from hvqcgic.entropy.spec import PriorSpec
 from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.index_priors import Form, Grid, form_named
+from hvqcgic.schema import build
 
 STEPS_PER_BIT = 64
 FREQUENCY_BITS = 24
@@ -79,7 +81,7 @@ class IndexPrior:
     """Frequencies of all K codes for each cell, from its P numbers.
 
     Args:
-        spec: "form" and "code_bits", as `freeze_prior` writes.
+        spec: form and fractional bits, also as `freeze_prior` writes them.
         arrays: "prior.bias" (3, K), "prior.codes" (K, width), "prior.frequencies" (T,), and "prior.scale" (256,) where
             the form has it.
         activation_bits: the numbers of a cell are multiples of 2^-activation_bits.
@@ -88,8 +90,14 @@ class IndexPrior:
         ModelError: tables do not fit each other, or a cost could leave the exact range.
     """
 
-    def __init__(self, spec: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, activation_bits: int) -> None:
-        self.form = _find_form(str(spec["form"]))
+    def __init__(
+        self, spec: PriorSpec | Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], *, activation_bits: int
+    ) -> None:
+        try:
+            checked = build(PriorSpec, spec, "prior")
+        except ConfigError as error:
+            raise ModelError(str(error)) from error
+        self.form = form_named(checked.form)
         codes, bias = _float64(arrays["prior.codes"]), _float64(arrays["prior.bias"])
         self.table = _float64(arrays["prior.frequencies"])
         if codes.ndim != 2 or bias.shape != (len(GRANULARITIES), len(codes)):
@@ -103,7 +111,9 @@ class IndexPrior:
         scale = None if levels is None else _float64(arrays["prior.scale"])
         if scale is not None and levels is not None and scale.shape != levels.shape:
             raise ModelError(f"index prior: {scale.numel()} levels of sigma, expected {levels.size}")
-        self.grid = Grid(codes.shape[1], int(spec["code_bits"]), activation_bits, scale)
+        if scale is not None and scale.min() < 0:
+            raise ModelError(f"index prior: a level of sigma is {scale.min():.0f}, at least 0 is needed")
+        self.grid = Grid(codes.shape[1], checked.code_bits, activation_bits, scale)
         self.cost_bits = self.form.cost_bits(self.grid)
         if self.cost_bits < BIAS_BITS:
             raise ModelError(f"index prior: {self.cost_bits} fractional bits of cost, at least {BIAS_BITS} are needed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.bitstream import CELL_PX, GRANULARITIES, Pass
-from hvqcgic.entropy.exact_layers import Precision
+from hvqcgic.entropy.exact_layers import LayerSpec, Precision
 from hvqcgic.entropy.exact_network import ExactNetwork
 from hvqcgic.entropy.hyper_latents import MEANS, HyperLatentCoder
 from hvqcgic.entropy.means_coding import CHANNELS
@@ -20,7 +20,9 @@ from hvqcgic.errors import ModelError
 class NetworkBuilder:
     """Builds networks by name from a model's specs and arrays; raises ModelError if a plane does not fit."""
 
-    def __init__(self, specs: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], precision: Precision) -> None:
+    def __init__(
+        self, specs: Mapping[str, Sequence[LayerSpec]], arrays: Mapping[str, NDArray[Any]], precision: Precision
+    ) -> None:
         self.specs = specs
         self.arrays = arrays
         self.precision = precision

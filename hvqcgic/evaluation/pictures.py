@@ -17,6 +17,7 @@ from hvqcgic.errors import PictureError
 from hvqcgic.evaluation.results import original_path, row_path
 from hvqcgic.files import reason, write_atomically
 from hvqcgic.pictures import read_picture
+from hvqcgic.schema import parse_json
 
 _ORIGINAL = "original"
 
@@ -103,6 +104,6 @@ def read_png(path: Path) -> NDArray[np.uint8]:
 
 def _read_note(path: Path) -> Source | None:
     try:
-        return Source(**json.loads(path.read_text(encoding="utf-8")))
+        return Source(**parse_json(path.read_bytes(), str(path)))
     except (OSError, ValueError, TypeError):
         return None

@@ -7,7 +7,6 @@ name none, the metric stays `lpips`, which no run has, so that values of differe
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -17,6 +16,7 @@ from typing import Any
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import reason
+from hvqcgic.schema import parse_json
 
 RENAMED = {"psnr": "psnr_db", "psnr-rgb": "psnr_db", "ms-ssim-rgb": "ms_ssim", "ms-ssim-db-rgb": "ms_ssim_db"}
 TIMES = {"encoding_time": "encode_s", "decoding_time": "decode_s"}
@@ -99,11 +99,9 @@ def read_json(path: str | Path) -> Any:
         ConfigError: the file cannot be read, or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return parse_json(Path(path).read_bytes(), f"{path}:")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {reason(error)}") from error
-    except ValueError as error:
-        raise ConfigError(f"{path}: is not JSON ({error})") from error
 
 
 def _texts(found: dict[str, Any]) -> dict[str, str]:

@@ -22,6 +22,7 @@ from typing import Any
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import reason, write_atomically
+from hvqcgic.schema import parse_json
 
 OK = "ok"
 FAILED = "failed: "
@@ -234,7 +235,7 @@ def _json(value: object) -> bytes:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return parse_json(path.read_bytes(), "the file")
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{path}: no results of a run there ({reason(error)}); give the folder that was --out of hvqcgic.evaluate"

@@ -13,6 +13,7 @@ from hvqcgic.evaluation.metrics.sets import Extractor, Features, compare, extrac
 from hvqcgic.evaluation.pictures import read_png
 from hvqcgic.evaluation.results import Row, SetMetrics, decoded_path, original_path, slug
 from hvqcgic.files import write_atomically
+from hvqcgic.schema import parse_json
 
 
 class SetMeasurer:
@@ -71,7 +72,7 @@ def _key(*groups: Sequence[Path]) -> str:
 
 def _read(path: Path, key: str) -> dict[str, float] | None:
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(path.read_bytes(), str(path))
         return value["metrics"] if value["key"] == key else None
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -29,6 +29,7 @@ from hvqcgic.evaluation.results import (
 )
 from hvqcgic.evaluation.spec import CodecSpec
 from hvqcgic.files import one_line, write_atomically
+from hvqcgic.schema import parse_json
 
 _WARM_UP_PX = 64
 
@@ -92,7 +93,7 @@ class Kept:
 def read_kept(job: Job) -> Kept | None:
     """Read the stored row of a job, failed or not; None if it is missing or its inputs differ."""
     try:
-        value: dict[str, Any] = json.loads(job.path.read_text(encoding="utf-8"))
+        value: dict[str, Any] = parse_json(job.path.read_bytes(), str(job.path))
         kept = Kept(row_from_json(value.pop("row")), **value)
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -1,7 +1,7 @@
 """Model files: the format, the registry of bundled models, frozen models and reverse paths in memory.
 
 In: a name or path, or the weights and tables of a trained model. Out: a `FrozenModel`, or its file.
-May import: `models`, `entropy`, `files`, `errors`; the registry itself runs without torch.
+May import: `models`, `entropy`, `files`, `schema`, `errors`; the registry itself runs without torch.
 """
 
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
     from hvqcgic.model_files.frozen_model import FrozenModel as FrozenModel
+    from hvqcgic.model_files.frozen_model import config_of as config_of
     from hvqcgic.model_files.frozen_model import network_weights as network_weights
     from hvqcgic.model_files.frozen_model import read_model as read_model
     from hvqcgic.model_files.frozen_model import write_model as write_model
@@ -36,7 +37,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "frozen_model": ["FrozenModel", "network_weights", "read_model", "write_model"],
+            "frozen_model": ["FrozenModel", "config_of", "network_weights", "read_model", "write_model"],
             "registry": [
                 "MODEL_SUFFIX",
                 "ModelSummary",

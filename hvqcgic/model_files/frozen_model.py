@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.entropy import EntropyModel
 from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.model_files.registry import REVERSE_OF, ModelSummary, find_model, read_summary, successor_of
@@ -31,7 +32,8 @@ from hvqcgic.model_files.stored_weights import (
     read_tensors,
     write_tensors,
 )
-from hvqcgic.models import ModelConfig, PictureModel
+from hvqcgic.models import ModelConfig, PictureModel, largest_latent, parameter_count
+from hvqcgic.schema import parse_json
 
 NETWORK, ENTROPY = "network.", "entropy."
 PARTS = ("encoder.", "decoder.", "analysis.", "quantiser.codebook")
@@ -98,9 +100,34 @@ class FrozenModel:
             ModelError: its tables do not fit together.
         """
         try:
-            return EntropyModel(self.spec, self.arrays)
+            model = EntropyModel(self.spec, self.arrays)
         except ModelError as error:
             raise ModelError(f"{self._label}: {error}") from error
+        self._check_same(model)
+        return model
+
+    def _check_same(self, model: EntropyModel) -> None:
+        """Raise ModelError if the integer part is that of another configuration."""
+        config, latents = self.config, model.hyper_latents
+        channels = zip(GRANULARITIES, config.entropy.z_channels, strict=True)
+        pairs: dict[str, tuple[object, object]] = {
+            "codebook": (model.codebook_shape, (config.codebook_size, config.code_width)),
+            "schedule": (tuple(step.name for step in model.walk.schedule), tuple(config.entropy.schedule)),
+            "decoder_prior": (model.decoder_prior, config.backbone.decoder_prior),
+            "index prior": (model.prior.parameter_count, parameter_count(config.entropy, config.code_width)),
+            "z": (
+                {g: (prior.channels, prior.limit) for g, prior in latents.priors.items()},
+                {g: (count, config.entropy.z_limit) for g, count in channels if count},
+            ),
+            "z_footprint": (latents.footprint, config.entropy.z_footprint),
+            "means": (
+                (latents.block_px, latents.means.limit) if latents.means else None,
+                (config.means.block_px, largest_latent(config.means)) if config.means else None,
+            ),
+        }
+        for name, (found, expected) in pairs.items():
+            if found != expected:
+                raise ModelError(f"{self._label}: {name} of its tables {found}, of its configuration {expected}")
 
     @property
     def _label(self) -> str:
@@ -144,14 +171,31 @@ def read_model(name_or_path: str | Path) -> FrozenModel:
     return model
 
 
+def config_of(summary: ModelSummary) -> ModelConfig:
+    """The configuration in a model file's header.
+
+    Raises:
+        ModelError: it is none, or one of another version.
+    """
+    try:
+        return ModelConfig.from_dict(summary.config)
+    except ConfigError as error:
+        raise _foreign(summary, error) from error
+
+
+def _foreign(summary: ModelSummary, error: Exception) -> ModelError:
+    what = f"{error} is missing" if isinstance(error, KeyError) else error
+    return ModelError(f"{summary.path}: not a model of this version of hvqcgic ({what})")
+
+
 def _assemble(summary: ModelSummary, tensors: dict[str, NDArray[Any]]) -> FrozenModel:
     if REVERSE_OF in summary.metadata:
         raise ModelError(f"{summary.path}: a reverse path, no model; name the model that it belongs to")
+    config = config_of(summary)
     try:
-        config = ModelConfig.from_dict(summary.config)
-        spec = json.loads(summary.metadata["entropy"])
-    except (ConfigError, KeyError, TypeError, ValueError) as error:
-        raise ModelError(f"{summary.path}: not a model of this version of hvqcgic ({error})") from error
+        spec = parse_json(summary.metadata["entropy"], "entropy")
+    except (ConfigError, KeyError) as error:
+        raise _foreign(summary, error) from error
     if successor_of(summary.path) is not None:
         # The file was not changed when the model was replaced, and holds the name of its successor.
         config = replace(config, name=summary.name)

@@ -8,15 +8,15 @@ model decodes the files that were made with it, which name it by its fingerprint
 """
 
 import difflib
-import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from hvqcgic.errors import ModelError
+from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.files import reason
+from hvqcgic.schema import build, check, number, parse_json
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 MODEL_SUFFIX = ".safetensors"
@@ -28,6 +28,19 @@ _VERSIONED = re.compile(r"(?P<name>.+)-(?P<version>[1-9]\d*)")
 """Name of a model file, without the suffix, that a retired model has."""
 MAX_HEADER_BYTES = 1 << 24
 """Largest accepted header. Headers are about ten thousand bytes; a longer one is of a foreign or damaged file."""
+
+
+@dataclass(frozen=True)
+class ConfigOutline:
+    """The fields of a model's configuration that commands need before torch is imported; see `ModelConfig`."""
+
+    name: str
+    codebook_size: int = number(low=2)
+    default_ratios: tuple[float, float, float] = number(high=1)
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for values out of range."""
+        check(self, "model")
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,19 @@ class ModelSummary:
     config: dict[str, Any]
     card: dict[str, Any]
     metadata: dict[str, str]
+
+    @property
+    def outline(self) -> ConfigOutline:
+        """Some fields of the configuration, checked.
+
+        Raises:
+            ModelError: they are missing or out of range.
+        """
+        wanted = [field.name for field in fields(ConfigOutline)]
+        try:
+            return build(ConfigOutline, {key: self.config[key] for key in wanted if key in self.config}, "model")
+        except ConfigError as error:
+            raise ModelError(f"{self.path}: not a model of this version of hvqcgic ({error})") from error
 
 
 def bundled_models() -> dict[str, Path]:
@@ -193,9 +219,9 @@ def read_summary(path: Path) -> ModelSummary:
         raise ModelError(f"{path}: the model cannot be read: {reason(error)}") from error
     metadata = _metadata(path, header, length)
     try:
-        config, card = json.loads(metadata["config"]), json.loads(metadata["card"])
+        config, card = (parse_json(metadata[part], part) for part in ("config", "card"))
         fingerprint = bytes.fromhex(metadata["fingerprint"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, ValueError) as error:
         raise _damaged(path, f"its metadata are incomplete ({reason(error)})") from error
     if len(fingerprint) != 8 or not isinstance(config, dict) or not isinstance(card, dict):
         raise _damaged(path, "its metadata are not those of a model")
@@ -207,9 +233,9 @@ def _metadata(path: Path, header: bytes, length: int) -> dict[str, str]:
     if not header or len(header) < length:
         raise _damaged(path, "its header is cut short or was never one")
     try:
-        parsed = json.loads(header)
-    except (ValueError, RecursionError) as error:
-        raise _damaged(path, "its header is not JSON") from error
+        parsed = parse_json(header, "its header")
+    except ConfigError as error:
+        raise _damaged(path, str(error)) from error
     metadata = parsed.get("__metadata__") if isinstance(parsed, dict) else None
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _damaged(path, "it holds no description of a model")

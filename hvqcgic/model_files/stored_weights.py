@@ -56,6 +56,9 @@ def build(make: Callable[[], Network], weights: Weights, label: str, *, parts: t
     Raises:
         ModelError: weights are missing, unknown or of another shape.
     """
+    for name, array in weights.items():
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise ModelError(f"{label}: weights {name} hold {array.dtype} that are not all finite; get a fresh copy")
     state = {name: torch.from_numpy(array.astype(np.float32, copy=False)) for name, array in weights.items()}
     try:
         # On the meta device: an initialisation would take time and be replaced.

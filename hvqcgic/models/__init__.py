@@ -1,7 +1,7 @@
 """The networks in floating point: encoder, vector quantiser, decoder, hyperpriors, context networks, index prior.
 
 In: pictures as tensors (B, 3, H, W). Out: features, indices, hyper-latents, decoded pictures, log-probabilities.
-May import: `index_priors`, `bitstream`, `errors`; not `entropy`, whose integers are made of these weights.
+May import: `index_priors`, `bitstream`, `schema`, `errors`; not `entropy`, whose integers are made of these weights.
 """
 
 from typing import TYPE_CHECKING

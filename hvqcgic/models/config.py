@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hvqcgic.bitstream import parse_schedule
 from hvqcgic.errors import ConfigError
 from hvqcgic.index_priors import Embedding, FormName, form_named
+from hvqcgic.schema import build, check, number
 
 SEVEN_PASSES = ("coarse", "medium/0", "medium/1", "fine/0", "fine/1", "fine/2", "fine/3")
 
 Selection = Literal["ordered", "published"]
 InputRange = Literal["unit", "signed"]
+
+WIDEST, MOST_BLOCKS, MOST_WEIGHTS = 1024, 32, 400_000_000
+"""Limits of networks: channels, residual blocks of a level, and weights of encoder and decoder together, 1.6 GB."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +36,19 @@ class BackboneConfig:
             (HVQ-CGIC's probability-adaptive decoder); they are exact there and cost no bits.
     """
 
-    encoder_widths: tuple[int, int, int, int] = (32, 80, 96, 96)
-    encoder_blocks: tuple[int, int, int, int] = (0, 2, 1, 1)
-    decoder_widths: tuple[int, int, int, int] = (32, 80, 96, 96)
-    decoder_blocks: tuple[int, int, int, int] = (1, 3, 1, 1)
+    encoder_widths: tuple[int, int, int, int] = number((32, 80, 96, 96), low=1, high=WIDEST)
+    encoder_blocks: tuple[int, int, int, int] = number((0, 2, 1, 1), high=MOST_BLOCKS)
+    decoder_widths: tuple[int, int, int, int] = number((32, 80, 96, 96), low=1, high=WIDEST)
+    decoder_blocks: tuple[int, int, int, int] = number((1, 3, 1, 1), high=MOST_BLOCKS)
     condition_medium: bool = True
     condition_fine: bool = True
     decoder_prior: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for values out of range, and for networks of too many weights."""
+        check(self, "model.backbone")
+        check_weights("model.backbone", self.encoder_widths, self.encoder_blocks)
+        check_weights("model.backbone", self.decoder_widths, self.decoder_blocks)
 
 
 @dataclass(frozen=True)
@@ -53,11 +65,11 @@ class ControlGicConfig:
             `signed`, [-1, 1], as the published training does.
     """
 
-    width: int = 128
-    multipliers: tuple[int, int, int, int, int] = (1, 2, 2, 4, 4)
-    blocks: int = 2
-    attention_levels: tuple[int, ...] = (3,)
-    norm_groups: int = 32
+    width: int = number(128, low=1, high=WIDEST)
+    multipliers: tuple[int, int, int, int, int] = number((1, 2, 2, 4, 4), low=1, high=32)
+    blocks: int = number(2, low=1, high=MOST_BLOCKS)
+    attention_levels: tuple[int, ...] = number((3,), high=4)
+    norm_groups: int = number(32, low=1, high=WIDEST)
     input_range: InputRange = "unit"
 
     def __post_init__(self) -> None:
@@ -66,12 +78,14 @@ class ControlGicConfig:
         Raises:
             ConfigError: naming the field.
         """
-        if len(self.multipliers) != 5 or self.multipliers[3] != self.multipliers[4]:
-            raise ConfigError(f"multipliers {self.multipliers}: give five, the last two equal")
-        if any(width < 1 or width % self.norm_groups for width in self.widths):
-            raise ConfigError(f"widths {self.widths}: each must be a multiple of norm_groups, {self.norm_groups}")
-        if self.blocks < 1 or not set(self.attention_levels) <= set(range(5)):
-            raise ConfigError(f"blocks {self.blocks}, attention_levels {self.attention_levels}: use 1 or more; 0 to 4")
+        check(self, "model.control_gic")
+        if self.multipliers[3] != self.multipliers[4]:
+            raise ConfigError(f"model.control_gic.multipliers is {self.multipliers}; use two equal ones at the end")
+        if any(width % self.norm_groups for width in self.widths):
+            raise ConfigError(
+                f"model.control_gic: widths {self.widths}: each must be a multiple of norm_groups, {self.norm_groups}"
+            )
+        check_weights("model.control_gic", self.widths, (self.blocks + 1,) * 5)
 
     @property
     def widths(self) -> tuple[int, ...]:
@@ -107,28 +121,24 @@ class EntropyConfig:
 
     form: FormName = "mahalanobis"
     embedding: Embedding = "learned"
-    embedding_width: int = 24
+    embedding_width: int = number(24, low=1, high=256)
     log_prior: bool = True
     schedule: tuple[str, ...] = SEVEN_PASSES
-    z_channels: tuple[int, int, int] = (0, 0, 0)
-    z_limit: int = 31
-    hyper_width: int = 32
-    synthesis_channels: int = 16
-    context_width: int = 96
-    weight_bits: int = 14
-    activation_bits: int = 12
+    z_channels: tuple[int, int, int] = number((0, 0, 0), high=256)
+    z_limit: int = number(31, low=1, high=1023)
+    hyper_width: int = number(32, low=1, high=WIDEST)
+    synthesis_channels: int = number(16, low=1, high=256)
+    context_width: int = number(96, low=1, high=WIDEST)
+    weight_bits: int = number(14, low=1, high=24)
+    activation_bits: int = number(12, low=1, high=24)
     hyperprior: str = "convolutional"
     context: bool = True
-    z_footprint: int = 4
+    z_footprint: Literal[4, 8, 16] = 4
 
     def __post_init__(self) -> None:
-        """Refuses hyper-latents of another resolution.
-
-        Raises:
-            ConfigError: naming the field.
-        """
-        if self.z_footprint not in (4, 8, 16):
-            raise ConfigError(f"model.entropy.z_footprint is {self.z_footprint}; use 4, 8 or 16")
+        """Raise `ConfigError`, naming the field, for values out of range and for what is no schedule."""
+        check(self, "model.entropy")
+        parse_schedule(self.schedule)
 
     @property
     def learns_embedding(self) -> bool:
@@ -147,23 +157,14 @@ class MeansConfig:
         hint_channels: channels that the hyper-synthesis of a granularity makes of them for the context networks.
     """
 
-    block_px: int = 32
-    luma_step: int = 10
-    chroma_step: int = 6
-    hint_channels: int = 8
+    block_px: Literal[32, 64, 128] = 32
+    luma_step: int = number(10, low=4, high=64)
+    chroma_step: int = number(6, low=4, high=64)
+    hint_channels: int = number(8, low=1, high=256)
 
     def __post_init__(self) -> None:
-        """Refuses blocks that cells do not fit, and steps beyond the range of colours.
-
-        Raises:
-            ConfigError: naming the field.
-        """
-        if self.block_px not in (32, 64, 128):
-            raise ConfigError(f"model.means.block_px is {self.block_px}; use 32, 64 or 128")
-        if not (4 <= self.luma_step <= 64 and 4 <= self.chroma_step <= 64):
-            raise ConfigError(
-                f"model.means.luma_step, chroma_step are {self.luma_step}, {self.chroma_step}; use 4 to 64"
-            )
+        """Raise `ConfigError`, naming the field, for values out of range."""
+        check(self, "model.means")
 
 
 @dataclass(frozen=True)
@@ -187,10 +188,10 @@ class ModelConfig:
     """
 
     name: str = "tiny"
-    codebook_size: int = 512
-    code_width: int = 4
-    entropy_sigma: float = 0.065
-    default_ratios: tuple[float, float, float] = (0.5, 0.4, 0.1)
+    codebook_size: int = number(512, low=2, high=1 << 16)
+    code_width: int = number(4, low=1, high=64)
+    entropy_sigma: float = number(0.065, low=1e-3, high=10)
+    default_ratios: tuple[float, float, float] = number((0.5, 0.4, 0.1), high=1)
     backbone: BackboneConfig = field(default_factory=BackboneConfig)
     entropy: EntropyConfig = field(default_factory=EntropyConfig)
     selection: Selection = "ordered"
@@ -202,8 +203,12 @@ class ModelConfig:
         """Refuses what does not go together.
 
         Raises:
-            ConfigError: Control-GIC's networks are asked to read the index prior or local means.
+            ConfigError: a value is out of range, or Control-GIC's networks are asked to read the index prior or local
+                means.
         """
+        check(self, "model")
+        if abs(sum(self.default_ratios) - 1) > 1e-6:
+            raise ConfigError(f"model.default_ratios is {self.default_ratios}; use three that sum to 1")
         if self.control_gic is not None and self.means is not None:
             raise ConfigError("model.means: Control-GIC's networks do not read local means; use null")
         if self.control_gic is not None and self.backbone.decoder_prior:
@@ -245,28 +250,19 @@ class ModelConfig:
         return values
 
     @staticmethod
-    def from_dict(values: dict[str, Any]) -> ModelConfig:
+    def from_dict(values: Mapping[str, Any]) -> ModelConfig:
         """The configuration that `to_dict` (or a YAML file) describes.
 
         Raises:
-            ConfigError: a field is unknown.
+            ConfigError: a field is unknown, or holds what it must not hold; the message names it.
         """
-        parts = dict(values)
-        backbone = _build(BackboneConfig, parts.pop("backbone", {}))
-        entropy = dict(parts.pop("entropy", {}))
-        if "rank" in entropy:
-            entropy["embedding_width"] = entropy.pop("rank")
-        entropy = _build(EntropyConfig, entropy)
-        control_gic = parts.pop("control_gic", None)
-        if control_gic is not None:
-            control_gic = _build(ControlGicConfig, control_gic)
-        means = parts.pop("means", None)
-        if means is not None:
-            means = _build(MeansConfig, means)
-        whole = {"backbone": backbone, "entropy": entropy, "control_gic": control_gic, "means": means}
-        return _build(ModelConfig, parts | whole)
+        entropy = values.get("entropy")
+        if isinstance(entropy, Mapping) and "rank" in entropy:
+            values = {**values, "entropy": {_NEWER.get(key, key): value for key, value in entropy.items()}}
+        return build(ModelConfig, values, "model")
 
 
+_NEWER = {"rank": "embedding_width"}
 _LATER_DEFAULTS = {
     "selection": "ordered",
     "control_gic": None,
@@ -278,9 +274,17 @@ _LATER_DEFAULTS = {
 }
 
 
-def _build(kind: type[Any], values: dict[str, Any]) -> Any:
-    known = {field.name for field in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise ConfigError(f"{kind.__name__}: unknown field {unknown[0]!r}; known are {', '.join(sorted(known))}")
-    return kind(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+def check_weights(label: str, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
+    """Raise `ConfigError` for levels whose convolutions have more weights than a machine should be asked to hold.
+
+    Args:
+        label: of the networks, for the message.
+        widths: channels of each level.
+        blocks: residual blocks of each level, of two convolutions of 3 x 3.
+    """
+    weights = sum(18 * width * width * (count + 1) for width, count in zip(widths, blocks, strict=True))
+    if weights > MOST_WEIGHTS // 2:
+        raise ConfigError(
+            f"{label}: widths {widths} with {blocks} blocks have about {weights / 1e6:.0f} million weights; "
+            f"use {MOST_WEIGHTS // 2_000_000} million or less"
+        )

@@ -33,9 +33,10 @@ from torch import Tensor, nn
 from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.errors import ConfigError
 from hvqcgic.models.backbone import residual_blocks
-from hvqcgic.models.config import ModelConfig
+from hvqcgic.models.config import MOST_BLOCKS, WIDEST, ModelConfig, check_weights
 from hvqcgic.models.decoder import ConditionalDecoder, assemble
 from hvqcgic.models.granularity import GranularityMap, repeat
+from hvqcgic.schema import build, check, number
 
 SMALLEST_DEVIATION = 1e-3
 """Lower limit of a code's deviation under the prior, in units of features."""
@@ -54,23 +55,18 @@ class ReverseConfig:
         noise: s, in units of `level`; the largest noise, at time 1/2, is half of it.
     """
 
-    widths: tuple[int, int, int] = (48, 96, 96)
-    blocks: tuple[int, int, int] = (1, 1, 2)
-    hint_channels: int = 16
+    widths: tuple[int, int, int] = number((48, 96, 96), low=1, high=WIDEST)
+    blocks: tuple[int, int, int] = number((1, 1, 2), high=MOST_BLOCKS)
+    hint_channels: int = number(16, high=256)
     decoder: Literal["tuned", "kept"] = "tuned"
-    noise: float = 1.0
+    noise: float = number(1.0, high=1000)
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` for values that no path can have."""
-        if min(self.widths) < 1 or min(self.blocks) < 0 or self.hint_channels < 0:
-            raise ConfigError(
-                f"reverse: widths {self.widths}, blocks {self.blocks}, hint_channels {self.hint_channels}: "
-                "use 1 or more, 0 or more, 0 or more"
-            )
+        check(self, "reverse")
+        check_weights("reverse", self.widths, self.blocks)
         if self.decoder == "kept" and self.hint_channels:
             raise ConfigError(f"reverse: a kept decoder takes no hints, hint_channels is {self.hint_channels}; use 0")
-        if not 0 <= self.noise < float("inf"):
-            raise ConfigError(f"reverse: noise is {self.noise}; use 0 or more")
 
     def path_noise(self, time: Tensor) -> Tensor:
         """Standard deviation of a point's noise at times from 0 to 1, in units of `level`."""
@@ -91,11 +87,7 @@ class ReverseConfig:
         Raises:
             ConfigError: a field is unknown, or its value is not allowed.
         """
-        try:
-            fields: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
-            return ReverseConfig(**fields)
-        except TypeError as error:
-            raise ConfigError(f"reverse: {error}") from error
+        return build(ReverseConfig, values, "reverse")
 
 
 @dataclass(frozen=True)

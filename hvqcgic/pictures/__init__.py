@@ -1,7 +1,7 @@
 """Pictures: reading, orientation, colour, drawing over them, and tar shards of them.
 
 In: paths, bytes, Pillow images, arrays. Out: arrays (H, W, 3) of uint8 in sRGB; overlays as tensors (3, H, W).
-May import: `files`, `bitstream`, `errors`.
+May import: `files`, `bitstream`, `schema`, `errors`.
 """
 
 from typing import TYPE_CHECKING

@@ -27,6 +27,7 @@ from PIL import Image
 from hvqcgic.errors import ConfigError, PictureError
 from hvqcgic.files import PICTURE_SUFFIXES, one_line, reason
 from hvqcgic.pictures.reading import read_picture
+from hvqcgic.schema import parse_json
 
 INDEX_SUFFIX = ".json"
 
@@ -149,7 +150,7 @@ def parse_index(data: bytes, name: str) -> ShardIndex:
         ConfigError: it is damaged; the message contains `name`.
     """
     try:
-        value: dict[str, Any] = json.loads(data)
+        value: dict[str, Any] = parse_json(data, name)
         return ShardIndex(tuple(value.pop("names")), **value)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ConfigError(f"{name}: damaged index of a shard; delete it, or make the shard again") from error

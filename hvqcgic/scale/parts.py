@@ -10,6 +10,7 @@ from typing import Any
 from hvqcgic.evaluation import Row, row_from_json
 from hvqcgic.files import write_atomically
 from hvqcgic.pictures import is_address
+from hvqcgic.schema import parse_json
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def write_part(folder: Path, part: Part) -> None:
 def read_part(folder: Path, shard: str, place: str) -> Part | None:
     """Read the rows of a shard; None if the shard is unfinished or has changed."""
     try:
-        value: dict[str, Any] = json.loads(_path(folder, shard).read_text(encoding="utf-8"))
+        value: dict[str, Any] = parse_json(_path(folder, shard).read_bytes(), shard)
         rows = tuple(row_from_json(row) for row in value.pop("rows"))
         part = Part(**value, rows=rows)
     except (OSError, ValueError, TypeError, KeyError, AttributeError):

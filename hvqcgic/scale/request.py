@@ -14,6 +14,7 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation import METRICS, CodecSpec, parse_specs
 from hvqcgic.files import reason, write_atomically
 from hvqcgic.pictures import expand, is_address, shard_name
+from hvqcgic.schema import parse_json
 
 COMPRESS = "compress"
 RUN = "run.json"
@@ -125,7 +126,7 @@ def claim_folder(folder: Path, settings: dict[str, Any]) -> None:
     """
     path = folder / RUN
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = parse_json(path.read_bytes(), "the file")
     except FileNotFoundError:
         write_atomically(path, (json.dumps(settings, indent=1) + "\n").encode(), force=True)
         return

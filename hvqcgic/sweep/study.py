@@ -15,6 +15,7 @@ from optuna.samplers import BaseSampler
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import write_atomically
+from hvqcgic.schema import parse_json
 from hvqcgic.sweep.objectives import Objective
 from hvqcgic.sweep.storage import Storage
 
@@ -73,12 +74,12 @@ def claim_folder(study: optuna.Study, folder: Path) -> None:
     note = folder / "study.json"
     token = study.user_attrs[_TOKEN]
     try:
-        found = json.loads(note.read_text(encoding="utf-8"))
+        found = parse_json(note.read_bytes(), str(note))
     except (OSError, ValueError):
         write_atomically(note, json.dumps({"study": study.study_name, _TOKEN: token}).encode() + b"\n", force=True)
         return
-    if found.get(_TOKEN) != token:
-        raise ConfigError(f"{folder}: holds the trials of another study ({found.get('study')}); name another --out")
+    if not isinstance(found, dict) or found.get(_TOKEN) != token:
+        raise ConfigError(f"{folder}: holds the trials of another study; name another --out")
 
 
 def _describe(study: optuna.Study, settings: Mapping[str, Any]) -> None:

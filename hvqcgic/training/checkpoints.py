@@ -5,15 +5,68 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import nn
+from torch import Tensor, nn
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.files import reason, write_atomically
+from hvqcgic.files import one_line, reason, write_atomically
+from hvqcgic.schema import build, check
+from hvqcgic.training.config import Stage
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every module says of its making; those of its stage may say more.
+
+    Attributes:
+        stage: that wrote the checkpoint.
+        training: fields of a `TrainingConfig`.
+    """
+
+    stage: Stage
+    training: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for values of another type."""
+        check(self, "hyper_parameters")
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What is used of a checkpoint.
+
+    Attributes:
+        state_dict: weights by name.
+        hyper_parameters: with the fields of `Settings`.
+        step_index: optimiser steps so far.
+    """
+
+    state_dict: dict[str, Tensor]
+    hyper_parameters: dict[str, Any]
+    step_index: int
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigError` for values of another type."""
+        check(self, "checkpoint")
+        own = {field.name for field in fields(Settings)}
+        build(Settings, {key: self.hyper_parameters[key] for key in own & self.hyper_parameters.keys()}, "checkpoint")
+
+
+OUTLINE = {field.name for field in fields(Outline)}
+
+UNUSABLE = (RuntimeError, LookupError, TypeError, ValueError, AttributeError, OverflowError)
+"""What PyTorch and the networks raise for a checkpoint whose parts do not fit."""
+
+
+def unusable(path: str | Path, error: Exception) -> ConfigError:
+    """The error for a file that is a checkpoint, whose content makes no module."""
+    what = one_line([type(error).__name__, error])[:200]
+    return ConfigError(f"{path}: not a checkpoint of `python -m hvqcgic.train`, or damaged ({what})")
 
 
 class WholeCheckpoints(TorchCheckpointIO):
@@ -48,8 +101,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             # The error below describes a foreign file better than PyTorch's warnings do.
             warnings.simplefilter("ignore")
             found = torch.load(path, map_location="cpu", weights_only=True)
-        if not {"state_dict", "hyper_parameters", "step_index"} <= found.keys():
+        if not isinstance(found, dict):
             raise ValueError("it lacks parts of one")
+        build(Outline, {key: found[key] for key in OUTLINE & found.keys()}, "checkpoint")
     except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
         why = reason(error).partition("\n")[0]
         raise ConfigError(f"{path}: not a checkpoint of hvqcgic ({why}); name a .ckpt of a training") from error

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, fields
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from hvqcgic.errors import ConfigError
-from hvqcgic.models import ModelConfig, check_ratios
+from hvqcgic.schema import build, check, number
 
 Stage = Literal["backbone", "hyperprior", "joint", "reverse"]
 RateGradient = Literal["soft", "none"]
@@ -73,14 +72,14 @@ class TrainingConfig:
         seed: seed of weights, crops, ratios and noise.
     """
 
-    lmbda: float = 0.08
+    lmbda: float = number(0.08, called="--lambda")
     lmbda_warmup: int = 300
     lmbda_slope: float = 0.6
     z_warmup: int = 0
     mse_weight: float = 1.0
     l1_weight: float = 0.03
     lpips_weight: float = 0.35
-    lpips_shift: int = 3
+    lpips_shift: int = number(3, high=15)
     lpips_start: int = 200
     commitment_weight: float = 0.02
     adversarial_weight: float = 0.0
@@ -88,69 +87,35 @@ class TrainingConfig:
     features_weight: float = 0.01
     texture_weight: float = 0.0
     rate_gradient: RateGradient = "soft"
-    tau: float = 1.0
+    tau: float = number(1.0, low=1e-3)
     rdo_choice: float = 0.0
     steps: int = 2500
     optimiser: Optimiser = "adamw"
     learning_rate: float = 8e-4
     entropy_learning_rate: float = 1.5e-3
-    final_learning_rate: float = 0.02
+    final_learning_rate: float = number(0.02, high=1)
     warmup_steps: int = 100
     weight_decay: float = 1e-4
-    gradient_clip: float = 1.0
-    ema_decay: float = 0.0
+    gradient_clip: float = number(1.0, low=1e-6)
+    ema_decay: float = number(0.0, high=0.999999)
     codebook_start: int = 200
-    codebook_decay: float = 0.99
-    codebook_slowdown: float = 5.0
-    favoured_share: float = 0.5
-    validate_every: int = 500
-    validation_pictures: int = 8
+    codebook_decay: float = number(0.99, high=1)
+    codebook_slowdown: float = number(5.0, low=1)
+    favoured_share: float = number(0.5, high=1)
+    validate_every: int = number(500, low=1)
+    validation_pictures: int = number(8, low=1)
     file_pictures: int = 4
-    seed: int = 0
+    seed: int = number(0, high=(1 << 63) - 1)
 
     def __post_init__(self) -> None:
-        """Check the ranges of the numbers.
+        """Raise `ConfigError` for a number out of its range; the message names the option."""
+        check(self, "--training")
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> TrainingConfig:
+        """The settings of a checkpoint.
 
         Raises:
-            ConfigError: a number is out of its range.
+            ConfigError: a field is unknown, or holds what it must not hold.
         """
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if isinstance(value, str):
-                continue
-            low, high = _RANGES.get(field.name, (0.0, math.inf))
-            if not (math.isfinite(value) and low <= value <= high):
-                limit = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
-                finite = "" if math.isfinite(value) else "a finite number of "
-                raise ConfigError(f"{_option(field.name)} is {value}; use {finite}{limit}")
-
-
-_RANGES = {
-    "tau": (1e-3, math.inf),
-    "lpips_shift": (0, 15),
-    "gradient_clip": (1e-6, math.inf),
-    "ema_decay": (0.0, 0.999999),
-    "final_learning_rate": (0.0, 1.0),
-    "codebook_decay": (0.0, 1.0),
-    "codebook_slowdown": (1.0, math.inf),
-    "favoured_share": (0.0, 1.0),
-    "validate_every": (1, math.inf),
-    "validation_pictures": (1, math.inf),
-}
-"""Ranges of numbers; all other numbers must be at least 0."""
-
-
-def _option(name: str) -> str:
-    return "--lambda" if name == "lmbda" else f"--training.{name}"
-
-
-def check_settings(model: ModelConfig, training: TrainingConfig) -> None:
-    """Check that the settings do not contradict each other.
-
-    Raises:
-        ConfigError: names the contradicting settings.
-    """
-    try:
-        check_ratios(model.default_ratios)
-    except ValueError as error:
-        raise ConfigError(f"--model.default_ratios: {error}") from error
+        return build(TrainingConfig, values, "--training")

@@ -13,12 +13,11 @@ from torch import Tensor
 
 from hvqcgic.entropy import FrozenMeans, Precision, freeze
 from hvqcgic.errors import ConfigError, ModelError
-from hvqcgic.files import one_line
 from hvqcgic.model_files import FrozenModel, network_weights
 from hvqcgic.models import ACTIVATION_LIMIT, HvqModel, ModelConfig, describe
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.bundled_tables import map_coder, means_table
-from hvqcgic.training.checkpoints import read_checkpoint
+from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.rate import HyperLatentPriors
@@ -43,11 +42,10 @@ def load_module(path: str | Path, *, raw: bool = False) -> HvqModule:
     try:
         settings = checkpoint["hyper_parameters"]
         config = ModelConfig.from_dict(settings["model"])
-        module = HvqModule(config, TrainingConfig(**settings["training"]), settings["stage"], None)
+        module = HvqModule(config, TrainingConfig.from_dict(settings["training"]), settings["stage"], None)
         module.load_state_dict(weights_of(checkpoint, raw=raw))
-    except (RuntimeError, LookupError, TypeError, ValueError, AttributeError) as error:
-        what = one_line([type(error).__name__, error])[:200]
-        raise ConfigError(f"{path}: not a checkpoint of `python -m hvqcgic.train`, or damaged ({what})") from error
+    except UNUSABLE as error:
+        raise unusable(path, error) from error
     return module.eval()
 
 

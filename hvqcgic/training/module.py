@@ -17,7 +17,7 @@ from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.models import Codes, GranularityMap, HvqModel, ModelConfig, Quantised, perplexity
 from hvqcgic.perceptual import Perceptual, distortion
 from hvqcgic.pictures import granularity_overlay, heat_map
-from hvqcgic.training.config import Stage, TrainingConfig, check_settings
+from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.crops import Batch, CachedCrops
 from hvqcgic.training.optimisation import parameter_groups
 from hvqcgic.training.ranks import gather_parts, mean_over_all, rank_and_size, same_for_all
@@ -43,10 +43,7 @@ class HvqModule(StageModule):
             training: loss and schedule.
             stage: name of the stage.
             perceptual: LPIPS, or None to train and measure without; its weights are not part of a checkpoint.
-        Raises:
-            ConfigError: settings contradict each other.
         """
-        check_settings(model, training)
         super().__init__(training, stage, perceptual)
         self.save_hyperparameters({"model": model.to_dict(), "training": vars(training), "stage": stage})
         self.model = HvqModel(model)

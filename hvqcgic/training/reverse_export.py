@@ -15,7 +15,7 @@ from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.model_files import MODEL_SUFFIX, REVERSE_ENDING, FrozenReverse, freeze_reverse, read_model, write_reverse
 from hvqcgic.models import ReverseConfig
 from hvqcgic.training.average import weights_of
-from hvqcgic.training.checkpoints import read_checkpoint
+from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.export import HALF_PRECISION_LIMIT_DB, pictures_to_check
 from hvqcgic.training.reverse_module import ReverseModule
@@ -91,9 +91,12 @@ def load_reverse_module(checkpoint: Path, model: Path, *, raw: bool = False) -> 
             f"{checkpoint}: trained behind a model of fingerprint {settings.get('fingerprint')}, {model} has "
             f"{frozen.fingerprint.hex()}; put that model beside the file to write"
         )
-    config, training = ReverseConfig.from_dict(settings["reverse"]), TrainingConfig(**settings["training"])
-    module = ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, None)
-    module.load_state_dict(weights_of(content, raw=raw))
+    try:
+        config, training = ReverseConfig.from_dict(settings["reverse"]), TrainingConfig.from_dict(settings["training"])
+        module = ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, None)
+        module.load_state_dict(weights_of(content, raw=raw))
+    except UNUSABLE as error:
+        raise unusable(checkpoint, error) from error
     return module.eval()
 
 

@@ -15,11 +15,19 @@ from torch import Tensor
 
 from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
-from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, find_model, read_model, read_summary, retired_models
+from hvqcgic.model_files import (
+    MODEL_SUFFIX,
+    bundled_models,
+    config_of,
+    find_model,
+    read_model,
+    read_summary,
+    retired_models,
+)
 from hvqcgic.models import MEANS_CHANNELS, ModelConfig, ReverseConfig, parameter_count
 from hvqcgic.perceptual import Perceptual
 from hvqcgic.training.average import weights_of
-from hvqcgic.training.checkpoints import read_checkpoint
+from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.reverse_module import ReverseModule
@@ -67,11 +75,14 @@ def start_facts(path: Path) -> StartFacts:
     if is_model(path):
         summary = read_summary(find_model(path))
         said = re.search(r"lambda (\d*\.?\d+)", str(summary.card.get("steps", "")))
-        return StartFacts(None, float(said[1]) if said else None, ModelConfig.from_dict(summary.config))
+        return StartFacts(None, float(said[1]) if said else None, config_of(summary))
     found = read_checkpoint(path)["hyper_parameters"]
-    stage = found["stage"]
-    lmbda = found["training"].get("lmbda") if stage == "joint" else None
-    return StartFacts(stage, lmbda, ModelConfig.from_dict(found["model"]))
+    try:
+        stage, config = found["stage"], ModelConfig.from_dict(found["model"])
+        lmbda = TrainingConfig.from_dict(found["training"]).lmbda if stage == "joint" else None
+    except UNUSABLE as error:
+        raise unusable(path, error) from error
+    return StartFacts(stage, lmbda, config)
 
 
 def model_options(path: Path) -> dict[str, Any]:

@@ -169,8 +169,13 @@ CHANGES: dict[str, Change] = {
     "weights encoder.tail are unknown": lambda model: dataclasses.replace(
         model, networks=model.networks | {"encoder.tail": np.zeros(9, np.float16)}
     ),
+    "codebook of its tables (64, 4), of its configuration (65, 4)": lambda model: dataclasses.replace(
+        model,
+        config=dataclasses.replace(model.config, codebook_size=65),
+        networks=model.networks | {"quantiser.codebook": np.zeros((65, 4), np.float16)},
+    ),
     "its configuration makes no model": lambda model: dataclasses.replace(
-        model, config=dataclasses.replace(model.config, codebook_size=-1)
+        model, config=dataclasses.replace(model.config, networks="pyramids")
     ),
     "frozen entropy model is damaged": lambda model: dataclasses.replace(model, spec={}),
     "usage": lambda model: with_arrays(model, usage=np.ones((2, 64), np.int8)),

@@ -170,10 +170,10 @@ def test_a_configuration_without_control_gic_reads_as_it_always_did() -> None:
     ("change", "message"),
     [
         ({"width": 33}, r"widths \(33, .*norm_groups, 32"),
-        ({"multipliers": (1, 2, 2, 4)}, "give five"),
-        ({"multipliers": (1, 2, 2, 4, 8)}, "the last two equal"),
-        ({"blocks": 0}, "blocks 0"),
-        ({"attention_levels": (5,)}, r"attention_levels \(5,\)"),
+        ({"multipliers": (1, 2, 2, 4)}, "multipliers is .* 5 values"),
+        ({"multipliers": (1, 2, 2, 4, 8)}, "two equal ones at the end"),
+        ({"blocks": 0}, "blocks is 0; use 1 to 32"),
+        ({"attention_levels": (5,)}, "attention_levels is 5; use 0 to 4"),
     ],
 )
 def test_widths_that_no_such_network_has_are_refused(change: dict[str, object], message: str) -> None:

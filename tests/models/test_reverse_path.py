@@ -175,7 +175,7 @@ def test_a_configuration_survives_json() -> None:
     ],
 )
 def test_configurations_that_no_path_can_have(values: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="reverse: "):
+    with pytest.raises(ConfigError, match=r"reverse(: |\.)|ReverseConfig: unknown field"):
         ReverseConfig.from_dict(values)
 
 

@@ -82,9 +82,10 @@ def test_an_index_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     shard.write_bytes(shard.read_bytes()[:-512])
     with pytest.raises(ConfigError, match=r"x\.tar: has 9728 bytes, and 10240 by its index"):
         read_index(str(shard))
-    (tmp_path / "x.tar.json").write_text("{}")
-    with pytest.raises(ConfigError, match=r"x\.tar\.json: damaged index"):
-        read_index(str(shard))
+    for text in ("{}", "3", '{"names": 5}', "[" * 100_000, '{"names": [], "n_bytes": ' + "[" * 5000 + "]" * 5000 + "}"):
+        (tmp_path / "x.tar.json").write_text(text)
+        with pytest.raises(ConfigError, match=r"x\.tar\.json: damaged index"):
+            read_index(str(shard))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from hvqcgic.training.rate import HyperLatentPriors
 
 FOLDER = Path(__file__).parents[2] / "hvqcgic/configs"
 CONFIGS = sorted(set(FOLDER.glob("*.yaml")) - {FOLDER / "sweep.yaml"})
-LARGEST = {"tiny": 3_000_000, "base": 8_000_000, "control-gic": 132_000_000}
+LARGEST = {"tiny": 3_000_000, "tiny-hvq": 3_000_000, "base": 8_000_000, "control-gic": 132_000_000}
 
 
 @pytest.mark.parametrize(

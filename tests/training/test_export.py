@@ -17,6 +17,7 @@ from hvqcgic.codec.codec import Codec
 from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.index_priors import FORMS
 from hvqcgic.model_files.frozen_model import FrozenModel
+from hvqcgic.models import MeansConfig
 from hvqcgic.models.granularity import granularity_map, pad_to_cells
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.export import (
@@ -115,9 +116,15 @@ def test_a_network_that_could_leave_the_exact_range_is_refused_by_its_layer(valu
 def test_a_map_coder_that_is_missing_is_one_error(
     random: RandomModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hvqcgic.training.export.resources.files", lambda name: tmp_path)
+    monkeypatch.setattr("hvqcgic.training.bundled_tables.resources.files", lambda name: tmp_path)
     with pytest.raises(ModelError, match=r"map-coder\.bin: cannot be read"):
         random.freeze()
+
+
+def test_local_means_without_a_table_are_one_error() -> None:
+    config = dataclasses.replace(small_config(), means=MeansConfig(luma_step=11))
+    with pytest.raises(ModelError, match="no table for 32-11-6; use one of 32-10-6, 64-10-6"):
+        random_model(config).freeze()
 
 
 @pytest.mark.parametrize("decoder_prior", [False, True])

@@ -68,7 +68,9 @@ class IndexPrior(nn.Module):
         Returns:
             (N, K), in bits.
         """
-        return self.log_prior[granularity] + self.form.logits(parameters, self.embedding(codebook))
+        logits = self.form.logits(parameters, self.embedding(codebook))
+        # A model without a log-prior may have started from one with it, whose weights it then holds.
+        return self.log_prior[granularity] + logits if self.config.log_prior else logits
 
 
 def code_moments(logits: Tensor, codebook: Tensor) -> tuple[Tensor, Tensor]:

@@ -117,3 +117,12 @@ def test_without_log_prior_it_stays_zero_and_is_not_trained() -> None:
     prior.start(torch.arange(3.0 * K).view(3, K), normal(K, D))
     assert not prior.log_prior.any()
     assert not prior.log_prior.requires_grad
+
+
+def test_a_prior_without_log_prior_ignores_one_that_it_was_started_from() -> None:
+    config = replace(SMALL.entropy, form="mahalanobis", embedding="codebook", log_prior=False)
+    prior, codebook = IndexPrior(config, K, D), normal(K, D)
+    parameters = normal(5, parameter_count(config, D), seed=1)
+    before = prior(parameters, 1, codebook)
+    prior.load_state_dict({"log_prior": normal(3, K, seed=2)})
+    assert torch.equal(prior(parameters, 1, codebook), before)

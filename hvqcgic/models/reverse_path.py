@@ -168,9 +168,10 @@ class ReverseModel(nn.Module):
             ConfigError: the model's decoder cannot read estimated features.
         """
         super().__init__()
-        if model.control_gic is not None or model.backbone.decoder_prior:
+        if model.control_gic is not None or model.backbone.decoder_prior or model.means is not None:
             raise ConfigError(
-                f"model {model.name}: a reverse path needs this project's decoder, without decoder_prior; train one"
+                f"model {model.name}: a reverse path needs this project's decoder, without decoder_prior and without "
+                "local means; train one"
             )
         self.config, self.code_width = config, model.code_width
         self.network = ReverseNetwork(config, model.code_width)

@@ -1,5 +1,6 @@
 """Stage reverse: what it trains, what it leaves alone, what it refuses."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import torch
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.model_files.frozen_model import write_model
+from hvqcgic.models import MeansConfig
 from hvqcgic.models.reverse_path import ReverseConfig
 from hvqcgic.training import cli
 from hvqcgic.training.callbacks import StopAtStep
@@ -138,9 +140,11 @@ def test_what_it_cannot_stand_behind_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="no --init: it needs a frozen model"):
         make_reverse_module([], ReverseConfig(**SMALL), settings(), None)
-    prior = random_model(small_config(decoder_prior=True)).model
-    with pytest.raises(ConfigError, match="without decoder_prior"):
-        ReverseModule(prior, b"12345678", ReverseConfig(**SMALL), settings(), None)
+    means = dataclasses.replace(small_config(), means=MeansConfig())
+    for config in (small_config(decoder_prior=True), means):
+        behind = random_model(config).model
+        with pytest.raises(ConfigError, match="without decoder_prior and without local means"):
+            ReverseModule(behind, b"12345678", ReverseConfig(**SMALL), settings(), None)
     assert cli.main(arguments(model_file, picture_folder, tmp_path / "one", **{"training.steps": 1})) == 0
     with pytest.raises(ConfigError, match="no checkpoint of stage reverse behind this model"):
         load_reverse_weights(module(), [tmp_path / "one/reverse.ckpt"])

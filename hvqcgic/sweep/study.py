@@ -78,8 +78,9 @@ def claim_folder(study: optuna.Study, folder: Path) -> None:
     except (OSError, ValueError):
         write_atomically(note, json.dumps({"study": study.study_name, _TOKEN: token}).encode() + b"\n", force=True)
         return
-    if not isinstance(found, dict) or found.get(_TOKEN) != token:
-        raise ConfigError(f"{folder}: holds the trials of another study; name another --out")
+    found = found if isinstance(found, dict) else {}
+    if found.get(_TOKEN) != token:
+        raise ConfigError(f"{folder}: holds the trials of another study ({found.get('study')}); name another --out")
 
 
 def _describe(study: optuna.Study, settings: Mapping[str, Any]) -> None:

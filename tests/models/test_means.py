@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 
@@ -53,8 +55,9 @@ def test_the_largest_latent_holds_for_every_colour() -> None:
     ("field", "value"), [("block_px", 16), ("block_px", 40), ("luma_step", 0), ("chroma_step", 65)]
 )
 def test_settings_out_of_range_are_one_error(field: str, value: int) -> None:
+    settings: dict[str, Any] = {field: value}
     with pytest.raises(ConfigError, match=field):
-        MeansConfig(**{field: value})
+        MeansConfig(**settings)
 
 
 def test_a_configuration_with_means_survives_its_dictionary_and_one_without_has_no_field() -> None:

@@ -162,7 +162,7 @@ def run_plane(closed: BoolArray, taken_left: int, resolve: Resolve) -> BoolArray
     inside[closed] = CLOSED
     steps = np.array([i * width + j for i, j in AROUND])
     cells_left = int(np.count_nonzero(~closed))
-    for rows, columns in _wave_positions(closed):
+    for rows, columns in wave_positions(closed):
         if taken_left in (0, cells_left):
             inside[inside == OUTSIDE] = TAKEN if taken_left else EMPTY
             break
@@ -177,7 +177,7 @@ def run_plane(closed: BoolArray, taken_left: int, resolve: Resolve) -> BoolArray
     return inside == TAKEN
 
 
-def _wave_positions(closed: BoolArray) -> Iterator[tuple[IntArray, IntArray]]:
+def wave_positions(closed: BoolArray) -> Iterator[tuple[IntArray, IntArray]]:
     """Yield rows and columns of each wave's cells that are not closed, in order; waves without cells are skipped."""
     rows, columns = np.nonzero(~closed)
     waves = columns + SKEW * rows

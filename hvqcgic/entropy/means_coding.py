@@ -16,17 +16,14 @@ from numpy.typing import NDArray
 
 from hvqcgic.entropy.factorised_prior import FREQUENCY_TOTAL
 from hvqcgic.entropy.integers import shrink
-from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink, symbol_bits
+from hvqcgic.entropy.map_coding import IntArray, wave_positions
+from hvqcgic.entropy.range_coding import BitCounter, RangeDecoder, SymbolSink
 from hvqcgic.errors import BitstreamError, ModelError
-
-IntArray = NDArray[np.int64]
 
 CHANNELS = 3
 ACTIVITY_BOUNDS = np.array([1, 2, 3, 5, 7, 10, 14, 20])
 """Borders of the classes of activity."""
 CLASSES = len(ACTIVITY_BOUNDS) + 1
-SKEW = 2
-"""A block (row, column) lies in wave column + SKEW * row."""
 
 Resolve = Callable[[int, IntArray, IntArray, IntArray, IntArray], IntArray]
 """(channel, rows, columns, predictions, classes of activity) of a wave's blocks to their differences."""
@@ -82,12 +79,7 @@ class MeansCoder:
 
     def bits(self, latents: NDArray[Any]) -> float:
         """Bits of latents (3, h, w), without coding them."""
-        values = self.checked(latents)
-        differences, classes = differences_of(values)
-        channel = np.arange(CHANNELS)[:, None, None]
-        chosen = self._table[channel, classes, differences + self.largest_difference]
-        total = self._table.sum(2)[channel, classes]
-        return float(symbol_bits(chosen.ravel(), total.ravel(), self._table.shape[2]).sum())
+        return self.encode(BitCounter(), latents)
 
     def checked(self, latents: NDArray[Any]) -> IntArray:
         """Latents as int64; raises `ValueError` unless they are (3, h, w) whole numbers in -L/2 .. L/2."""
@@ -134,11 +126,7 @@ def _walk(h: int, w: int, resolve: Resolve) -> IntArray:
     """Process all blocks wave by wave, in the same way for encoder and decoder; return the latents (3, h, w)."""
     # A row above, and a column on either side: every neighbour has a place.
     values = np.zeros((CHANNELS, h + 1, w + 2), np.int64)
-    for number in range(w + SKEW * (h - 1) if h and w else 0):
-        rows = np.arange(max(0, -(-(number - w + 1) // SKEW)), min(h - 1, number // SKEW) + 1)
-        if not len(rows):
-            continue
-        columns = number - SKEW * rows
+    for rows, columns in wave_positions(np.zeros((h, w), np.bool_)):
         near = _neighbours(values, rows, columns, w)
         told, active = _prediction(*near[:3]), _activity(*near)
         found: list[IntArray] = []

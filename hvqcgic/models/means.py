@@ -3,8 +3,8 @@
     picture -> block means -> rounded latents u -> spread bilinearly -> m
     picture - m -> Encoder -> codes ...            ... codes, m -> ConditionalDecoder -> + m -> picture
 
-The codes describe what the means leave over (mean-removed vector quantisation, Gersho and Gray 1992, section 12.5), and
-the index prior reads u as a hyper-latent. The latents are computed in integers, from the pixels alone.
+The codes describe what the means leave over (mean-removed vector quantisation, Gersho and Gray 1992), and the index
+prior reads u as a hyper-latent. The latents are computed from the pixels alone; a file holds them as integers.
 """
 
 from __future__ import annotations
@@ -32,11 +32,6 @@ def largest_latent(config: MeansConfig) -> int:
     return int(np.ceil(128 / min(config.luma_step, config.chroma_step)))
 
 
-def grid_size(config: MeansConfig, height: int, width: int) -> tuple[int, int]:
-    """Rows and columns of blocks that cover a picture of `height` x `width` pixels."""
-    return -(-height // config.block_px), -(-width // config.block_px)
-
-
 def local_means(config: MeansConfig, picture: Tensor) -> Tensor:
     """Latents of pictures: rounded block means.
 
@@ -46,9 +41,8 @@ def local_means(config: MeansConfig, picture: Tensor) -> Tensor:
     Returns:
         (B, 3, ceil(H / block), ceil(W / block)) whole numbers, float32.
     """
-    rows, columns = grid_size(config, *picture.shape[-2:])
     block = config.block_px
-    more = 0, columns * block - picture.shape[-1], 0, rows * block - picture.shape[-2]
+    more = 0, -picture.shape[-1] % block, 0, -picture.shape[-2] % block
     inside = F.avg_pool2d(F.pad(torch.ones_like(picture[:1, :1]), more), block)
     mean = F.avg_pool2d(F.pad(picture.detach() - 0.5, more), block) / inside
     turned = torch.einsum("ij,bjhw->bihw", TO_LUMA_CHROMA.to(mean), mean)

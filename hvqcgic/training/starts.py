@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
 from hvqcgic.model_files import (
@@ -166,12 +167,8 @@ def _with_readings(weight: Tensor, wanted: Tensor, module: HvqModule) -> Tensor:
 def _lacks_hints(weight: Tensor, wanted: Tensor, name: str, module: HvqModule) -> bool:
     """Whether weights (out, in, h, w) of a context network's first layer lack the inputs of a hyperprior."""
     first = name.startswith("model.context.") and name.endswith(".0.convolution.weight")
-    return first and 0 < wanted.shape[1] - weight.shape[1] <= _hint_channels(module.model.config)
-
-
-def _hint_channels(config: ModelConfig) -> int:
-    """Largest number of hints that a context network reads."""
-    return config.entropy.synthesis_channels + (config.means.hint_channels if config.means else 0)
+    most = max(module.model.hint_count(g) for g in GRANULARITIES)
+    return first and 0 < wanted.shape[1] - weight.shape[1] <= most
 
 
 def _with_hints(weight: Tensor, wanted: Tensor) -> Tensor:

@@ -27,12 +27,23 @@ from hvqcgic.models import REPORTED_RATIOS
 
 NONE = "none"
 ONE = {"model.entropy.z_channels": "[1, 1, 1]"}
+AT_CELL = {"model.entropy.hint_kernel": "1"}
 FEW_HINTS = {"model.entropy.synthesis_channels": "4"}
 VARIATIONS: Mapping[str, Mapping[str, str]] = {
     NONE: {},
     "z-1": ONE,
     "z-4": {"model.entropy.z_channels": "[4, 4, 4]"},
     "z-1, price from 0": ONE | {"training.z_warmup": "300"},
+    "z-1, at the cell": ONE | AT_CELL,
+    "z-1, at the cell, footprint 8": ONE | AT_CELL | {"model.entropy.z_footprint": "8"},
+    "z-2, at the cell, footprint 8": AT_CELL
+    | {"model.entropy.z_channels": "[2, 2, 2]", "model.entropy.z_footprint": "8"},
+    **{
+        f"z-4, pooled, footprint {side}": AT_CELL
+        | {"model.entropy.z_channels": "[4, 4, 4]", "model.entropy.z_footprint": str(side)}
+        | {"model.entropy.hyperprior": "pooled"}
+        for side in (16, 32, 64)
+    },
     "z-1, 4 hints": ONE | FEW_HINTS,
     "z-1, 4 hints, footprint 8": ONE | FEW_HINTS | {"model.entropy.z_footprint": "8"},
     "z-2, 4 hints, footprint 8": FEW_HINTS

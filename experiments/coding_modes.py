@@ -67,6 +67,7 @@ def measure_point(name: str, ratios: Ratios, pictures: tuple[Path, ...], *, lpip
         expected: dict[str, np.ndarray] = {}
         for path in track(pictures, f"{name} {ratios}", transient=True, disable=not sys.stderr.isatty()):
             row, expected[path.stem], data = encode(codec, path, ratios)
+            row["model"] = name
             (coded / f"{path.stem}.hvq").write_bytes(data)
             rows.append(row)
         decode = [sys.executable, "-m", "hvqcgic", "decompress", str(coded), "-o", str(opened) + "/", "--model", name]
@@ -83,7 +84,6 @@ def encode(codec: Codec, path: Path, ratios: Ratios) -> tuple[Row, np.ndarray, b
     encoded = codec.encode(path, ratios=ratios)
     written = {mode: codec.write(encoded, coding=mode) for mode in MODES}
     row: Row = {
-        "model": codec.name,
         "ratios": list(ratios),
         "picture": path.name,
         "pixels": encoded.width * encoded.height,

@@ -76,7 +76,7 @@ def random_model(config: ModelConfig | None = None, *, seed: int = 0) -> RandomM
         model.quantiser.usage.copy_((torch.rand(3, config.codebook_size, generator=generator) ** 3 * 1000).floor())
         model.prior.start(model.quantiser.usage, model.quantiser.codebook)
         for analysis in model.analysis.values():
-            analysis.network[-1].weight.mul_(60)  # pyright: ignore
+            [layer for layer in analysis.modules() if isinstance(layer, nn.Conv2d)][-1].weight.mul_(60)
         for step in model.passes:
             model.context_of(step)[-1].convolution.weight.mul_(4)  # pyright: ignore
         model.decoder.get_parameter("to_picture.weight").mul_(6)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hvqcgic.bitstream import BITSTREAM_VERSION, MODES, unpack
+from hvqcgic.bitstream import BITSTREAM_VERSION, MEANS, MODES, unpack
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.codec.codec import Codec, load
 from hvqcgic.coder.encoded import Encoded
@@ -38,8 +38,10 @@ def stored(stream: Path) -> Encoded:
     with np.load(picture_of(stream).with_suffix(".npz")) as integers:
         masks = Masks(*(integers[f"mask.{g}"] for g in GRANULARITIES))
         indices = {g: integers[f"indices.{g}"].astype(np.int64) for g in GRANULARITIES}
-        z = {g: integers[f"z.{g}"].astype(np.int64) for g in GRANULARITIES if f"z.{g}" in integers}
-    return Encoded(header.width, header.height, masks, indices, z)
+        z = {
+            name: integers[f"z.{name}"].astype(np.int64) for name in (*GRANULARITIES, MEANS) if f"z.{name}" in integers
+        }
+    return Encoded(header.width, header.height, masks, indices, z, means=z.get(MEANS))
 
 
 def test_the_present_format_is_kept_in_every_mode() -> None:

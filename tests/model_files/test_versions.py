@@ -62,7 +62,7 @@ def test_the_tool_keeps_the_old_model_and_its_path(folder: Path, exported: Path,
     assert now == (before | retired) - {"tiny.md", "tiny-reverse.md"}
     assert (folder / "tiny-1.safetensors").read_bytes() == (WEIGHTS_FOLDER / "tiny.safetensors").read_bytes()
     assert (folder / "tiny.safetensors").read_bytes() == exported.read_bytes()
-    assert list(bundled_models()) == ["tiny-frozen", "tiny"]
+    assert list(bundled_models()) == ["tiny-frozen", "tiny-hvq", "tiny"]
     assert list(retired_models()) == ["tiny-1"]
     assert find_model("tiny-1") == folder / "tiny-1.safetensors"
     assert bundled_name(old.fingerprint) == "tiny-1"
@@ -130,11 +130,16 @@ def test_a_retired_model_makes_no_new_files(call: Call, folder: Path, picture: P
 
 def test_models_lists_a_retired_model_for_decoding_only(call: Call, folder: Path) -> None:
     lines = call("models").out.splitlines()
-    assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == ["tiny-frozen", "tiny", "tiny-1"]
+    assert [line.split(":")[0] for line in lines if not line.startswith(" ")] == [
+        "tiny-frozen",
+        "tiny-hvq",
+        "tiny",
+        "tiny-1",
+    ]
     assert lines[-1].startswith("tiny-1: 5.2 MB, for decoding, fingerprint ")
     assert lines[-1].endswith("; replaced by tiny")
     listed = json.loads(call("models", "--json").out)
-    assert [model["name"] for model in listed["models"]] == ["tiny-frozen", "tiny"]
+    assert [model["name"] for model in listed["models"]] == ["tiny-frozen", "tiny-hvq", "tiny"]
     assert [(model["name"], model["successor"]) for model in listed["for_decoding"]] == [("tiny-1", "tiny")]
 
 

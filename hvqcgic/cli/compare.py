@@ -65,7 +65,7 @@ class _Job(EncoderJob):
 
         allow_large_pictures()
         picture = read_picture(path, name_of(path))
-        encoded = self.codec.encode(picture, ratios=self.arguments.ratios)
+        encoded = self.codec.encode(picture, ratios=self.arguments.ratios, quality=self.arguments.quality)
         written = {coding: self.codec.write(encoded, coding=coding) for coding in MODES}
         facts = {
             "name": name_of(path) if path == STANDARD else path.name,

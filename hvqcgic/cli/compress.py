@@ -137,7 +137,7 @@ class _Job(EncoderJob):
 
         arguments = self.arguments
         summary = read_summary(find_model(arguments.model))
-        ratios = arguments.ratios
+        ratios = self.point.shares
         if all(target is None for target in (ratios, arguments.bpp, arguments.max_bytes, arguments.target)):
             ratios = summary.outline.default_ratios
         bpp = None if arguments.clamp else arguments.bpp

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from hvqcgic.bitstream import MAX_PIXELS, MAX_SIDE
@@ -41,7 +42,7 @@ class Original:
         lost: one line about what is not kept; "" for nothing.
     """
 
-    pixels: np.ndarray
+    pixels: NDArray[np.uint8]
     metadata: Metadata
     lost: str
 
@@ -51,7 +52,7 @@ def allow_large_pictures() -> None:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
-def read_picture(source: PictureSource, name: str | None = None) -> np.ndarray:
+def read_picture(source: PictureSource, name: str | None = None) -> NDArray[np.uint8]:
     """Read a picture as a viewer shows it.
 
     EXIF orientation is applied, a colour profile is converted to sRGB, 16 bits are reduced to 8, and grey, palette and
@@ -100,7 +101,7 @@ def read_original(
         return Original(pixels, found if keep else Metadata(), lost)
 
 
-def read_grey(path: Path) -> np.ndarray:
+def read_grey(path: Path) -> NDArray[np.uint8]:
     """Read the grey values of a picture file as plain numbers, for example of a mask; a colour profile is ignored.
 
     EXIF orientation is applied, 1 and 16 bits become 8, one frame of an animation is read with a warning.
@@ -132,7 +133,7 @@ def _check_size(name: str, width: int, height: int) -> None:
         raise PictureError(f"{size}: at most {MAX_SIDE} a side and {MAX_PIXELS} in all are taken; scale it down")
 
 
-def _from_upright(image: Image.Image, profile: bytes | None, name: str) -> np.ndarray:
+def _from_upright(image: Image.Image, profile: bytes | None, name: str) -> NDArray[np.uint8]:
     """Convert an upright Pillow image from its colour profile to sRGB; None takes its numbers as they are."""
     colour, alpha = _split_alpha(image, name)
     colour = _to_srgb(colour, profile, name)

@@ -133,9 +133,8 @@ class OperatingPoint:
             return
         number = isinstance(quality, int | float) and not isinstance(quality, bool)
         if not number or not 0 <= quality <= HIGHEST_QUALITY:
-            raise ConfigError(
-                f"quality {quality!r} is not allowed; give a number from 0 (all cells coarse) to {HIGHEST_QUALITY} (all fine)"
-            )
+            ends = f"0 (all cells coarse) to {HIGHEST_QUALITY} (all fine)"
+            raise ConfigError(f"quality {quality!r} is not allowed; give a number from {ends}")
 
     def _check_eta(self) -> None:
         eta = self.eta

@@ -147,9 +147,9 @@ def is_tensor(source: object) -> TypeGuard[torch.Tensor]:
     return torch is not None and isinstance(source, torch.Tensor)
 
 
-def is_deep(source: object) -> bool:
-    """Whether an array or tensor has 16 bits a sample."""
-    return str(getattr(source, "dtype", "")).endswith(("uint16", "u2"))
+def bits_of(source: object) -> int:
+    """Bits of a sample of an array or tensor: 16 of uint16, else 8, as floats are pictures of 8 bits mostly."""
+    return 16 if str(getattr(source, "dtype", "")).endswith(("uint16", "u2")) else 8
 
 
 def from_tensor(tensor: torch.Tensor) -> Image.Image | NDArray[np.uint8]:

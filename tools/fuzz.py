@@ -1,10 +1,11 @@
-"""Reads changed streams, model files, checkpoints, shards and pictures, and reports every error that is not one line.
+"""Reads changed streams, files of models and reverse paths, checkpoints, shards and pictures; reports wrong errors.
 
     python tools/fuzz.py --seconds 60 [--kind streams] [--count 1000000] [--seed 1] [--out FOLDER]
 
 Inputs are valid ones with changes (tools/fuzz_mutations.py), whose checksums and fingerprints are made to fit. Input N
 of a kind and seed is the same in every run. What is raised must be an `HvqcgicError` of one line, and an input may take
-SECONDS_EACH and MOST_BYTES at most. Others are saved in FOLDER, once for each place in the code; exit code 1 says so.
+SECONDS_EACH of the processor and MOST_BYTES at most. Others are saved in FOLDER, once for each place in the code; exit
+code 1 says so.
 """
 
 from __future__ import annotations
@@ -25,17 +26,24 @@ from random import Random
 from types import FrameType
 
 import torch
-from fuzz_kinds import KINDS, Kind
+from fuzz_kinds import Checkpoints, Kind, Pictures, Shards, Streams
+from fuzz_tensors import Models, ReversedStreams, ReversePaths
 
 from hvqcgic.errors import HvqcgicError
 
+KINDS: dict[str, type[Kind]] = {
+    kind.name: kind for kind in (Streams, ReversedStreams, Models, ReversePaths, Checkpoints, Shards, Pictures)
+}
 SECONDS_EACH = 20
+"""Processor seconds of an input: a machine that is busy otherwise makes no findings."""
+WAITING = 600
+"""Seconds of an input that waits for something."""
 MOST_BYTES = 6 << 30
 LONGEST_MESSAGE = 1000
 
 
 class TooSlow(BaseException):
-    """An input took more than SECONDS_EACH; no `except Exception` on the way may take it."""
+    """An input took more than SECONDS_EACH or WAITING; no `except Exception` on the way may take it."""
 
 
 @dataclass
@@ -55,16 +63,19 @@ class Findings:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Raise TooSlow after SECONDS_EACH."""
+    """Raise TooSlow after SECONDS_EACH of the processor, or after WAITING."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TooSlow(f"more than {SECONDS_EACH} s")
+        raise TooSlow(f"more than {SECONDS_EACH if number == signal.SIGPROF else WAITING} s")
 
+    signal.signal(signal.SIGPROF, stop)
     signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS_EACH)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS_EACH)
+    signal.alarm(WAITING)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
 
 

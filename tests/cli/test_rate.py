@@ -95,6 +95,11 @@ def test_features_are_refined(call: Call, tmp_path: Path, model: Path) -> None:
     [
         (["--bpp", "0"], "bpp 0 is no rate"),
         (["--bpp", "-0.5"], "bpp -0.5 is no rate"),
+        (["--bpp", "-1e-3"], "bpp -0.001 is no rate"),
+        (["--bpp", "-inf"], "bpp -inf is no rate"),
+        (["-q", "-1e-3"], "quality -0.001 is not allowed"),
+        (["--quality", "-2"], "quality -2 is not allowed"),
+        (["--eta", "-1e-3"], "eta -0.001 is not allowed"),
         (["--bpp", "nan"], "bpp nan is no rate"),
         (["--bpp", "24.5"], "bpp 24.5 is no rate; give a number above 0 and at most 24 (random reaches about 0.02 to"),
         (["--max-bytes", "0"], "max_bytes 0 is no size"),

@@ -208,7 +208,7 @@ class _Job(EncoderJob):
         if found is None:
             return None
         facts = file_facts(path, output, width=found.header.width, height=found.header.height, n_bytes=found.n_bytes)
-        return Done(f"{path} -> {output}: there already, {found.n_bytes} bytes; skipped", facts, skipped=True)
+        return Done(f"{arrow(path, output)}: there already, {found.n_bytes} bytes; skipped", facts, skipped=True)
 
     def _facts(self, path: Path, found: "Compressed") -> dict[str, Any]:
         encoded, written, reached = found.reached.encoded, found.written, found.reached

@@ -54,11 +54,13 @@ class Findings:
         taken: inputs that were read without an error.
         refused: inputs that gave an error of one line.
         wrong: the traceback of each place that raised anything else, by that place.
+        interrupted: whether Ctrl-C ended it; what was counted so far is reported.
     """
 
     taken: int = 0
     refused: int = 0
     wrong: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 @contextmanager
@@ -98,16 +100,19 @@ def is_right(error: BaseException) -> bool:
 def fuzz(kind: Kind, *, seed: int, seconds: float, count: int | None, out: Path) -> Findings:
     """Read inputs until the time or their number is used up; save what raises a wrong error."""
     found, end, number = Findings(), time.monotonic() + seconds, 0
-    while time.monotonic() < end and (count is None or number < count):
-        data = kind.change(Random(f"{seed} {kind.name} {number}"))
-        error = try_one(kind, data)
-        if error is None:
-            found.taken += 1
-        elif is_right(error):
-            found.refused += 1
-        else:
-            note(found, error, data, out / f"{kind.name}-{seed}-{number}.bin")
-        number += 1
+    try:
+        while time.monotonic() < end and (count is None or number < count):
+            data = kind.change(Random(f"{seed} {kind.name} {number}"))
+            error = try_one(kind, data)
+            if error is None:
+                found.taken += 1
+            elif is_right(error):
+                found.refused += 1
+            else:
+                note(found, error, data, out / f"{kind.name}-{seed}-{number}.bin")
+            number += 1
+    except KeyboardInterrupt:
+        found.interrupted = True
     return found
 
 
@@ -145,6 +150,8 @@ def main(arguments: list[str] | None = None) -> int:
             wrong += len(found.wrong)
             said = f"{found.taken + found.refused} inputs, {found.taken} taken, {found.refused} refused"
             print(f"{name}: {said}, {len(found.wrong)} places with wrong errors, {time.monotonic() - start:.0f} s")
+            if found.interrupted:
+                return 130
     return 1 if wrong else 0
 
 

@@ -45,6 +45,20 @@ def test_wrong_errors_are_saved_once_each(tmp_path: Path, capsys: pytest.Capture
     assert "IndexError: an index" in capsys.readouterr().err
 
 
+def test_an_interruption_keeps_the_counts(tmp_path: Path) -> None:
+    class Interrupted(Broken):
+        inputs = 0
+
+        def change(self, random: Random) -> bytes:
+            self.inputs += 1
+            if self.inputs == 10:
+                raise KeyboardInterrupt
+            return b"taken"
+
+    found = fuzz(Interrupted(tmp_path), seed=1, seconds=60, count=None, out=tmp_path / "out")
+    assert (found.taken, found.interrupted) == (9, True)
+
+
 def test_what_is_a_right_error() -> None:
     assert is_right(BitstreamError("one line"))
     for error in (BitstreamError(""), BitstreamError("a\nb"), ValueError("one line"), TooSlow("late")):

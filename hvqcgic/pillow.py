@@ -33,7 +33,6 @@ DEFAULT_MODEL = "tiny"
 METADATA = ("exif", "xmp", "dpi", "icc_profile")
 """Options of `Image.save` that say what goes with the picture."""
 OF_OTHER_FORMATS = (
-    "quality",
     "optimize",
     "progressive",
     "subsampling",

@@ -58,11 +58,12 @@ def test_options_are_those_of_compress(picture: Image.Image, codec: Codec, tiny_
         {"max_bytes": 200, "granularity": "rd"},
         {"bpp": 0.4, "eta": 0.3},
         {"bpp": 20, "clamp": True},
+        {"quality": 70},
     )
     for options in choices:
         buffer = io.BytesIO()
         # Options of other formats do not count, as with any of Pillow's own.
-        picture.save(buffer, "HVQ", model=str(tiny_model_path), quality=80, optimize=True, **options)
+        picture.save(buffer, "HVQ", model=str(tiny_model_path), method=6, optimize=True, **options)
         assert buffer.getvalue() == codec.compress(picture, **options)
 
 
@@ -111,6 +112,8 @@ def test_a_model_is_loaded_once(picture: Image.Image, tiny_model_path: Path, mon
         ({"bpp": 20}, "20 bpp cannot be reached"),
         ({"bpp": 0.2, "max_bytes": 300}, "bpp and max_bytes are two targets"),
         ({"ratios": (1, 1, 1)}, "ratios"),
+        ({"quality": "keep"}, "quality 'keep' is not allowed"),
+        ({"quality": 80, "bpp": 0.2}, "bpp and quality are two targets"),
         ({"coding": "best"}, "coding 'best' is unknown"),
     ],
 )

@@ -1,10 +1,11 @@
-"""Reads changed streams, model files, checkpoints, shards and pictures, and reports every error that is not one line.
+"""Reads changed streams, files of models and reverse paths, checkpoints, shards and pictures; reports wrong errors.
 
     python tools/fuzz.py --seconds 60 [--kind streams] [--count 1000000] [--seed 1] [--out FOLDER]
 
 Inputs are valid ones with changes (tools/fuzz_mutations.py), whose checksums and fingerprints are made to fit. Input N
 of a kind and seed is the same in every run. What is raised must be an `HvqcgicError` of one line, and an input may take
-SECONDS_EACH and MOST_BYTES at most. Others are saved in FOLDER, once for each place in the code; exit code 1 says so.
+SECONDS_EACH of the processor and MOST_BYTES at most. Others are saved in FOLDER, once for each place in the code; exit
+code 1 says so.
 """
 
 from __future__ import annotations
@@ -25,17 +26,24 @@ from random import Random
 from types import FrameType
 
 import torch
-from fuzz_kinds import KINDS, Kind
+from fuzz_kinds import Checkpoints, Kind, Pictures, Shards, Streams
+from fuzz_tensors import Models, ReversedStreams, ReversePaths
 
 from hvqcgic.errors import HvqcgicError
 
+KINDS: dict[str, type[Kind]] = {
+    kind.name: kind for kind in (Streams, ReversedStreams, Models, ReversePaths, Checkpoints, Shards, Pictures)
+}
 SECONDS_EACH = 20
+"""Processor seconds of an input: a machine that is busy otherwise makes no findings."""
+WAITING = 600
+"""Seconds of an input that waits for something."""
 MOST_BYTES = 6 << 30
 LONGEST_MESSAGE = 1000
 
 
 class TooSlow(BaseException):
-    """An input took more than SECONDS_EACH; no `except Exception` on the way may take it."""
+    """An input took more than SECONDS_EACH or WAITING; no `except Exception` on the way may take it."""
 
 
 @dataclass
@@ -46,25 +54,30 @@ class Findings:
         taken: inputs that were read without an error.
         refused: inputs that gave an error of one line.
         wrong: the traceback of each place that raised anything else, by that place.
+        interrupted: whether Ctrl-C ended it; what was counted so far is reported.
     """
 
     taken: int = 0
     refused: int = 0
     wrong: dict[str, str] = field(default_factory=dict)
+    interrupted: bool = False
 
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Raise TooSlow after SECONDS_EACH."""
+    """Raise TooSlow after SECONDS_EACH of the processor, or after WAITING."""
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise TooSlow(f"more than {SECONDS_EACH} s")
+        raise TooSlow(f"more than {SECONDS_EACH if number == signal.SIGPROF else WAITING} s")
 
+    signal.signal(signal.SIGPROF, stop)
     signal.signal(signal.SIGALRM, stop)
-    signal.alarm(SECONDS_EACH)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS_EACH)
+    signal.alarm(WAITING)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
 
 
@@ -87,16 +100,19 @@ def is_right(error: BaseException) -> bool:
 def fuzz(kind: Kind, *, seed: int, seconds: float, count: int | None, out: Path) -> Findings:
     """Read inputs until the time or their number is used up; save what raises a wrong error."""
     found, end, number = Findings(), time.monotonic() + seconds, 0
-    while time.monotonic() < end and (count is None or number < count):
-        data = kind.change(Random(f"{seed} {kind.name} {number}"))
-        error = try_one(kind, data)
-        if error is None:
-            found.taken += 1
-        elif is_right(error):
-            found.refused += 1
-        else:
-            note(found, error, data, out / f"{kind.name}-{seed}-{number}.bin")
-        number += 1
+    try:
+        while time.monotonic() < end and (count is None or number < count):
+            data = kind.change(Random(f"{seed} {kind.name} {number}"))
+            error = try_one(kind, data)
+            if error is None:
+                found.taken += 1
+            elif is_right(error):
+                found.refused += 1
+            else:
+                note(found, error, data, out / f"{kind.name}-{seed}-{number}.bin")
+            number += 1
+    except KeyboardInterrupt:
+        found.interrupted = True
     return found
 
 
@@ -134,6 +150,8 @@ def main(arguments: list[str] | None = None) -> int:
             wrong += len(found.wrong)
             said = f"{found.taken + found.refused} inputs, {found.taken} taken, {found.refused} refused"
             print(f"{name}: {said}, {len(found.wrong)} places with wrong errors, {time.monotonic() - start:.0f} s")
+            if found.interrupted:
+                return 130
     return 1 if wrong else 0
 
 

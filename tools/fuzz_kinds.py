@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, ClassVar
@@ -15,15 +14,10 @@ import numpy as np
 import torch
 from fuzz_models import small_config, small_model, small_picture
 from fuzz_mutations import change_bytes, change_tensors, change_text, change_value
-from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load, save
 
 from hvqcgic.bitstream import MODES, read_fingerprint
 from hvqcgic.codec import Codec
-from hvqcgic.errors import ConfigError
-from hvqcgic.model_files import FrozenModel, read_model, write_model
-from hvqcgic.models import ModelConfig
 from hvqcgic.pictures import Member, list_pictures, pack_tar, parse_index, read_members, read_picture
 from hvqcgic.training import TrainingConfig
 from hvqcgic.training.export import load_module
@@ -35,6 +29,10 @@ MOST_PIXELS = 1 << 14
 """Largest picture that a changed stream or picture may be, so that an input takes milliseconds."""
 RECOMPUTED = 0.95
 """Share of the inputs whose checksums and fingerprints are made to fit, so that what is behind them is reached."""
+
+
+CONFIGS: tuple[dict[str, bool], ...] = ({}, {"hyperpriors": True, "decoder_prior": True}, {"means": True})
+"""Options of `small_config`."""
 
 
 class Kind(ABC):
@@ -56,23 +54,28 @@ class Kind(ABC):
 
 
 class Streams(Kind):
-    """Streams of two models in every coding mode, with and without tagged sections."""
+    """Streams of models in every coding mode, with and without tagged sections."""
 
     name = "streams"
+    modes: ClassVar[Sequence[str]] = MODES
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.codecs: dict[bytes, Codec] = {}
         self.seeds: list[bytes] = []
-        for decoder_prior in (False, True):
-            codec = Codec(small_model(small_config(decoder_prior=decoder_prior)), CPU)
+        for codec in self.make_codecs():
             self.codecs[codec.fingerprint] = codec
-            for coding in MODES:
+            for coding in self.modes:
                 for width, height in ((1, 1), (40, 21)):
                     picture = Image.fromarray(small_picture(Random(width), width, height))
                     self.seeds.append(codec.compress(picture, coding=coding))
                     picture.info["dpi"] = (72, 72)
                     self.seeds.append(codec.compress(picture, coding=coding, metadata="keep"))
+
+    def make_codecs(self) -> Iterator[Codec]:
+        """A codec for each form of model."""
+        for options in CONFIGS:
+            yield Codec(small_model(small_config(**options)), CPU)
 
     def change(self, random: Random) -> bytes:
         """See `Kind`."""
@@ -105,59 +108,6 @@ class Files(Kind):
         """Read `path`."""
 
 
-class Models(Files):
-    """Model files: configuration, spec, card, tensors."""
-
-    name, suffix = "models", ".safetensors"
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.seeds: list[bytes] = []
-        for decoder_prior in (False, True):
-            write_model(small_model(small_config(decoder_prior=decoder_prior)), self.path, force=True)
-            self.seeds.append(self.path.read_bytes())
-        self.picture = small_picture(Random(0), 20, 18)
-
-    def change(self, random: Random) -> bytes:
-        """See `Kind`."""
-        data = random.choice(self.seeds)
-        if random.random() < 0.1:
-            return change_bytes(random, data[: 8 + header_bytes(data)], self.seeds) + data[8 + header_bytes(data) :]
-        metadata: dict[str, str] = json.loads(data[8 : 8 + header_bytes(data)])["__metadata__"]
-        tensors = load(data)
-        part = random.choice(("config", "config", "entropy", "entropy", "card", "tensors", "tensors"))
-        if part == "tensors":
-            tensors = change_tensors(random, tensors)
-        else:
-            metadata[part] = change_text(random, json.loads(metadata[part]))
-        if random.random() < RECOMPUTED:
-            metadata["fingerprint"] = fitting_fingerprint(metadata, tensors)
-        return save(tensors, {key: value.encode("utf-8", "replace").decode() for key, value in metadata.items()})
-
-    def read_file(self) -> None:
-        """See `Files`."""
-        codec = Codec(read_model(self.path), CPU)
-        codec.decompress(codec.compress(self.picture))
-
-
-def header_bytes(data: bytes) -> int:
-    """Length of the header of a safetensors file."""
-    return int.from_bytes(data[:8], "little")
-
-
-def fitting_fingerprint(metadata: Mapping[str, str], tensors: dict[str, NDArray[Any]]) -> str:
-    """The fingerprint that a file should have, if its configuration can be read; else any."""
-    parts: list[dict[str, NDArray[Any]]] = [
-        {name.removeprefix(start): array for name, array in tensors.items() if name.startswith(start)}
-        for start in ("network.", "entropy.")
-    ]
-    try:
-        config = ModelConfig.from_dict(json.loads(metadata["config"]))
-        return FrozenModel(config, parts[0], json.loads(metadata["entropy"]), parts[1], {}).fingerprint.hex()
-    except (ConfigError, ValueError, AttributeError, RecursionError):
-        return bytes(8).hex()
-
-
 class Checkpoints(Files):
     """Checkpoints of a training: settings, weights, and the file itself."""
 
@@ -165,7 +115,7 @@ class Checkpoints(Files):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        module = HvqModule(small_config(decoder_prior=False), TrainingConfig(), "joint", None)
+        module = HvqModule(small_config(), TrainingConfig(), "joint", None)
         self.content: dict[str, Any] = {
             "state_dict": dict(module.state_dict()),
             "hyper_parameters": dict(module.hparams),
@@ -277,6 +227,3 @@ def with_png_checksums(data: bytes) -> bytes:
         found[end : end + 4] = zlib.crc32(found[place + 4 : end]).to_bytes(4, "big")
         place = end + 4
     return bytes(found)
-
-
-KINDS: dict[str, type[Kind]] = {kind.name: kind for kind in (Streams, Models, Checkpoints, Shards, Pictures)}

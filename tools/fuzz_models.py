@@ -8,14 +8,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hvqcgic.model_files import FrozenModel
-from hvqcgic.models import BackboneConfig, EntropyConfig, HvqModel, ModelConfig
+from hvqcgic.model_files import FrozenModel, FrozenReverse, freeze_reverse
+from hvqcgic.models import (
+    BackboneConfig,
+    EntropyConfig,
+    HvqModel,
+    MeansConfig,
+    ModelConfig,
+    ReverseConfig,
+    ReverseModel,
+)
 from hvqcgic.training import freeze_model
 from hvqcgic.training.rate import HyperLatentPriors
 
 
-def small_config(*, decoder_prior: bool) -> ModelConfig:
-    """Some thousand weights, with hyperpriors of all granularities."""
+def small_config(*, hyperpriors: bool = False, decoder_prior: bool = False, means: bool = False) -> ModelConfig:
+    """Some thousand weights; with hyperpriors, a pass has two parts."""
     four = (8, 8, 8, 8)
     return ModelConfig(
         name="fuzz",
@@ -23,14 +31,22 @@ def small_config(*, decoder_prior: bool) -> ModelConfig:
         backbone=BackboneConfig(four, (0, 1, 0, 0), four, (0, 1, 0, 0), decoder_prior=decoder_prior),
         entropy=EntropyConfig(
             embedding_width=3,
-            z_channels=(1, 0, 2) if decoder_prior else (0, 0, 0),
+            z_channels=(1, 0, 2) if hyperpriors else (0, 0, 0),
             z_limit=7,
             hyper_width=4,
             synthesis_channels=2,
             context_width=4,
-            schedule=("coarse", "medium/0", "medium/1", "fine") if decoder_prior else ("coarse", "medium", "fine"),
+            schedule=("coarse", "medium/0", "medium/1", "fine") if hyperpriors else ("coarse", "medium", "fine"),
         ),
+        means=MeansConfig(block_px=32) if means else None,
     )
+
+
+def small_reverse(model: FrozenModel) -> FrozenReverse:
+    """A reverse path of random weights behind a model."""
+    torch.manual_seed(0)
+    reverse = ReverseModel(ReverseConfig((4, 4, 4), (1, 0, 1), hint_channels=2), model.config).eval()
+    return freeze_reverse(reverse, model.fingerprint, card={"steps": 0})
 
 
 def small_model(config: ModelConfig) -> FrozenModel:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "tiny"
 
 Ratios = tuple[float, float, float]
-_TARGETS = ("bpp", "max_bytes", "target", "budget", "per_image_max")
+_TARGETS = ("quality", "bpp", "max_bytes", "target", "budget", "per_image_max")
 
 
 def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | None, model_help: str) -> None:
@@ -41,7 +41,7 @@ def add_codec_options(parser: argparse.ArgumentParser, *, default_model: str | N
 
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
-    """Add the pictures, the options of `add_codec_options`, and `--ratios`."""
+    """Add the pictures, the options of `add_codec_options`, `--ratios` and `--quality`."""
     parser.add_argument(
         "inputs", nargs="+", metavar="IN", help="pictures, or folders of pictures; - for standard input"
     )
@@ -56,6 +56,13 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
         metavar="F,M,C",
         help="shares of the picture's area in fine (4 x 4 px), medium (8 x 8 px) and coarse (16 x 16 px) cells, sum "
         "1; more fine cells give a better picture and a larger file (default: the model's, 0.5,0.4,0.1 for tiny)",
+    )
+    parser.add_argument(
+        "-q",
+        "--quality",
+        type=_quality,
+        metavar="Q",
+        help="ratios by one number from 0 (all cells coarse) to 100 (all fine): more is better and larger",
     )
 
 
@@ -87,25 +94,42 @@ def _ratios(text: str) -> Ratios:
     return fine, medium, coarse
 
 
+def _quality(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 100") from None
+    return int(number) if number.is_integer() else number
+
+
 def check_options(arguments: argparse.Namespace) -> None:
     """Check the options that apply to every picture, before the first picture.
 
     Raises:
         ModelError: there is no such model.
-        ConfigError: the ratios are not shares that sum to 1.
+        ConfigError: the ratios are not shares that sum to 1, the quality is none of 0 to 100, or both are given.
     """
     from hvqcgic.model_files import find_model
 
     if arguments.model is not None:
         find_model(arguments.model)
-    ratios = getattr(arguments, "ratios", None)
-    if ratios is not None:
-        from hvqcgic.models import check_ratios
+    if hasattr(arguments, "ratios"):
+        check_targets(arguments, "ratios", "quality")
+        from hvqcgic.rate_control import OperatingPoint
 
-        try:
-            check_ratios(ratios)
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        OperatingPoint(ratios=arguments.ratios, quality=arguments.quality)
+
+
+def check_targets(arguments: argparse.Namespace, *names: str) -> list[str]:
+    """Return the options of these names that are given.
+
+    Raises:
+        ConfigError: there are several.
+    """
+    given = [f"--{name.replace('_', '-')}" for name in names if getattr(arguments, name) is not None]
+    if len(given) > 1:
+        raise ConfigError(f"{' and '.join(given)} are two targets; give one of them")
+    return given
 
 
 def load_codec(arguments: argparse.Namespace, model: str) -> "Codec":

@@ -65,7 +65,7 @@ class _Job(EncoderJob):
 
         allow_large_pictures()
         picture = read_picture(path, name_of(path))
-        encoded = self.codec.encode(picture, ratios=self.arguments.ratios)
+        encoded = self.codec.encode(picture, ratios=self.arguments.ratios, quality=self.arguments.quality)
         written = {coding: self.codec.write(encoded, coding=coding) for coding in MODES}
         facts = {
             "name": name_of(path) if path == STANDARD else path.name,
@@ -85,11 +85,13 @@ def saving_percent(sizes: dict[str, float], coding: str) -> float:
 
 def format_picture(result: dict[str, Any]) -> str:
     """Format one picture's sizes as a table, with the estimated bits beside the bits of the file."""
+    from hvqcgic.files import printable
+
     n_px = result["width"] * result["height"]
     real_bits = 8 * result["bytes"]["adaptive"]
     estimated_bits = result["estimated_bits"]
     lines = [
-        f"{result['name']}: {result['width']} x {result['height']} pixels",
+        f"{printable(result['name'])}: {result['width']} x {result['height']} pixels",
         *_table(result["bytes"], {coding: 8 * size / n_px for coding, size in result["bytes"].items()}),
         f"  adaptive: {real_bits} bits in the file, {estimated_bits:.1f} estimated "
         f"({100 * (real_bits / estimated_bits - 1):+.2f} %)",

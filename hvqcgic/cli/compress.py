@@ -137,7 +137,7 @@ class _Job(EncoderJob):
 
         arguments = self.arguments
         summary = read_summary(find_model(arguments.model))
-        ratios = arguments.ratios
+        ratios = self.point.shares
         if all(target is None for target in (ratios, arguments.bpp, arguments.max_bytes, arguments.target)):
             ratios = summary.outline.default_ratios
         bpp = None if arguments.clamp else arguments.bpp
@@ -208,7 +208,7 @@ class _Job(EncoderJob):
         if found is None:
             return None
         facts = file_facts(path, output, width=found.header.width, height=found.header.height, n_bytes=found.n_bytes)
-        return Done(f"{path} -> {output}: there already, {found.n_bytes} bytes; skipped", facts, skipped=True)
+        return Done(f"{arrow(path, output)}: there already, {found.n_bytes} bytes; skipped", facts, skipped=True)
 
     def _facts(self, path: Path, found: "Compressed") -> dict[str, Any]:
         encoded, written, reached = found.reached.encoded, found.written, found.reached

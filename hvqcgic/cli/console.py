@@ -5,7 +5,6 @@ Exit codes: 0 done; 1 some of several files failed; 2 bad input or usage, or a w
 """
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -13,6 +12,7 @@ from typing import NoReturn
 from hvqcgic import __version__
 from hvqcgic.cli import compare, compress, decompress, info, models
 from hvqcgic.cli.ending import Terminated, run_to_end
+from hvqcgic.cli.negative_values import join_negative_values
 from hvqcgic.cli.terminal import complain
 
 COMMANDS = {
@@ -23,7 +23,18 @@ COMMANDS = {
     "models": models,
 }
 MAY_SEEM_NEGATIVE = (
-    *("--ratios", "--max-bytes", "--budget", "--per-image-max", "--roi"),
+    *(
+        "--ratios",
+        "--quality",
+        "-q",
+        "--bpp",
+        "--eta",
+        "--refine",
+        "--max-bytes",
+        "--budget",
+        "--per-image-max",
+        "--roi",
+    ),
     *("--steps", "--randomness", "--seed"),
 )
 
@@ -66,22 +77,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with code 0 for --help and --version, with code 2 for arguments that do not parse.
     """
-    arguments = build_parser().parse_args(join_negative_values(sys.argv[1:] if argv is None else argv))
+    arguments = build_parser().parse_args(
+        join_negative_values(sys.argv[1:] if argv is None else argv, MAY_SEEM_NEGATIVE)
+    )
     return run_to_end(lambda: arguments.run(arguments), _broken_off)
-
-
-def join_negative_values(argv: Sequence[str]) -> list[str]:
-    """Join an option and a value that starts with a minus, because argparse would take the value for an option.
-
-    Negative values are wrong here. After the join, the error message says that the value is negative.
-    """
-    joined: list[str] = []
-    for argument in argv:
-        if joined and joined[-1] in MAY_SEEM_NEGATIVE and re.match(r"-[\d.]", argument):
-            joined[-1] += f"={argument}"
-        else:
-            joined.append(argument)
-    return joined
 
 
 def _broken_off(error: KeyboardInterrupt) -> str:

@@ -152,7 +152,7 @@ class _Job:
             return None
         header = found.header
         facts = file_facts(path, output, width=header.width, height=header.height, n_bytes=found.n_bytes)
-        text = f"{path} -> {output}: there already, {header.width} x {header.height} pixels; skipped"
+        text = f"{arrow(path, output)}: there already, {header.width} x {header.height} pixels; skipped"
         return Done(text, facts, skipped=True)
 
 

@@ -8,7 +8,7 @@ from types import FrameType
 from typing import NoReturn
 
 from hvqcgic.cli.exit_codes import INTERRUPTED, SOME_FAILED, TERMINATED, USAGE
-from hvqcgic.cli.terminal import check_stdout, complain, plain_warnings
+from hvqcgic.cli.terminal import check_stdout, check_working_folder, complain, plain_warnings
 from hvqcgic.errors import HvqcgicError, MissingPackage
 
 
@@ -32,6 +32,7 @@ def run_to_end(work: Callable[[], int], told: Callable[[KeyboardInterrupt], str]
     try:
         with plain_warnings():
             check_stdout()
+            check_working_folder()
             # A file name may contain characters that the terminal's encoding does not have.
             if isinstance(sys.stdout, io.TextIOWrapper):
                 sys.stdout.reconfigure(errors="backslashreplace")

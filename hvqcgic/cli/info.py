@@ -63,6 +63,8 @@ def describe(path: Path) -> dict[str, Any]:
 
 def format_facts(facts: dict[str, Any]) -> str:
     """Format the facts of `describe` for a person."""
+    from hvqcgic.files import printable
+
     cells = ", ".join(f"{name} {count}" for name, count in facts["cells"].items())
     ratios = ", ".join(f"{name} {share:.3f}" for name, share in zip(facts["cells"], facts["ratios"], strict=True))
     lines = {
@@ -75,5 +77,5 @@ def format_facts(facts: dict[str, Any]) -> str:
     }
     if facts["tagged"]:
         lines["beside"] = ", ".join(f"{name} {size} bytes" for name, size in facts["tagged"].items())
-    title = f"{facts['name']}: {facts['width']} x {facts['height']} pixels, {facts['bytes']} bytes"
+    title = f"{printable(facts['name'])}: {facts['width']} x {facts['height']} pixels, {facts['bytes']} bytes"
     return "\n".join([f"{title}, {facts['bpp']:.4f} bpp", *(f"  {name:<16}{value}" for name, value in lines.items())])

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from jsonargparse import (
 
 from hvqcgic.cli.ending import run_to_end
 from hvqcgic.cli.exit_codes import USAGE
+from hvqcgic.cli.negative_values import join_negative_values
 from hvqcgic.cli.terminal import complain
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -43,6 +45,14 @@ def find_config(name_or_path: str) -> str:
     raise TypeError(f"configuration {name_or_path!r} is neither a file nor one of {', '.join(known)}{guess}")
 
 
+class _Parser(ArgumentParser):
+    """A parser that takes negative numbers of every form as values of options."""
+
+    def parse_args(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Namespace:
+        """Parse the arguments, by default those of the process."""
+        return super().parse_args(join_negative_values(sys.argv[1:] if args is None else args), *more, **options)
+
+
 class _NamedConfig(ActionConfigFile):
     """A `--config` action that also accepts the name of a configuration of the package."""
 
@@ -58,7 +68,7 @@ def new_parser(name: str, description: str, *, example: str = "") -> ArgumentPar
         description: of the program.
         example: name of a configuration of the package that the help text refers to; "" for none.
     """
-    parser = ArgumentParser(prog=f"python -m {name}", description=description, exit_on_error=False)
+    parser = _Parser(prog=f"python -m {name}", description=description, exit_on_error=False)
     see = f", or the name of one of the package, such as {example}" if example else ""
     parser.add_argument("--config", action=_NamedConfig, help=f"YAML file with any of these options{see}")
     return parser

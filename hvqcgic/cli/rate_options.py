@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hvqcgic.cli.codec_options import check_targets
 from hvqcgic.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def add_rate_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_targets(parser: argparse.ArgumentParser) -> None:
-    rate = parser.add_argument_group("rate (one of these instead of --ratios)")
+    rate = parser.add_argument_group("rate (one of these instead of --ratios or --quality)")
     rate.add_argument("--bpp", type=float, metavar="B", help="bits per pixel of each file, within 1 %% or 16 bytes")
     rate.add_argument("--max-bytes", type=_bytes, metavar="N", help="most bytes of each file, such as 12000 or 12kB")
     rate.add_argument(
@@ -94,6 +95,7 @@ def operating_point(arguments: argparse.Namespace) -> "OperatingPoint":
         bpp=arguments.bpp,
         max_bytes=arguments.max_bytes,
         target=arguments.target,
+        quality=arguments.quality,
         eta=arguments.eta,
         granularity=arguments.granularity,
         refine=arguments.refine,
@@ -114,16 +116,7 @@ def _roi(text: str) -> "Roi":
 
 
 def _check_targets(arguments: argparse.Namespace) -> None:
-    named = {
-        "--ratios": arguments.ratios,
-        "--bpp": arguments.bpp,
-        "--max-bytes": arguments.max_bytes,
-        "--target": arguments.target,
-        "--budget": arguments.budget,
-    }
-    given = [name for name, value in named.items() if value is not None]
-    if len(given) > 1:
-        raise ConfigError(f"{' and '.join(given)} are two targets; give one of them")
+    given = check_targets(arguments, "ratios", "quality", "bpp", "max_bytes", "target", "budget")
     if arguments.per_image_max is not None and arguments.budget is None:
         raise ConfigError("--per-image-max belongs to --budget; give --max-bytes to limit each file without one")
     if arguments.eta == "auto" and not {"--bpp", "--max-bytes"} & set(given):

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from hvqcgic.cli.terminal import drop_output
 from hvqcgic.errors import ConfigError, OutputError
-from hvqcgic.files import STANDARD, is_pipe, name_of, write_atomically
+from hvqcgic.files import STANDARD, is_pipe, name_of, printable, write_atomically
 
 _results: list[BinaryIO] = []
 """Standard output as a binary file, while it takes a result."""
@@ -52,7 +52,7 @@ def write_result(path: Path, data: bytes, *, force: bool) -> None:
 
 def arrow(path: Path, output: Path) -> str:
     """The start of a line about one input and its result."""
-    return f"{name_of(path)} -> {name_of(output, result=True)}"
+    return printable(f"{name_of(path)} -> {name_of(output, result=True)}")
 
 
 def check_once(paths: Iterable[Path], option: str, why: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from hvqcgic.errors import OutputError
+from hvqcgic.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -39,8 +39,16 @@ def check_stdout() -> None:
         raise OutputError("the standard output is closed; redirect it, for example to /dev/null")
 
 
+def check_working_folder() -> None:
+    """Raise `ConfigError` if the working folder was removed, where relative paths and torch's libraries fail."""
+    try:
+        os.getcwd()
+    except FileNotFoundError as error:
+        raise ConfigError("the working folder was removed; change to one that is there (cd)") from error
+
+
 def drop_output(file: TextIO | BinaryIO) -> None:
-    """Redirect stdout to nowhere after a failed write; otherwise Python would write and fail again at exit."""
+    """Redirect stdout or stderr to nowhere after a failed write; Python would fail again at exit."""
     descriptor = file.fileno()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)
@@ -69,11 +77,16 @@ def say_table(table: "Table", *, width: int = 250) -> None:
 
 
 def complain(message: object) -> None:
-    """Write a message to stderr as one line, without its line breaks; to nowhere if stderr is closed."""
+    """Write a message to stderr as one line, without line breaks; to nowhere if stderr is closed or full."""
+    from hvqcgic.files import one_line, printable
+
     if sys.stderr is None:
         return
-    sys.stderr.write(f"hvqcgic: {' '.join(str(message).split())}\n")
-    sys.stderr.flush()
+    try:
+        sys.stderr.write(f"hvqcgic: {printable(one_line([message]))}\n")
+        sys.stderr.flush()
+    except OSError:
+        drop_output(sys.stderr)
 
 
 @contextmanager

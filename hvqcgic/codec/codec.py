@@ -63,8 +63,8 @@ class Codec(ReverseCoder):
             metadata: "keep" puts EXIF, XMP, the resolution and a colour profile wider than sRGB into the file; "drop"
                 leaves them out, with a warning.
             choices: the operating point, by the fields of `OperatingPoint`: one of ratios=(0.5, 0.4, 0.1), bpp=0.25,
-                max_bytes=12000 or target="lpips=0.08"; and eta, refine, granularity, roi, clamp. Without choices, the
-                model's default ratios are used.
+                max_bytes=12000, target="lpips=0.08" or quality=60 (0 to 100); and eta, refine, granularity, roi, clamp.
+                Without choices, the model's default ratios are used.
 
         Raises:
             KindError: the picture is of another kind; the message says what is taken.

@@ -135,7 +135,7 @@ def _cell(entry: BdEntry) -> str:
 def _entry(metric: str, anchor: Curve, test: Curve, generator: np.random.Generator, draws: int) -> BdEntry:
     try:
         if draws and metric in anchor.by_picture and metric in test.by_picture:
-            pair = [PictureCurves(curve.by_picture["bpp"], curve.by_picture[metric]) for curve in (anchor, test)]
+            pair = [PictureCurves(*curve.of_pictures(metric)) for curve in (anchor, test)]
             return BdEntry(metric, anchor.codec, test.codec, bootstrap_rate(*pair, generator=generator, draws=draws))
         return BdEntry(metric, anchor.codec, test.codec, compare_rate(*anchor.of(metric), *test.of(metric)))
     except CurveError as error:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hvqcgic.evaluation.published import PublishedCurve, read_published
 from hvqcgic.evaluation.rate_distortion import Array
@@ -24,8 +25,9 @@ class Curve:
         codec: name of the codec.
         points: labels, by rising bpp.
         bpp: mean at each point, (points,).
-        metrics: mean at each point by metric name, (points,); NaN for a missing value.
-        by_picture: values of the pictures, (pictures, points), by metric name and "bpp"; empty for published curves.
+        metrics: mean at each point by metric name, (points,), over the pictures that have it; NaN for a missing value.
+        by_picture: values of the pictures, (pictures, points), by metric name and "bpp"; NaN for a picture that does
+            not count for a metric; empty for published curves.
         published: source of published numbers; None for a curve that this run measured.
     """
 
@@ -39,7 +41,19 @@ class Curve:
     def of(self, metric: str) -> tuple[Array, Array]:
         """Return the rates and the metric's values at the points that have the metric."""
         known = ~np.isnan(self.metrics[metric])
-        return self.bpp[known], self.metrics[metric][known]
+        return self.rates(metric)[known], self.metrics[metric][known]
+
+    def rates(self, metric: str) -> Array:
+        """Return the mean bpp at each point, (points,), over the pictures that count for a metric."""
+        if metric not in self.by_picture:
+            return self.bpp
+        return self.by_picture["bpp"][_complete(self.by_picture[metric])].mean(0)
+
+    def of_pictures(self, metric: str) -> tuple[Array, Array]:
+        """Return rates and values, (pictures, points) each, of the pictures and points that have a metric."""
+        values = self.by_picture[metric]
+        those = np.ix_(_complete(values), ~np.isnan(values).all(0))
+        return self.by_picture["bpp"][those], values[those]
 
 
 @dataclass(frozen=True)
@@ -50,12 +64,14 @@ class Curves:
         curves: measured curves in the order of the run, then published curves.
         pictures: pictures of the means: those that every codec has at every point that is used.
         metrics: names of the metrics that this run measured; of the published ones if it measured none.
+        counts: number of pictures that a metric's means are over, for metrics that not all pictures have.
         notes: one sentence for each omitted point or picture set.
     """
 
     curves: tuple[Curve, ...]
     pictures: tuple[str, ...]
     metrics: tuple[str, ...]
+    counts: dict[str, int]
     notes: tuple[str, ...]
 
     @property
@@ -85,19 +101,21 @@ def curves_of(rows: Sequence[Row], run: Run, published: Sequence[PublishedCurve]
     """
     counted, notes = _counted(rows)
     pictures = list(dict.fromkeys(row.picture for row in counted))
-    having = {key: {row.picture for row in group} for key, group in by_point(counted).items()}
-    common = [picture for picture in pictures if all(picture in group for group in having.values())]
+    coded = [{row.picture for row in group} for group in by_point(counted).values()]
+    common = [picture for picture in pictures if all(picture in group for group in coded)]
     if counted and len(common) < len(pictures):
         notes.append(
             f"means are over {len(common)} of {len(pictures)} pictures: those that every codec has at every point"
         )
-    names = metric_names(counted)
     chosen = [row for row in counted if row.picture in set(common)]
+    having = {name: _having(name, chosen, common) for name in metric_names(chosen)}
+    counts = {name: len(found) for name, found in having.items() if len(found) < len(common)}
+    notes += [_note(name, count, len(common)) for name, count in counts.items()]
     sets = {(item.codec, item.point): item for item in run.set_metrics} if common == list(run.pictures) else {}
-    measured = [_measured(codec, chosen, common, names, sets) for codec in dict.fromkeys(row.codec for row in chosen)]
+    measured = [_measured(codec, chosen, common, having, sets) for codec in dict.fromkeys(row.codec for row in chosen)]
     others = _distinct([_published(curve) for curve in published], {curve.codec for curve in measured})
     all_names = dict.fromkeys(name for curve in measured or others for name in curve.metrics)
-    return Curves((*measured, *others), tuple(common), tuple(all_names), tuple(notes))
+    return Curves((*measured, *others), tuple(common), tuple(all_names), counts, tuple(notes))
 
 
 def curve_names(codecs: Sequence[str], published: Sequence[PublishedCurve]) -> list[str]:
@@ -120,11 +138,29 @@ def _counted(rows: Sequence[Row]) -> tuple[list[Row], list[str]]:
     return kept, notes
 
 
+def _complete(values: Array) -> NDArray[np.bool_]:
+    """Return which rows have a value in each column that has any, (rows,)."""
+    return ~np.isnan(values[:, ~np.isnan(values).all(0)]).any(1)
+
+
+def _having(name: str, rows: Sequence[Row], pictures: Sequence[str]) -> tuple[str, ...]:
+    """Return the pictures that have a metric at every point at which any picture has it."""
+    having = {(row.codec, row.point) for row in rows if name in row.metrics}
+    lacking = {row.picture for row in rows if (row.codec, row.point) in having and name not in row.metrics}
+    return tuple(picture for picture in pictures if picture not in lacking)
+
+
+def _note(name: str, count: int, total: int) -> str:
+    if not count:
+        return f"{name} is left out: no picture has it at every point"
+    return f"{name} and its bpp are over {count} of {total} pictures: those that have it at every point"
+
+
 def _measured(
     codec: str,
     rows: Sequence[Row],
     pictures: Sequence[str],
-    names: Sequence[str],
+    having: dict[str, tuple[str, ...]],
     sets: dict[tuple[str, str], SetMetrics],
 ) -> Curve:
     """Compute the curve of one codec over the pictures that it has at every point."""
@@ -134,9 +170,12 @@ def _measured(
     bpp = {point: float(np.mean([group[p].bpp for p in pictures])) for point, group in groups.items()}
     points = sorted(groups, key=lambda point: bpp[point])
     table = [[groups[point][picture] for point in points] for picture in pictures]
-    by_picture = {name: np.array([[row.metrics.get(name, np.nan) for row in line] for line in table]) for name in names}
-    by_picture = {name: values for name, values in by_picture.items() if not np.isnan(values).all()}
-    metrics = {name: values.mean(0) for name, values in by_picture.items()}
+    by_picture: dict[str, Array] = {}
+    for name, those in having.items():
+        values = [[row.metrics.get(name, np.nan) if row.picture in those else np.nan for row in line] for line in table]
+        if not np.isnan(values).all():
+            by_picture[name] = np.array(values)
+    metrics = {name: values[_complete(values)].mean(0) for name, values in by_picture.items()}
     for name in dict.fromkeys(name for item in sets.values() for name in item.metrics):
         found = [sets[codec, point].metrics.get(name, np.nan) if (codec, point) in sets else np.nan for point in points]
         if not np.isnan(found).all():

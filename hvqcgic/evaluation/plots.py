@@ -112,7 +112,10 @@ def _draw_metric(axes: Axes, curves: Curves, metric: str) -> None:
             _draw_curve(axes, curve, metric, curves.drawn_bpp or math.inf, place=place)
     axes.set_xlabel("bits per pixel")
     axes.set_ylabel(metric_label(metric))
-    axes.set_title("lower is better" if lower_is_better(metric) else "higher is better", size=9, color="#626d7c")
+    title = "lower is better" if lower_is_better(metric) else "higher is better"
+    if metric in curves.counts:
+        title += f"; {curves.counts[metric]} of {len(curves.pictures)} pictures have it"
+    axes.set_title(title, size=9, color="#626d7c")
     axes.set_xlim(left=0)
 
 

@@ -60,6 +60,7 @@ def write_report(folder: Path, *, rates: BdRates | None = None, embed: Embed = (
         "curves": [_curve(curve) for curve in curves.curves],
         "drawn_bpp": curves.drawn_bpp,
         "averaged": list(curves.pictures),
+        "counts": curves.counts,
         "notes": list(curves.notes),
         "bd": {"anchor": rates.anchor, "draws": rates.draws, "entries": [entry.to_dict() for entry in rates.entries]},
         "rows": [_row(row) for row in rows],
@@ -79,6 +80,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
         "points": list(curve.points),
         "bpp": [_number(value) for value in curve.bpp],
         "metrics": {name: [_number(value) for value in values] for name, values in curve.metrics.items()},
+        "rates": {name: [_number(value) for value in curve.rates(name)] for name in curve.metrics},
         "published": None
         if published is None
         else {key: getattr(published, key) for key in ("source", "dataset", "notes", "read_from")},

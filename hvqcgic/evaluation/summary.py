@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rich.table import Table
@@ -11,6 +11,19 @@ from rich.table import Table
 from hvqcgic.evaluation.results import Row, Run, SetMetrics, by_point, metric_names
 
 _DIGITS = {"psnr_db": 2, "niqe": 2, "fid": 2, "inception_score": 2}
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of the pictures that a mean is over.
+
+    Attributes:
+        pictures: their number.
+        bpp: mean of their bits per pixel.
+    """
+
+    pictures: int
+    bpp: float
 
 
 @dataclass(frozen=True)
@@ -26,6 +39,7 @@ class PointMean:
         encode_s: mean seconds to encode.
         decode_s: mean seconds to decode.
         metrics: means over the pictures that have the metric, and metrics of the whole set.
+        partial: the pictures of each metric that only some have.
     """
 
     codec: str
@@ -36,6 +50,7 @@ class PointMean:
     encode_s: float
     decode_s: float
     metrics: dict[str, float]
+    partial: dict[str, Share] = field(default_factory=dict)
 
 
 def means(rows: Sequence[Row], sets: Sequence[SetMetrics] = ()) -> list[PointMean]:
@@ -80,15 +95,19 @@ def _mean(group: Sequence[Row], of_set: dict[str, float]) -> PointMean:
     coded = [row for row in group if row.ok]
     count = max(len(coded), 1)
     metrics: dict[str, float] = {}
+    partial: dict[str, Share] = {}
     for name in metric_names(coded):
-        values = [row.metrics[name] for row in coded if name in row.metrics]
-        metrics[name] = sum(values) / len(values)
+        having = [row for row in coded if name in row.metrics]
+        metrics[name] = sum(row.metrics[name] for row in having) / len(having)
+        if len(having) < len(coded):
+            partial[name] = Share(len(having), sum(row.bpp for row in having) / len(having))
     return PointMean(
         *(group[0].codec, group[0].point, len(coded), len(group) - len(coded)),
         bpp=sum(row.bpp for row in coded) / count,
         encode_s=sum(row.encode_s for row in coded) / count,
         decode_s=sum(row.decode_s for row in coded) / count,
         metrics=metrics | of_set,
+        partial=partial,
     )
 
 
@@ -96,6 +115,9 @@ def _cells(point: PointMean, names: Sequence[str], *, codec: str) -> list[str]:
     values = [f"{point.bpp:.4f}"] if point.pictures else ["–"]
     for name in names:
         value = point.metrics.get(name)
-        values.append("–" if value is None else f"{value:.{_DIGITS.get(name, 4)}f}")
+        text = "–" if value is None else f"{value:.{_DIGITS.get(name, 4)}f}"
+        if name in point.partial:
+            text += f"\n{point.partial[name].pictures} at {point.partial[name].bpp:.4f} bpp"
+        values.append(text)
     values += [f"{point.encode_s:.2f}", f"{point.decode_s:.2f}"]
     return [codec, point.point, *values]

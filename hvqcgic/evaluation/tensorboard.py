@@ -36,7 +36,7 @@ def write_tensorboard(folder: Path) -> Path:
         for curve in curves.curves:
             with SummaryWriter(target / slug(curve.codec)) as writer:
                 for metric, values in curve.metrics.items():
-                    for bpp, value in zip(curve.bpp, values, strict=True):
+                    for bpp, value in zip(curve.rates(metric), values, strict=True):
                         if math.isfinite(value):
                             writer.add_scalar(f"rate/{metric}", value, round(STEPS_PER_BPP * bpp))
     except OSError as error:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hvqcgic.files.inputs import find_inputs as find_inputs
     from hvqcgic.files.inputs import plan_outputs as plan_outputs
     from hvqcgic.files.messages import one_line as one_line
+    from hvqcgic.files.messages import printable as printable
     from hvqcgic.files.messages import reason as reason
     from hvqcgic.files.reading import check_readable_picture as check_readable_picture
     from hvqcgic.files.reading import read_stream as read_stream
@@ -48,7 +49,7 @@ else:
                 "find_inputs",
                 "plan_outputs",
             ],
-            "messages": ["one_line", "reason"],
+            "messages": ["one_line", "printable", "reason"],
             "reading": ["check_readable_picture", "read_stream"],
             "streams": [
                 "MAX_PIPED_PICTURE_BYTES",

@@ -23,6 +23,11 @@ def reason(error: Exception) -> str:
     return REASONS.get(number) or getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
+def printable(text: str) -> str:
+    """Escape line breaks and control characters, so that no file name breaks a line or commands a terminal."""
+    return "".join(sign if sign == " " or sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 def one_line(parts: Iterable[object]) -> str:
     """Join parts to one line, without line breaks of file names or foreign messages."""
     return " ".join(" ".join(str(part).split()) for part in parts)

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import BinaryIO
 
-from hvqcgic.errors import BitstreamError, OutputError, PictureError
+from hvqcgic.errors import BitstreamError, ConfigError, OutputError, PictureError
 from hvqcgic.files.messages import reason
 
 STANDARD = Path("-")
@@ -36,7 +36,15 @@ def is_pipe(path: Path) -> bool:
 
 
 def argument_path(argument: str | Path) -> Path:
-    """Return the path of an input named on a command line: `STANDARD` for "-", never for a file of that name."""
+    """Return the path of an input named on a command line: `STANDARD` for "-", never for a file of that name.
+
+    Raises:
+        ConfigError: it is empty, which would be the working folder.
+    """
+    if not str(argument):
+        raise ConfigError(
+            "'' names nothing, perhaps an empty variable; name a file or folder, . for the working folder"
+        )
     path = Path(argument)
     return path.absolute() if path == STANDARD and str(argument) != "-" else path
 

@@ -11,6 +11,8 @@ from typing import Any
 
 from PIL import ExifTags, Image, ImageCms
 
+from hvqcgic.pictures.sample_bits import BITS
+
 TIFF_LAYOUT = frozenset(
     (*range(254, 260), 262, 266, 273, *range(277, 285), 296, 317, 320, *range(322, 326), 330, 338, 339, 347, 700, 34675)
 )
@@ -122,23 +124,17 @@ def profile_name(icc: bytes) -> str:
     return re.sub(r"\s+", " ", text).strip() or "its colour space"
 
 
-def has_16_bits(image: Image.Image) -> bool:
-    """Whether a Pillow image whose pixels are not read yet has more than 8 bits a sample."""
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return True
-    # A tile is (decoder, region, offset, arguments); the arguments of PPM end with the largest value.
-    for decoder, _, _, arguments in getattr(image, "tile", ()):
-        if ";16" in str(arguments) or (decoder.startswith("ppm") and arguments[-1] > 255):
-            return True
-    return False
+def depth_loss(bits: int) -> str:
+    """Describe in a few words that a picture has more bits a sample than are read; "" for 8 or fewer."""
+    return f"{bits} bits a sample become {BITS}" if bits > BITS else ""
 
 
-def describe_loss(metadata: Metadata, *, deep: bool, kept: bool, remedy: str) -> str:
+def describe_loss(metadata: Metadata, *, bits: int, kept: bool, remedy: str) -> str:
     """Describe in one line what a file does not have of a picture; "" for nothing.
 
     Args:
         metadata: of the picture.
-        deep: whether it has 16 bits a sample.
+        bits: of a sample.
         kept: whether the metadata are in the file.
         remedy: how they can be kept.
     """
@@ -149,5 +145,4 @@ def describe_loss(metadata: Metadata, *, deep: bool, kept: bool, remedy: str) ->
         lost += [f"{' and '.join(dropped)} dropped"] if dropped else []
         lost += [f"colours of {profile_name(metadata.icc)} beyond sRGB are lost"] if metadata.icc else []
     keep = f" ({remedy} keeps them)" if lost else ""
-    deep_text = ["16 bits a sample become 8"] if deep else []
-    return "; ".join(["; ".join(lost) + keep, *deep_text] if lost else deep_text)
+    return "; ".join(text for text in ("; ".join(lost) + keep, depth_loss(bits)) if text)

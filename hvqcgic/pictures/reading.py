@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps
 
 from hvqcgic.bitstream import MAX_PIXELS, MAX_SIDE
 from hvqcgic.errors import PictureError, PictureWarning
 from hvqcgic.files import reason
-from hvqcgic.pictures.metadata import Metadata, describe_loss, has_16_bits, metadata_of
-from hvqcgic.pictures.sources import is_deep, opened, unreadable
+from hvqcgic.pictures.metadata import Metadata, depth_loss, describe_loss, metadata_of
+from hvqcgic.pictures.sample_bits import depth_factor, refuse_misread, sample_bits
+from hvqcgic.pictures.sources import bits_of, opened, unreadable
 
 if TYPE_CHECKING:
     from hvqcgic.pictures.sources import PictureSource
@@ -41,7 +43,7 @@ class Original:
         lost: one line about what is not kept; "" for nothing.
     """
 
-    pixels: np.ndarray
+    pixels: NDArray[np.uint8]
     metadata: Metadata
     lost: str
 
@@ -51,12 +53,12 @@ def allow_large_pictures() -> None:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
 
 
-def read_picture(source: PictureSource, name: str | None = None) -> np.ndarray:
+def read_picture(source: PictureSource, name: str | None = None) -> NDArray[np.uint8]:
     """Read a picture as a viewer shows it.
 
-    EXIF orientation is applied, a colour profile is converted to sRGB, 16 bits are reduced to 8, and grey, palette and
-    CMYK are converted. Transparency is placed on white, with a warning. One frame of an animation is read, with a
-    warning: the first frame, or the current frame of an open Pillow image.
+    EXIF orientation is applied, a colour profile is converted to sRGB, more than 8 bits a sample are reduced to 8, and
+    grey, palette and CMYK are converted. Transparency is placed on white, with a warning. One frame of an animation is
+    read, with a warning: the first frame, or the current frame of an open Pillow image.
 
     Args:
         source: a path, the bytes of a picture file, a binary file object (read from its position to its end), a Pillow
@@ -91,16 +93,16 @@ def read_original(
     with opened(source, name) as (image, called):
         if isinstance(image, np.ndarray):
             _check_size(called, image.shape[1], image.shape[0])
-            return Original(image, Metadata(), "16 bits a sample become 8" if is_deep(source) else "")
-        deep = has_16_bits(image) or is_deep(source)
+            return Original(image, Metadata(), depth_loss(bits_of(source)))
+        bits = max(sample_bits(image), bits_of(source))
         upright = _upright_pixels(image, called)
         found = metadata_of(image, upright)
         pixels = _from_upright(upright, None if keep and found.icc else image.info.get("icc_profile"), called)
-        lost = describe_loss(found, deep=deep, kept=keep, remedy=remedy)
+        lost = describe_loss(found, bits=bits, kept=keep, remedy=remedy)
         return Original(pixels, found if keep else Metadata(), lost)
 
 
-def read_grey(path: Path) -> np.ndarray:
+def read_grey(path: Path) -> NDArray[np.uint8]:
     """Read the grey values of a picture file as plain numbers, for example of a mask; a colour profile is ignored.
 
     EXIF orientation is applied, 1 and 16 bits become 8, one frame of an animation is read with a warning.
@@ -132,7 +134,7 @@ def _check_size(name: str, width: int, height: int) -> None:
         raise PictureError(f"{size}: at most {MAX_SIDE} a side and {MAX_PIXELS} in all are taken; scale it down")
 
 
-def _from_upright(image: Image.Image, profile: bytes | None, name: str) -> np.ndarray:
+def _from_upright(image: Image.Image, profile: bytes | None, name: str) -> NDArray[np.uint8]:
     """Convert an upright Pillow image from its colour profile to sRGB; None takes its numbers as they are."""
     colour, alpha = _split_alpha(image, name)
     colour = _to_srgb(colour, profile, name)
@@ -154,6 +156,8 @@ def _upright_pixels(image: Image.Image, name: str) -> Image.Image:
     Pillow's readers may raise almost any exception for a damaged file, so every exception means a damaged file here.
     """
     _check_size(name, image.width, image.height)
+    refuse_misread(image, name)
+    factor = depth_factor(image)
     try:
         # The size has been checked against this project's own limit, so Pillow's warning is hidden.
         with warnings.catch_warnings():
@@ -164,7 +168,8 @@ def _upright_pixels(image: Image.Image, name: str) -> Image.Image:
         raise unreadable(name, error) from error
     if frames > 1:
         _warn(f"{name}: animation, only frame {image.tell() + 1} of {frames} is taken")
-    return _upright(image, name)
+    upright = _upright(image, name)
+    return upright if factor == 1 else upright.point(lambda value: value * factor)
 
 
 def _warn(message: str) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from hvqcgic.errors import ConfigError, PictureError
@@ -185,7 +186,7 @@ def read_members(place: str, wanted: Callable[[str], bool] = is_picture) -> Gene
             yield Member(found["fname"], found["data"])
 
 
-def decode(data: bytes) -> np.ndarray:
+def decode(data: bytes) -> NDArray[np.uint8]:
     """Decode a picture from the bytes of its file, as `read_picture` does.
 
     Raises:

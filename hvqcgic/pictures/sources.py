@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeGuard, Union
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from hvqcgic.bitstream import MAX_PIXELS
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     import torch
 
 PictureSource = Union[
-    Image.Image, np.ndarray, "torch.Tensor", str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO
+    Image.Image, NDArray[Any], "torch.Tensor", str, os.PathLike[str], bytes, bytearray, memoryview, BinaryIO
 ]
 
 TAKEN = (
@@ -46,7 +47,7 @@ CHANNELS = (1, 3, 4)
 
 
 @contextmanager
-def opened(source: PictureSource, name: str | None = None) -> Iterator[tuple[Image.Image | np.ndarray, str]]:
+def opened(source: PictureSource, name: str | None = None) -> Iterator[tuple[Image.Image | NDArray[np.uint8], str]]:
     """Open a picture; what was opened here is closed at the end.
 
     Args:
@@ -146,12 +147,12 @@ def is_tensor(source: object) -> TypeGuard[torch.Tensor]:
     return torch is not None and isinstance(source, torch.Tensor)
 
 
-def is_deep(source: object) -> bool:
-    """Whether an array or tensor has 16 bits a sample."""
-    return str(getattr(source, "dtype", "")).endswith(("uint16", "u2"))
+def bits_of(source: object) -> int:
+    """Bits of a sample of an array or tensor: 16 of uint16, else 8, as floats are pictures of 8 bits mostly."""
+    return 16 if str(getattr(source, "dtype", "")).endswith(("uint16", "u2")) else 8
 
 
-def from_tensor(tensor: torch.Tensor) -> Image.Image | np.ndarray:
+def from_tensor(tensor: torch.Tensor) -> Image.Image | NDArray[np.uint8]:
     """Convert a tensor (C, H, W), (H, W) or (H, W, C), of 1, 3 or 4 channels; see `from_array`.
 
     Three dimensions of which the first can be that of the channels are (C, H, W).
@@ -166,8 +167,8 @@ def from_tensor(tensor: torch.Tensor) -> Image.Image | np.ndarray:
 
 
 def from_array(
-    array: np.ndarray, *, kind: str = "array", given: tuple[int, ...] | None = None
-) -> Image.Image | np.ndarray:
+    array: NDArray[Any], *, kind: str = "array", given: tuple[int, ...] | None = None
+) -> Image.Image | NDArray[np.uint8]:
     """Convert an array to 8 bits: to an image if it is grey or transparent, else to an array (H, W, 3).
 
     Args:
@@ -193,7 +194,7 @@ def from_array(
     return Image.fromarray(np.ascontiguousarray(samples[..., 0] if samples.shape[2:] == (1,) else samples))
 
 
-def _to_8_bits(array: np.ndarray, kind: str) -> np.ndarray:
+def _to_8_bits(array: NDArray[Any], kind: str) -> NDArray[np.uint8]:
     if array.dtype == np.uint8:
         return array
     top = 65535.0 if array.dtype.kind == "u" else 1.0

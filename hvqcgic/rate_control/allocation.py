@@ -95,7 +95,7 @@ def measure_curve(
         coding: mode whose bits are counted.
     """
     picture = coder.analyse(image)
-    sized = replace(point or OperatingPoint(), ratios=None, bpp=1.0, max_bytes=None, target=None)
+    sized = replace(point or OperatingPoint(), ratios=None, bpp=1.0, max_bytes=None, target=None, quality=None)
     search = Search(coder, picture, sized, coding)
     measure = LpipsAlex(picture.pixels).measure if by == "lpips" else None
     sizes, distortions = [], []

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 LARGEST_BPP = 24.0
 """Bit rate of a picture without compression."""
 
+HIGHEST_QUALITY = 100
+TARGETS = ("ratios", "bpp", "max_bytes", "target", "quality")
+"""Fields of an operating point of which at most one is given."""
+
 GRANULARITY_ORDERS = ("entropy", "rd")
 DEFAULT_ETA = 0.1
 """Default for size targets: on validation pictures, as good as any eta at high rates and better than 0 at low rates."""
@@ -46,6 +50,7 @@ class Choices(TypedDict, total=False):
     bpp: float | None
     max_bytes: int | None
     target: str | None
+    quality: float | None
     eta: float | Literal["auto"] | None
     granularity: str
     path: str
@@ -63,6 +68,7 @@ class OperatingPoint:
         bpp: bits per pixel of the file, above 0 and at most 24.
         max_bytes: most bytes of the file, at least 1.
         target: a quality as NAME=VALUE, "lpips=0.08" or "psnr=27"; the smallest file that has it is searched.
+        quality: place on the ratio path in per cent, 0 (all cells coarse) to 100 (all fine).
         eta: weight of a bit in the choice of an index, see `PictureCoder.try_out`; "auto" to choose among AUTO_ETAS for
             each picture by its squared error; None for DEFAULT_ETA with a size target and 0 otherwise.
         granularity: "entropy" chooses fine cells by information density; "rd" by the decrease of distortion per bit.
@@ -72,7 +78,8 @@ class OperatingPoint:
             `hvqcgic.rate_control.refinement`; more steps give a better picture and take more time.
         clamp: use the nearest possible rate or quality if the target is out of range, instead of an error.
 
-    At most one of ratios, bpp, max_bytes and target is given; without any of them, the model's default ratios are used.
+    At most one of ratios, bpp, max_bytes, target and quality is given; without any of them, the model's default ratios
+    are used.
 
     Raises:
         ConfigError: on construction, if a value is not allowed or two targets are given.
@@ -83,6 +90,7 @@ class OperatingPoint:
     bpp: float | None = None
     max_bytes: int | None = None
     target: str | None = None
+    quality: float | None = None
     eta: float | Literal["auto"] | None = None
     granularity: str = "entropy"
     path: str = DEFAULT
@@ -92,7 +100,7 @@ class OperatingPoint:
 
     def __post_init__(self) -> None:
         """Check everything that does not depend on picture or model."""
-        targets = [name for name in ("ratios", "bpp", "max_bytes", "target") if getattr(self, name) is not None]
+        targets = [name for name in TARGETS if getattr(self, name) is not None]
         if len(targets) > 1:
             raise ConfigError(f"{' and '.join(targets)} are two targets; give one of them")
         if self.ratios is not None:
@@ -109,6 +117,7 @@ class OperatingPoint:
         if self.granularity not in GRANULARITY_ORDERS:
             raise ConfigError(f"granularity {self.granularity!r} is unknown; use {' or '.join(GRANULARITY_ORDERS)}")
         ratios(0.0, self.path)
+        self._check_quality()
         if isinstance(self.refine, bool) or not isinstance(self.refine, int) or not 0 <= self.refine <= LARGEST_REFINE:
             raise ConfigError(
                 f"refine {self.refine!r} is no number of steps; give a whole number from 0 (features as the encoder "
@@ -117,6 +126,15 @@ class OperatingPoint:
         if self.refine:
             check_installed(f"refine {self.refine}", *LPIPS_PACKAGES)
         self._check_eta()
+
+    def _check_quality(self) -> None:
+        quality: object = self.quality
+        if quality is None:
+            return
+        number = isinstance(quality, int | float) and not isinstance(quality, bool)
+        if not number or not 0 <= quality <= HIGHEST_QUALITY:
+            ends = f"0 (all cells coarse) to {HIGHEST_QUALITY} (all fine)"
+            raise ConfigError(f"quality {quality!r} is not allowed; give a number from {ends}")
 
     def _check_eta(self) -> None:
         eta = self.eta
@@ -127,6 +145,16 @@ class OperatingPoint:
                 raise ConfigError("eta auto compares files of one size; give bpp or max_bytes, or a number for eta")
         elif eta is not None and not 0 <= eta <= LARGEST_ETA:
             raise ConfigError(f"eta {eta:g} is not allowed; give a number from 0 (nearest codes) to {LARGEST_ETA:g}")
+
+    @property
+    def place(self) -> float | None:
+        """Place on the ratio path that the quality names; None without one."""
+        return None if self.quality is None else self.quality / HIGHEST_QUALITY
+
+    @property
+    def shares(self) -> Ratios | None:
+        """Ratios that are given, or those of the quality; None without either."""
+        return self.ratios if self.place is None else ratios(self.place, self.path)
 
     @property
     def seeks_size(self) -> bool:

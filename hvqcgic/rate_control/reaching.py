@@ -40,7 +40,7 @@ class Reached:
 
     Attributes:
         encoded: the picture.
-        place: on the ratio path; None for given ratios.
+        place: on the ratio path; None for ratios.
         eta: see `OperatingPoint`.
         trials: number of tried places and values of eta.
         clamped: description of the unreachable target, if `clamp` allowed it; else "".
@@ -112,8 +112,8 @@ class Search:
         if self._point.target is not None:
             return self.for_quality(parse_target(self._point.target))
         if not self._point.seeks_size:
-            encoded = self.encoded_at(self._point.ratios or self._coder.config.default_ratios)
-            return Reached(encoded, None, self._point.etas[0], self._trials)
+            encoded = self.encoded_at(self._point.shares or self._coder.config.default_ratios)
+            return Reached(encoded, self._point.place, self._point.etas[0], self._trials)
         return self.for_size_at_least_error()
 
     def refine(self, masks: Masks, progress: Progress | None) -> None:

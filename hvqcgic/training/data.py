@@ -12,7 +12,7 @@ from torch import Tensor
 from hvqcgic.errors import ConfigError
 from hvqcgic.training.crop_stream import CropStream
 from hvqcgic.training.crops import Batch
-from hvqcgic.training.sources import Shard, Split, embedded_split, find_shards, hold_out, of_prefixes
+from hvqcgic.training.sources import Shard, Split, embedded_split, find_shards, hold_out, of_prefixes, read_all
 
 
 class PictureDataModule(lightning.LightningDataModule):
@@ -78,8 +78,7 @@ class PictureDataModule(lightning.LightningDataModule):
         """
         if self.validation:
             return
-        split = self._split()
-        pictures = [picture for shard in split.val for picture in shard.read()]
+        split, pictures = self._split()
         if not pictures:
             raise ConfigError(f"{self.val or self.data}: no validation picture can be read; give others with --val")
         self._open(split.train)
@@ -128,15 +127,20 @@ class PictureDataModule(lightning.LightningDataModule):
         """Continue after the batches of a checkpoint."""
         self.batches_used = state_dict["batches_used"]
 
-    def _split(self) -> Split:
-        if self.data is None and self.val is None:
-            return embedded_split(self.seed)
+    def _split(self) -> tuple[Split, list[np.ndarray]]:
+        """Return the split, and its validation pictures."""
         if self.data is None:
-            return Split(embedded_split(self.seed).train, find_shards(str(self.val)))
-        train = find_shards(self.data)
-        if self.prefixes:
-            train = of_prefixes(train, self.prefixes, source=self.data)
-        return hold_out(train, self.val_pictures) if self.val is None else Split(train, find_shards(self.val))
+            split = embedded_split(self.seed)
+        else:
+            train = find_shards(self.data)
+            if self.prefixes:
+                train = of_prefixes(train, self.prefixes, source=self.data)
+            if self.val is None:
+                return hold_out(train, self.val_pictures)
+            split = Split(train, ())
+        if self.val is not None:
+            split = Split(split.train, find_shards(self.val))
+        return split, read_all(split.val)
 
 
 class TrainBatches:

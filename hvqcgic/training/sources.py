@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -178,19 +178,41 @@ def embedded_split(seed: int) -> Split:
     return Split((train, LeavesShard(tuple(leaves[_LEAVES_VAL:]))), (val, LeavesShard(tuple(leaves[:_LEAVES_VAL]))))
 
 
-def hold_out(shards: Sequence[Shard], count: int) -> Split:
-    """Set pictures of the first shard aside for validation, spread evenly over it.
+def read_all(shards: Iterable[Shard]) -> list[np.ndarray]:
+    """Decode all pictures of some shards; unreadable ones are omitted with a warning."""
+    return [picture for shard in shards for picture in shard.read()]
+
+
+def hold_out(shards: Sequence[Shard], count: int) -> tuple[Split, list[np.ndarray]]:
+    """Set pictures of the first shard aside for validation, spread evenly over those that can be read.
 
     Args:
         shards: at least one.
         count: wanted pictures; at most a tenth of all pictures (but one) and half of the first shard are taken.
+    Returns:
+        the split, and the decoded validation pictures.
     Raises:
         ConfigError: fewer than two pictures in all.
     """
+    while True:
+        split = _split_names(shards, count)
+        (held,) = split.val
+        pictures = held.read()
+        if len(pictures) == len(held.names):
+            return split, pictures
+        unreadable = {name for name in held.names if not held.keep([name]).read()}
+        first = shards[0].keep(frozenset(shards[0].names) - unreadable)
+        shards = [shard for shard in (first, *shards[1:]) if shard.names]
+
+
+def _split_names(shards: Sequence[Shard], count: int) -> Split:
     total = sum(len(shard.names) for shard in shards)
-    names = shards[0].names
     if total < 2:
-        raise ConfigError(f"{total} picture to train on and to validate on; give at least two, or use --val")
+        raise ConfigError(
+            f"{total} picture to train on and to validate on, without those that cannot be read; give at least two, "
+            "or use --val"
+        )
+    names = shards[0].names
     count = max(1, min(count, total // 10, len(names) // 2))
     chosen = frozenset(names[i * len(names) // count] for i in range(count))
     rest = shards[0].keep(frozenset(names) - chosen)

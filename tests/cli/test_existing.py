@@ -42,6 +42,15 @@ def test_what_is_done_is_left_as_it_is(call: Call, out: Path, model: Path) -> No
     assert marks(out) == before
 
 
+def test_a_quality_is_compared_with_the_ratios_of_files(call: Call, out: Path, model: Path) -> None:
+    assert again(call, out, model, "-q", 90, "--force").code == 0
+    before = marks(out)
+    result = again(call, out, model, "-q", 90)
+    assert (result.code, result.err) == (0, "")
+    assert [line.endswith("skipped") for line in result.out.splitlines()] == [True, True]
+    assert marks(out) == before
+
+
 @pytest.mark.parametrize("damage", ["truncated", "changed", "empty"])
 def test_what_is_damaged_is_made_anew(call: Call, out: Path, model: Path, damage: str) -> None:
     before, whole = marks(out), (out / "b.hvq").read_bytes()
@@ -58,6 +67,7 @@ def test_what_is_damaged_is_made_anew(call: Call, out: Path, model: Path, damage
     ("options", "words"),
     [
         (["--ratios", "0,0.5,0.5"], "has ratios 0."),
+        (["--quality", "90"], "has ratios 0."),
         (["--coding", "zip"], "is coded adaptive"),
         (["--max-bytes", "60"], "bytes; --force"),
         (["--bpp", "12"], "bpp; --force"),

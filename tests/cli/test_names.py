@@ -112,3 +112,52 @@ def test_a_name_that_is_not_utf_8(tmp_path: Path, picture: Path, tiny_model_path
     run = subprocess.run([*command, str(tiny_model_path)], capture_output=True, check=False)
     assert run.returncode == 0, run.stderr
     assert os.listdir(os.fsencode(tmp_path / "out")) == [b"\xff.hvq"]
+
+
+def test_names_with_line_breaks_and_control_characters_stay_one_line(
+    call: Call, tmp_path: Path, tiny_model_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    save_picture(folder / "a\nb\x1b[31m.png", seed=1)
+    (folder / "c\x1b[2J.png").write_bytes(b"")
+    arguments = ("compress", folder, "-o", tmp_path / "out", "--model", tiny_model_path)
+    for words in ([], ["--skip-existing"]):
+        result = call(*arguments, *words)
+        assert result.code == 1
+        assert result.out.count("\n") == 1
+        assert r"a\nb\x1b[31m.png -> " in result.out
+        assert r"c\x1b[2J.png: the file is empty" in result.complaint
+    assert "\x1b" not in result.out + result.err
+    for words in (["info", tmp_path / "out/a\nb\x1b[31m.hvq"], ["compare", folder / "a\nb\x1b[31m.png"]):
+        shown = call(*words, *(["--model", tiny_model_path] if words[0] == "compare" else []))
+        assert shown.out.startswith(r"a\nb\x1b[31m.")
+        assert "\x1b" not in shown.out
+
+
+@pytest.mark.parametrize("words", [["compress", "", "-o", "x"], ["compress", "x.png", "-o", ""], ["info", ""]])
+def test_an_empty_name_is_not_the_working_folder(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_picture(tmp_path / "x.png", seed=1)
+    result = call(*words)
+    assert result.code == 2
+    assert "'' names nothing, perhaps an empty variable" in result.complaint
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="folders in use cannot be removed, and there is no /dev/full")
+@pytest.mark.parametrize(
+    ("shell", "said"),
+    [
+        ('mkdir gone && cd gone && rmdir ../gone && "$@" compress x.png -o y', "the working folder was removed"),
+        ('"$@" compress missing.png -o y 2> /dev/full', ""),
+    ],
+)
+def test_a_removed_working_folder_and_a_full_standard_error(tmp_path: Path, shell: str, said: str) -> None:
+    root = Path(__file__).parents[2]
+    command = ["sh", "-c", shell, "sh", sys.executable, "-m", "hvqcgic"]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (said in done.stderr, done.stderr.count("\n")) == (True, 1 if said else 0)

@@ -56,6 +56,24 @@ def test_options_reach_what_is_run_and_its_exit_code_is_the_programs(
         assert (result.code, result.out, result.err) == (code, "", "")
 
 
+@pytest.mark.parametrize("text", ["-1e-3", "-.5", "-2", "-2.5", "-1E5", "-.inf"])
+def test_negative_values_need_no_equals_sign(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    given: list[float] = []
+
+    def main(arguments: list[str]) -> int:
+        parser = new_parser("tests.program", "Does one thing.")
+        parser.add_argument("--number", type=float)
+        return run_program("tests.program", lambda: parser.parse_args(arguments), note, kept="things that are done")
+
+    def note(options: Namespace) -> int:
+        given.append(options.number)
+        return 0
+
+    for words in (["--number", text], [f"--number={text}"]):
+        assert caller(main, capsys)(*words).err == ""
+    assert given == [float(text.replace(".inf", "inf"))] * 2
+
+
 def test_help_names_the_program_and_its_file(capsys: pytest.CaptureFixture[str]) -> None:
     result = program(fails(ValueError()), capsys)("--help")
     assert result.code == 0

@@ -13,7 +13,7 @@ from skimage import data
 import hvqcgic
 from hvqcgic.codec.codec import Codec
 from hvqcgic.coder.coder import PictureCoder
-from hvqcgic.rate_control import Region
+from hvqcgic.rate_control import Region, ratios
 from tests.command_calls import Call, bad_pictures, save_picture
 from tests.random_model import random_picture
 
@@ -71,6 +71,18 @@ def test_options_are_those_of_the_package(call: Call, tmp_path: Path, photo: Pat
     assert (tmp_path / "photo.hvq").read_bytes() == codec.compress(photo, bpp=0.3, eta="auto")
 
 
+def test_a_quality_is_told_and_is_that_of_the_package(call: Call, tmp_path: Path, photo: Path, model: Path) -> None:
+    result = call("compress", photo, "-o", tmp_path, "--model", model, "-q", 60, "--json")
+    assert (result.code, result.err) == (0, "")
+    entry = json.loads(result.out)
+    assert (entry["asked"], entry["place"], entry["eta"], entry["trials"]) == ({"quality": 60}, 0.6, 0.0, 1)
+    codec = hvqcgic.load(model, device="cpu")
+    expected = codec.compress(photo, quality=60)
+    assert (tmp_path / "photo.hvq").read_bytes() == expected == codec.compress(photo, ratios=ratios(0.6))
+    compared = json.loads(call("compare", photo, "--model", model, "-q", 60, "--json").out)
+    assert (compared["quality"], compared["pictures"][0]["bytes"]["adaptive"]) == (60, len(expected))
+
+
 def test_features_are_refined(call: Call, tmp_path: Path, model: Path) -> None:
     small = save(tmp_path / "in/small.png", 34, 30, seed=3)
     codec = hvqcgic.load(model, device="cpu")
@@ -83,6 +95,11 @@ def test_features_are_refined(call: Call, tmp_path: Path, model: Path) -> None:
     [
         (["--bpp", "0"], "bpp 0 is no rate"),
         (["--bpp", "-0.5"], "bpp -0.5 is no rate"),
+        (["--bpp", "-1e-3"], "bpp -0.001 is no rate"),
+        (["--bpp", "-inf"], "bpp -inf is no rate"),
+        (["-q", "-1e-3"], "quality -0.001 is not allowed"),
+        (["--quality", "-2"], "quality -2 is not allowed"),
+        (["--eta", "-1e-3"], "eta -0.001 is not allowed"),
         (["--bpp", "nan"], "bpp nan is no rate"),
         (["--bpp", "24.5"], "bpp 24.5 is no rate; give a number above 0 and at most 24 (random reaches about 0.02 to"),
         (["--max-bytes", "0"], "max_bytes 0 is no size"),
@@ -93,6 +110,7 @@ def test_features_are_refined(call: Call, tmp_path: Path, model: Path) -> None:
         (["--per-image-max", "300"], "--per-image-max belongs to --budget"),
         (["--bpp", "0.3", "--max-bytes", "300"], "--bpp and --max-bytes are two targets"),
         (["--ratios", "1,0,0", "--target", "psnr=9"], "--ratios and --target are two targets"),
+        (["-q", "60", "--budget", "1kB"], "--quality and --budget are two targets"),
         (["--target", "psnr=9", "--budget", "1kB"], "--target and --budget are two targets"),
         (["--target", "ssim=0.9"], "target 'ssim=0.9' is not NAME=VALUE with a quality of lpips, psnr"),
         (["--target", "psnr=nan"], "give a number from 1 to 100 for psnr"),

@@ -61,4 +61,4 @@ def test_refusals(folder: Path) -> None:
     with pytest.raises(CurveError, match=r"anchor 'png' is not among the codecs of this run: jpeg, webp, far"):
         bd_rates(read_curves(folder), "png", generator=generator)
     with pytest.raises(CurveError, match="no codec has a point"):
-        bd_rates(Curves((), (), (), ()), generator=generator)
+        bd_rates(Curves((), (), (), {}, ()), generator=generator)

@@ -53,6 +53,37 @@ def test_what_an_interrupted_run_left_of_a_point_does_not_count() -> None:
     assert found.notes == ("a at begun has 1 pictures only and is left out of the curves",)
 
 
+def with_ms_ssim(rows: list[Row], *pictures: str) -> list[Row]:
+    return [
+        replace(row, metrics=row.metrics | {"ms_ssim": row.bpp / 8}) if row.picture in pictures else row for row in rows
+    ]
+
+
+def test_a_metric_that_some_pictures_lack_is_over_those_that_have_it_and_so_is_its_rate() -> None:
+    found = curves_of(with_ms_ssim(ROWS, "y"), RUN)
+    (curve,) = found.curves
+    assert (found.pictures, found.counts) == (("x", "y"), {"ms_ssim": 1})
+    assert found.notes == ("ms_ssim and its bpp are over 1 of 2 pictures: those that have it at every point",)
+    assert [values.tolist() for values in curve.of("ms_ssim")] == [[1.0, 4.0], [0.125, 0.5]]
+    assert [values.tolist() for values in curve.of_pictures("ms_ssim")] == [[[1.0, 4.0]], [[0.125, 0.5]]]
+    assert [values.tolist() for values in curve.of("psnr_db")] == [[1.0, 3.0], [29.0, 33.0]]
+
+
+def test_codecs_are_compared_over_the_same_pictures() -> None:
+    others = [replace(row, codec="b", bpp=row.bpp / 2) for row in ROWS]
+    rows = [*with_ms_ssim(ROWS, "x", "y"), *with_ms_ssim(others, "y")]
+    found = curves_of(rows, RUN)
+    assert found.counts == {"ms_ssim": 1}
+    assert [curve.rates("ms_ssim").tolist() for curve in found.curves] == [[1.0, 4.0], [0.5, 2.0]]
+    # A codec or a point that has a metric nowhere takes no picture out.
+    assert curves_of([*with_ms_ssim(ROWS, "x", "y"), *others], RUN).counts == {}
+    low = curves_of([*with_ms_ssim(ROWS[:2], "x", "y"), *ROWS[2:]], RUN).curves[0]
+    assert [values.tolist() for values in low.of("ms_ssim")] == [[3.0], [0.375]]
+    apart = curves_of([*with_ms_ssim(ROWS, "x"), *with_ms_ssim(others, "y")], RUN)
+    assert (apart.metrics, apart.counts) == (("psnr_db",), {"ms_ssim": 0})
+    assert apart.notes == ("ms_ssim is left out: no picture has it at every point",)
+
+
 def test_metrics_of_the_whole_set_count_only_for_the_whole_set() -> None:
     run = replace(RUN, set_metrics=(SetMetrics("a", "low", {"fid": 30.0}),))
     (curve,) = curves_of(ROWS, run).curves

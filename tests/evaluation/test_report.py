@@ -13,7 +13,7 @@ from PIL import Image
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.report import write_report
-from hvqcgic.evaluation.results import decoded_path, read_run, write_run
+from hvqcgic.evaluation.results import decoded_path, read_run, write_rows, write_run
 from tests.evaluation.run_folder import make_run
 from tools.browser import Browser, find_chromium
 
@@ -73,6 +73,23 @@ def test_a_run_without_a_curve_is_refused_in_words(tmp_path: Path) -> None:
     assert not (tmp_path / "report.html").exists()
 
 
+def test_a_metric_that_some_pictures_lack_has_a_rate_of_its_own(tmp_path: Path) -> None:
+    rows = make_run(tmp_path)
+    added = {"one": ["dists"], "two": []}
+    write_rows(
+        tmp_path,
+        [replace(r, metrics=r.metrics | dict.fromkeys(added[r.picture], 10 / r.metrics["psnr_db"])) for r in rows],
+    )
+    data = data_of(write_report(tmp_path).read_text())
+    assert data["counts"] == {"dists": 1}
+    jpeg = data["curves"][0]
+    of_one = sorted(row.bpp for row in rows if (row.codec, row.picture) == ("jpeg", "one"))
+    assert jpeg["rates"]["dists"] == pytest.approx(of_one, rel=1e-5)
+    assert jpeg["rates"]["psnr_db"] == jpeg["bpp"] != jpeg["rates"]["dists"]
+    entries = [entry for entry in data["bd"]["entries"] if entry["metric"] == "dists"]
+    assert [(entry["reason"], "value" in entry) for entry in entries] == [("", True)] * 2
+
+
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program = find_chromium()
@@ -110,6 +127,14 @@ def clip(page: Browser) -> tuple[float, float]:
 
 def choose(page: Browser, select: str, value: str) -> None:
     page.evaluate(f"byId('{select}').value = {json.dumps(value)}; byId('{select}').dispatchEvent(new Event('change'))")
+
+
+def test_ticks_have_the_decimals_that_their_step_needs(page: Browser) -> None:
+    steps = {"2.5": 1, "0.25": 2, "25": 0, "1": 0, "0.1": 1, "0.02": 2, "0.005": 3, "0.0025": 4, "500": 0}
+    assert page.evaluate(f"[{','.join(steps)}].map(decimals)") == list(steps.values())
+    ticks = "axis([22.4, 33.1], 0, 100, false)"
+    shown = page.evaluate(f"(() => {{ const a = {ticks}; return a.ticks.map((t) => t.toFixed(decimals(a.step))) }})()")
+    assert shown == ["22.5", "25.0", "27.5", "30.0", "32.5"]
 
 
 @pytest.mark.parametrize("share", [0.2, 0.75])

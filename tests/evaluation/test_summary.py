@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from hvqcgic.evaluation.results import Row, Run, SetMetrics
-from hvqcgic.evaluation.summary import as_json, means, summary_table
+from hvqcgic.evaluation.summary import Share, as_json, means, summary_table
 
 ROWS = [
     Row("a", 4, 4, "jpeg", "quality=5", 2, 1.0, 0.1, 0.3, metrics={"psnr_db": 30.0}),
@@ -18,6 +18,8 @@ def test_means_are_over_the_pictures_that_have_a_value() -> None:
     low, high = means(ROWS, [SetMetrics("jpeg", "quality=5", {"fid": 7.5})])
     assert (low.pictures, low.failed, low.bpp, low.encode_s, low.decode_s) == (2, 0, 2.0, 0.2, pytest.approx(0.4))
     assert low.metrics == {"psnr_db": 35.0, "niqe": 3.0, "fid": 7.5}
+    # A third picture would change the bpp of the row, not that of the metric.
+    assert low.partial == {"niqe": Share(1, 3.0)}
     assert (high.pictures, high.failed, high.bpp, high.metrics) == (1, 1, 2.0, {"psnr_db": 35.0})
 
 
@@ -32,6 +34,7 @@ def test_the_table_says_how_many_pictures_where_that_differs() -> None:
     assert " pictures ┃" in text(ROWS)
     assert " pictures ┃" not in text(ROWS[:3:2])
     assert "35.00" in text(ROWS)
+    assert "1 at 3.0000 bpp" in text(ROWS)
 
 
 def test_machines_get_the_same_numbers() -> None:

@@ -15,6 +15,7 @@ from hvqcgic.rate_control.operating_point import (
     rate_range,
 )
 from hvqcgic.rate_control.quality import LpipsAlex, Psnr
+from hvqcgic.rate_control.ratio_path import PATHS, ratios
 from tests.random_model import small_config
 
 
@@ -42,6 +43,13 @@ from tests.random_model import small_config
         ({"target": "lpips=0"}, "give a number from 0.0001 to 1 for lpips"),
         ({"target": "lpips=-0.1"}, "give a number from 0.0001 to 1 for lpips"),
         ({"target": "lpips=good"}, "give a number from 0.0001 to 1 for lpips"),
+        ({"quality": -1}, r"quality -1 is not allowed; give a number from 0 \(all cells coarse\) to 100 \(all fine\)"),
+        ({"quality": 100.5}, r"quality 100\.5 is not allowed"),
+        ({"quality": math.nan}, "quality nan is not allowed"),
+        ({"quality": True}, "quality True is not allowed"),
+        ({"quality": "keep"}, "quality 'keep' is not allowed"),
+        ({"quality": 60, "ratios": (1.0, 0.0, 0.0)}, "ratios and quality are two targets"),
+        ({"quality": 60, "target": "psnr=27"}, "target and quality are two targets"),
         ({"granularity": "random"}, "granularity 'random' is unknown; use entropy or rd"),
         ({"path": "winding"}, "ratio path 'winding' is unknown"),
         ({"eta": -0.1}, "eta -0.1 is not allowed; give a number from 0"),
@@ -82,6 +90,7 @@ def test_what_is_wrong_otherwise_is_not() -> None:
         ({}, (0.0,)),
         ({"ratios": (1.0, 0.0, 0.0)}, (0.0,)),
         ({"target": "psnr=27"}, (0.0,)),
+        ({"quality": 60}, (0.0,)),
         ({"bpp": 24}, (DEFAULT_ETA,)),
         ({"max_bytes": 1}, (DEFAULT_ETA,)),
         ({"max_bytes": 1, "eta": 0}, (0.0,)),
@@ -91,6 +100,15 @@ def test_what_is_wrong_otherwise_is_not() -> None:
 )
 def test_the_values_of_eta_that_are_tried(choices: dict[str, Any], etas: tuple[float, ...]) -> None:
     assert check_choices(small_config, **choices).etas == etas
+
+
+def test_a_quality_is_a_place_on_the_path() -> None:
+    for quality, place in ((0, 0.0), (60, 0.6), (7.5, 0.075), (100, 1.0)):
+        for path in PATHS:
+            point = OperatingPoint(quality=quality, path=path)
+            assert (point.place, point.shares) == (place, ratios(place, path))
+    assert (OperatingPoint().place, OperatingPoint().shares) == (None, None)
+    assert OperatingPoint(ratios=(0.2, 0.3, 0.5)).shares == (0.2, 0.3, 0.5)
 
 
 def test_a_target_is_a_quality_and_its_value() -> None:

@@ -207,3 +207,12 @@ def test_what_is_wrong_is_named(codec: Codec) -> None:
         codec.compress(pixels, bpp=0.3, roi=(Region(60, 0, 8, 8),))
     with pytest.raises(ConfigError, match="coding 'morse' is unknown"):
         codec.compress(pixels, bpp=0.3, coding="morse")
+
+
+def test_more_quality_is_a_larger_file_and_a_closer_picture(tiny: Codec, cat: Pixels) -> None:
+    files = [tiny.compress(cat, quality=quality) for quality in (0, 12.5, 25, 50, 75, 100)]
+    errors = [mean_squared_error(cat, np.asarray(tiny.decompress(data))) for data in files]
+    assert sorted(set(map(len, files))) == list(map(len, files))
+    assert sorted(set(errors), reverse=True) == errors
+    assert files[0] == tiny.compress(cat, ratios=ALL_COARSE)
+    assert files[-1] == tiny.compress(cat, ratios=ALL_FINE)

@@ -2,14 +2,17 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 from random import Random
 from typing import Any
 
+import fuzz as fuzzer
 import pytest
-from fuzz import TooSlow, fuzz, is_right, try_one
-from fuzz_kinds import KINDS, Kind, Pictures, Shards, Streams
+from fuzz import KINDS, TooSlow, fuzz, is_right, try_one
+from fuzz_kinds import Kind, Pictures, Shards, Streams
 from fuzz_mutations import change_bytes, change_value
+from fuzz_tensors import ReversedStreams, ReversePaths
 
 from hvqcgic.errors import BitstreamError, Checksum
 
@@ -42,14 +45,48 @@ def test_wrong_errors_are_saved_once_each(tmp_path: Path, capsys: pytest.Capture
     assert "IndexError: an index" in capsys.readouterr().err
 
 
+def test_an_interruption_keeps_the_counts(tmp_path: Path) -> None:
+    class Interrupted(Broken):
+        inputs = 0
+
+        def change(self, random: Random) -> bytes:
+            self.inputs += 1
+            if self.inputs == 10:
+                raise KeyboardInterrupt
+            return b"taken"
+
+    found = fuzz(Interrupted(tmp_path), seed=1, seconds=60, count=None, out=tmp_path / "out")
+    assert (found.taken, found.interrupted) == (9, True)
+
+
 def test_what_is_a_right_error() -> None:
     assert is_right(BitstreamError("one line"))
     for error in (BitstreamError(""), BitstreamError("a\nb"), ValueError("one line"), TooSlow("late")):
         assert not is_right(error)
 
 
+class Slow(Kind):
+    """Waits, or computes, for ever."""
+
+    name = "slow"
+
+    def change(self, random: Random) -> bytes:
+        return b""
+
+    def read(self, data: bytes) -> None:
+        while True:
+            time.sleep(0.01 if data else 0)
+
+
+def test_what_computes_or_waits_too_long_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzzer, "SECONDS_EACH", 1)
+    assert str(try_one(Slow(tmp_path), b"")) == "more than 1 s"
+    monkeypatch.setattr(fuzzer, "WAITING", 2)
+    assert str(try_one(Slow(tmp_path), b"waits")) == "more than 2 s"
+
+
 @pytest.mark.filterwarnings("ignore")  # as the tool does: readers warn of much that is damaged
-@pytest.mark.parametrize("kind", [Streams, Shards, Pictures])
+@pytest.mark.parametrize("kind", [Streams, ReversedStreams, ReversePaths, Shards, Pictures])
 def test_inputs_come_again_and_reach_what_is_behind_checksums(kind: type[Kind], tmp_path: Path) -> None:
     first, second = kind(tmp_path), kind(tmp_path)
     errors = []

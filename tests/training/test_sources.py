@@ -13,6 +13,8 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.training.dead_leaves import dead_leaves
 from hvqcgic.training.sources import FOLDER_SHARD_FILES, embedded_split, find_shards, hold_out, of_prefixes
 
+SEVEN = tuple(f"{number}.png" for number in range(7))
+
 
 def picture_bytes(value: int, size: tuple[int, int] = (40, 24)) -> bytes:
     buffer = io.BytesIO()
@@ -88,12 +90,43 @@ def test_unreadable_pictures_are_left_out_with_one_warning(tmp_path: Path) -> No
 @pytest.mark.parametrize(("pictures", "wanted", "held"), [(40, 16, 8), (40, 3, 3), (4, 16, 1)])
 def test_held_out_pictures_are_unseen(tmp_path: Path, pictures: int, wanted: int, held: int) -> None:
     write_shards(tmp_path, shards=2, pictures=pictures)
-    split = hold_out(find_shards(str(tmp_path)), wanted)
+    split, read = hold_out(find_shards(str(tmp_path)), wanted)
+    assert len(read) == held
     train = {name for shard in split.train for name in shard.names}
     val = {name for shard in split.val for name in shard.names}
     assert len(val) == held
     assert not train & val
     assert len(train | val) == 2 * pictures
+
+
+@pytest.mark.parametrize("tar", [False, True])
+@pytest.mark.parametrize("bad", [["0.png"], ["0.png", "1.png"], ["0.png", "3.png"]])
+def test_held_out_pictures_can_be_read(tmp_path: Path, tar: bool, bad: list[str]) -> None:
+    members = [(name, b"broken" if name in bad else picture_bytes(i)) for i, name in enumerate(SEVEN)]
+    if tar:
+        write_tar(tmp_path / "x.tar", members)
+    else:
+        for name, data in members:
+            (tmp_path / name).write_bytes(data)
+    with pytest.warns(UserWarning, match=r"1 unreadable pictures left out, the first is \d\.png"):
+        split, pictures = hold_out(find_shards(str(tmp_path)), 4)
+    held = [name for shard in split.val for name in shard.names]
+    assert [int(picture[0, 0, 0]) for picture in pictures] == [int(name[0]) for name in held]
+    assert not set(held) & set(bad)
+    assert len(pictures) == 1
+    assert "6.png" in split.train[0].names
+
+
+def test_where_no_picture_can_be_read_there_is_no_split(tmp_path: Path) -> None:
+    for name in SEVEN:
+        (tmp_path / name).write_bytes(b"broken")
+    with (
+        pytest.warns(UserWarning, match="unreadable"),
+        pytest.raises(
+            ConfigError, match="1 picture to train on and to validate on, without those that cannot be read; give"
+        ),
+    ):
+        hold_out(find_shards(str(tmp_path)), 4)
 
 
 def test_one_picture_cannot_be_split(tmp_path: Path) -> None:

@@ -40,14 +40,20 @@ function sample(codec) {
   return svg;
 }
 
-// The points of each codec in the scope chosen: {codec, point, bpp, bytes, metrics}.
+// Bits per pixel of a point, over the pictures that a metric's mean is over.
+const rate = (point, metric) => point.rates?.[metric.name] ?? point.bpp;
+
+// How many pictures a metric's mean is over, where not all have it.
+const countOf = (metric) => metric.name in DATA.counts ? `${DATA.counts[metric.name]} of ${DATA.averaged.length} pictures have it` : "";
+
+// The points of each codec in the scope chosen: {codec, point, bpp, rates, bytes, metrics}.
 function curvesInScope() {
   const scope = chartState.scope;
   const shown = DATA.curves.filter((curve) => !chartState.hidden.has(curve.codec));
   return shown.map((curve) => {
     if (!scope || curve.published) {
       const points = curve.points.map((point, i) => ({
-        codec: curve.codec, point, bpp: curve.bpp[i],
+        codec: curve.codec, point, bpp: curve.bpp[i], rates: Object.fromEntries(Object.entries(curve.rates).map(([name, values]) => [name, values[i]])),
         metrics: Object.fromEntries(Object.entries(curve.metrics).map(([name, values]) => [name, values[i]])),
       }));
       // What was published far beyond the rates measured here would only press our curves together.
@@ -64,7 +70,7 @@ function drawCharts() {
     const having = curves.map(({ curve, points }) => ({
       curve, points: points.filter((point) => typeof point.metrics[metric.name] === "number"),
     })).filter(({ points }) => points.length);
-    const caption = element("figcaption", {}, `${metric.label} `, element("small", {}, metric.lower ? "lower is better" : "higher is better"));
+    const caption = element("figcaption", {}, `${metric.label} `, element("small", {}, [metric.lower ? "lower is better" : "higher is better", chartState.scope ? "" : countOf(metric)].filter(Boolean).join("; ")));
     return element("figure", {}, caption, chart(metric, having));
   });
   byId("charts").replaceChildren(...figures);
@@ -77,12 +83,12 @@ function chart(metric, curves) {
     svg.append(drawing("text", { x: PLOT.width / 2, y: PLOT.height / 2, class: "axis", "text-anchor": "middle" }, "no values in this selection"));
     return svg;
   }
-  const x = axis(points.map((point) => point.bpp), PLOT.left, PLOT.width - PLOT.right, chartState.log);
+  const x = axis(points.map((point) => rate(point, metric)), PLOT.left, PLOT.width - PLOT.right, chartState.log);
   const y = axis(points.map((point) => point.metrics[metric.name]), PLOT.height - PLOT.bottom, PLOT.top, false);
   drawAxes(svg, x, y);
   const marks = [];
   for (const { curve, points } of curves) {
-    const places = points.map((point) => [x.place(point.bpp), y.place(point.metrics[metric.name])]);
+    const places = points.map((point) => [x.place(rate(point, metric)), y.place(point.metrics[metric.name])]);
     const line = drawing("polyline", { points: places.map((at) => at.map((v) => v.toFixed(1)).join(",")).join(" "), class: "curve", stroke: colour(curve.codec) });
     if (curve.published) line.setAttribute("stroke-dasharray", "6 4");
     svg.append(line);
@@ -129,18 +135,24 @@ function roundInLog(low, high) {
   return ticks;
 }
 
+// Decimals that a step needs, so that ticks in steps of 2.5 are no whole numbers.
+function decimals(step) {
+  let count = 0;
+  while (count < 6 && Math.abs(step * 10 ** count - Math.round(step * 10 ** count)) > 1e-6 * step * 10 ** count) count++;
+  return count;
+}
+
 function drawAxes(svg, x, y) {
   const bottom = PLOT.height - PLOT.bottom;
-  const digits = (step) => Math.max(0, Math.min(4, Math.ceil(-Math.log10(step) - 1e-9) + (/25$/.test(step.toPrecision(2)) ? 1 : 0)));
   for (const tick of x.ticks) {
     const at = x.place(tick);
     svg.append(drawing("line", { x1: at, x2: at, y1: PLOT.top, y2: bottom, class: "grid" }));
-    svg.append(drawing("text", { x: at, y: bottom + 17, class: "axis", "text-anchor": "middle" }, x.step ? tick.toFixed(digits(x.step)) : `${+tick.toPrecision(2)}`));
+    svg.append(drawing("text", { x: at, y: bottom + 17, class: "axis", "text-anchor": "middle" }, x.step ? tick.toFixed(decimals(x.step)) : `${+tick.toPrecision(2)}`));
   }
   for (const tick of y.ticks) {
     const at = y.place(tick);
     svg.append(drawing("line", { x1: PLOT.left, x2: PLOT.width - PLOT.right, y1: at, y2: at, class: "grid" }));
-    svg.append(drawing("text", { x: PLOT.left - 7, y: at + 4, class: "axis", "text-anchor": "end" }, tick.toFixed(digits(y.step))));
+    svg.append(drawing("text", { x: PLOT.left - 7, y: at + 4, class: "axis", "text-anchor": "end" }, tick.toFixed(decimals(y.step))));
   }
   svg.append(drawing("text", { x: (PLOT.left + PLOT.width - PLOT.right) / 2, y: PLOT.height - 6, class: "axis", "text-anchor": "middle" }, "bits per pixel"));
 }

@@ -41,12 +41,18 @@ function rateCell(entry, metric) {
 }
 
 function drawPoints() {
-  const head = ["codec", "point", "bpp", ...DATA.metrics.map((metric) => metric.label)];
+  const head = ["codec", "point", "bpp", ...DATA.metrics.map((metric) => [metric.label, countOf(metric)].filter(Boolean).join("; "))];
   const lines = DATA.curves.flatMap((curve) => curve.points.map((point, i) => element("tr", {},
     element("td", {}, name(curve.codec)), element("td", {}, point), element("td", {}, number(curve.bpp[i])),
-    ...DATA.metrics.map((metric) => element("td", {}, number(curve.metrics[metric.name]?.[i], metric.name))))));
+    ...DATA.metrics.map((metric) => element("td", {}, valueAt(curve, metric, i))))));
   byId("all-points").replaceChildren(
     element("thead", {}, element("tr", {}, ...head.map((text) => element("th", {}, text)))), element("tbody", {}, ...lines));
+}
+
+// A mean, with the rate of its pictures where they are not those of the column of rates.
+function valueAt(curve, metric, i) {
+  const text = number(curve.metrics[metric.name]?.[i], metric.name);
+  return metric.name in DATA.counts && metric.name in curve.metrics && !curve.published ? `${text} at ${number(curve.rates[metric.name][i])} bpp` : text;
 }
 
 function drawMethod() {

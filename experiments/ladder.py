@@ -49,8 +49,13 @@ class Rung:
     rdo: bool = False
 
 
-Z_CHANNELS = ("--model.entropy.z_channels", "[4, 4, 4]", "--training.z_warmup", "300")
-CODEBOOK = (*Z_CHANNELS, "--model.entropy.embedding", "codebook")
+Z_WARMUP = ("--training.z_warmup", "200")
+NO_Z = ("--model.entropy.z_channels", "[0, 0, 0]")
+QUARTER_Z = (
+    *("--model.entropy.hyperprior", "convolutional", "--model.entropy.z_footprint", "4"),
+    *("--model.entropy.hint_kernel", "5", *Z_WARMUP),
+)
+CODEBOOK = (*QUARTER_Z, "--model.entropy.embedding", "codebook")
 ONE_PASS = (*CODEBOOK, "--model.entropy.schedule", "[coarse, medium, fine]")
 NO_LOG_PRIOR = ("--model.entropy.log_prior", "false")
 RUNGS = (
@@ -61,9 +66,10 @@ RUNGS = (
     Rung("+ coarser cells", "coarser-cells", (*ONE_PASS, *NO_LOG_PRIOR)),
     Rung("+ log-prior", "log-prior", ONE_PASS),
     Rung("+ context passes", "context", CODEBOOK),
-    Rung("+ learned embedding", "learned", Z_CHANNELS),
-    Rung("- hyperpriors", "no-hyperpriors"),
-    Rung("+ coded map", "no-hyperpriors", raw_map=False),
+    Rung("+ learned embedding", "learned", QUARTER_Z),
+    Rung("- hyperpriors", "no-hyperpriors", NO_Z),
+    Rung("+ pooled hyperpriors", "pooled", Z_WARMUP),
+    Rung("+ coded map", "pooled", raw_map=False),
     Rung("joint training", "joint", raw_map=False),
     Rung("+ RDO", "joint", raw_map=False, rdo=True),
 )
@@ -93,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         f"{len(pictures)} pictures; {options.steps} steps a rung from {options.backbone}.",
         "hyperpriors: the paper's prior (Mahalanobis softmax in the space of the codebook, no context).",
         "coarser cells: one pass a cell size, which sees the codes of coarser cells; context passes: seven passes.",
+        "pooled hyperpriors: one position for 64 x 64 cells, as in configs/tiny.yaml.",
         f"RDO: eta {options.eta:g}; the rung after static-prior RDO starts from the nearest codes again.",
         "Joint training and RDO change the picture too: compare their rates together with PSNR and LPIPS.",
     ]

@@ -17,6 +17,7 @@ from torch import Tensor
 from hvqcgic.entropy import BIAS_BITS
 from hvqcgic.model_files import FrozenModel, read_model
 from hvqcgic.models import ClampedConv, HvqModel
+from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.rate import HyperLatentPriors
 
 
@@ -68,7 +69,7 @@ def thawed_checkpoint(name_or_path: str | Path) -> dict[str, Any]:
     state |= {f"priors.{name}": value for name, value in priors.state_dict().items()}
     return {
         "state_dict": state,
-        "hyper_parameters": {"model": model.config.to_dict(), "stage": "joint"},
+        "hyper_parameters": {"model": model.config.to_dict(), "training": vars(TrainingConfig()), "stage": "joint"},
         "step_index": 0,
     }
 

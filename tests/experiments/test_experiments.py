@@ -129,8 +129,16 @@ def test_hyperpriors_are_compared_at_every_ratio_and_are_options_that_differ(
     for name in hyperpriors.VARIATIONS:
         options = build_parser().parse_args(hyperpriors.training(name, str(tiny_model_path), 5, tmp_path))
         entropy = ModelConfig.from_dict(options.model.as_dict()).entropy
-        told.add((entropy.z_channels, entropy.z_footprint, entropy.synthesis_channels, options.training.z_warmup))
+        hyperprior = (entropy.hyperprior, entropy.z_channels, entropy.z_footprint)
+        told.add((*hyperprior, entropy.synthesis_channels, entropy.hint_kernel))
     assert len(told) == len(hyperpriors.VARIATIONS)
+
+
+def test_a_backbone_alone_can_be_started_from(tmp_path: Path, tiny_model_path: Path) -> None:
+    from hvqcgic.training.starts import start_facts
+
+    path = load("common").backbone_alone(str(tiny_model_path), tmp_path / "backbone.ckpt")
+    assert start_facts(path).stage == "backbone"
 
 
 def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:

@@ -29,6 +29,7 @@ ORDER = (
     {"codec"},
     {"__init__"},
     {"pillow"},
+    {"explore"},
     {"cli"},
     {"__main__"},
     {"training", "evaluation"},

@@ -25,7 +25,7 @@ function place() {
   const inside = (at, size, room) => (size <= room ? (room - size) / 2 : Math.min(0, Math.max(room - size, at)));
   view.x = inside(view.x, width * view.scale, stage.clientWidth);
   view.y = inside(view.y, height * view.scale, stage.clientHeight);
-  for (const image of stage.querySelectorAll("img")) {
+  for (const image of stage.querySelectorAll("img, canvas")) {
     image.style.width = `${width}px`;
     image.style.height = `${height}px`;
     image.style.transform = `translate(${view.x}px, ${view.y}px) scale(${view.scale})`;

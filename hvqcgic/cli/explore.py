@@ -1,6 +1,7 @@
 """`hvqcgic explore`: a local page in the browser, where a picture is coded anew at every move of a slider."""
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hvqcgic.cli.terminal import complain, say
 from hvqcgic.errors import ConfigError
 
 if TYPE_CHECKING:
+    from hvqcgic.codec import Codec
     from hvqcgic.explore import Limits, Subject
 
 SUMMARY = "show in the browser what bit rate, cell sizes and regions do to a picture"
@@ -46,30 +48,33 @@ def run(arguments: argparse.Namespace) -> int:
     from hvqcgic.explore import DEFAULT_MAX_PIXELS, Limits
 
     limits = Limits(max_pixels=arguments.max_pixels or DEFAULT_MAX_PIXELS)
-    subject = _subject(arguments.picture, limits)
-    try:
-        _serve(arguments, limits, subject)
-    except Terminated:
-        return TERMINATED
-    except KeyboardInterrupt:
-        pass  # the usual end
-    return DONE
+    return _serve(arguments, limits, _subject(arguments.picture, limits))
 
 
-def _serve(arguments: argparse.Namespace, limits: "Limits", subject: "Subject | None") -> None:
-    from hvqcgic.explore import Codecs, bind, open_browser, serve
+def _serve(arguments: argparse.Namespace, limits: "Limits", subject: "Subject | None") -> int:
+    from hvqcgic.explore import Codecs, Server, bind, open_browser
 
     with bind(arguments.port) as place:
-        codecs = Codecs(
-            arguments.model, load_codec(arguments, arguments.model), lambda name: load_codec(arguments, name)
-        )
 
-        def ready(address: str) -> None:
-            say(f"{address}\nThe page works while this command runs; Ctrl-C ends it.")
-            if not arguments.no_browser:
-                open_browser(address, complain)
+        def load(name: str) -> "Codec":
+            return load_codec(arguments, name)
 
-        serve(place, codecs, limits=limits, subject=subject, ready=ready)
+        codecs = Codecs(arguments.model, load(arguments.model), load)
+        server, code = Server(place, codecs, limits=limits, subject=subject), DONE
+        try:
+            with server:
+                say(f"{server.address}\nThe page works while this command runs; Ctrl-C ends it.")
+                if not arguments.no_browser:
+                    open_browser(server.address, complain)
+                server.wait()
+        except Terminated:
+            code = TERMINATED
+        except KeyboardInterrupt:
+            pass  # the usual end
+        if not server.idle:
+            # Nothing is left to be written, and PyTorch does not bear an end while a thread computes.
+            os._exit(code)
+        return code
 
 
 def _subject(name: str | None, limits: "Limits") -> "Subject | None":

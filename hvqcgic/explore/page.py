@@ -25,7 +25,11 @@ LEAST_BPP = 0.0001
 
 
 class Gone(HvqcgicError):
-    """A page, or a coded picture, is not kept any more."""
+    """A coded picture is not kept any more."""
+
+
+class PageGone(HvqcgicError):
+    """A page is not kept any more."""
 
 
 class Page:

@@ -29,14 +29,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
 from hvqcgic.bitstream import MODES
 from hvqcgic.errors import HvqcgicError
 from hvqcgic.explore.asked import parse_asked
 from hvqcgic.explore.codecs import Codecs
 from hvqcgic.explore.limits import Limits
-from hvqcgic.explore.page import Gone, Page
+from hvqcgic.explore.page import Gone, Page, PageGone
 from hvqcgic.explore.result import Answer, quick_png
 from hvqcgic.explore.subject import Subject
 from hvqcgic.explore.worker import Replaced
@@ -47,6 +46,10 @@ OWN = ("explore.css", "requests.js", "brush.js", "panels.js", "explore.js")
 KINDS = {".css": "text/css", ".js": "text/javascript", ".html": "text/html"}
 BODY_SPARE = 1 << 20
 """Bytes of a request to code beside its mask."""
+
+
+class ServerEnded(HvqcgicError):
+    """The server ends."""
 
 
 class TooLarge(HvqcgicError):
@@ -73,28 +76,31 @@ class Pages:
         """Return the page that a request names.
 
         Raises:
-            Gone: it is not kept any more.
+            PageGone: it is not kept any more.
         """
         page = self._pages.get(request.path_params["page"])
         if page is None:
-            raise Gone("this page is not kept any more, because newer ones were opened; reload it to go on")
+            raise _page_gone()
         return page
 
     def remove(self, name: str) -> None:
         """Forget a page, if it is there."""
         page = self._pages.pop(name, None)
         if page is not None:
-            page.worker.end()
+            page.worker.end(_page_gone())
 
-    def end(self, timeout_s: float) -> None:
-        """Forget all pages, and wait for work in progress."""
+    def end(self, timeout_s: float) -> bool:
+        """Forget all pages, and wait for work in progress; return whether all of it has ended."""
         pages = list(self._pages.values())
         self._pages.clear()
         for page in pages:
-            page.worker.end()
+            page.worker.end(ServerEnded("the server has ended: start hvqcgic explore again"))
         end = time.monotonic() + timeout_s
-        for page in pages:
-            page.worker.wait(max(0.0, end - time.monotonic()))
+        return all(page.worker.wait(max(0.0, end - time.monotonic())) for page in pages)
+
+
+def _page_gone() -> PageGone:
+    return PageGone("this page is not kept any more, because newer ones were opened; reload it to go on")
 
 
 def make_app(pages: Pages) -> Starlette:
@@ -235,24 +241,18 @@ async def _body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-STATUS = {Gone: 410, TooLarge: 413}
+STATUS = {Gone: 410, PageGone: 410, TooLarge: 413, ServerEnded: 503}
 
 
 async def _told(request: Request, error: Exception) -> Response:
     if isinstance(error, Replaced):
         return JSONResponse({"replaced": True})
     if isinstance(error, HvqcgicError):
-        return JSONResponse({"error": one_line([error])}, STATUS.get(type(error), 400))
+        gone = {"gone": True} if isinstance(error, PageGone | ServerEnded) else {}
+        return JSONResponse({"error": one_line([error]), **gone}, STATUS.get(type(error), 400))
     return JSONResponse({"error": one_line([f"unexpected {type(error).__name__}: {error}"])}, 500)
 
 
 async def _told_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": f"{error.detail}: {request.method} {request.url.path}"}, error.status_code)
-
-
-def guarded(app: ASGIApp, token: str, port: int) -> ASGIApp:
-    """Put the guard before an application at a port of this machine."""
-    from hvqcgic.explore.guard import Guard
-
-    return Guard(app, token=token, hosts=(f"127.0.0.1:{port}", f"localhost:{port}"))

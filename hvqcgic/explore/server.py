@@ -9,19 +9,21 @@ import socket
 import threading
 import webbrowser
 from collections.abc import Callable
+from types import TracebackType
 
 import uvicorn
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.explore.codecs import Codecs
+from hvqcgic.explore.guard import Guard
 from hvqcgic.explore.limits import Limits
-from hvqcgic.explore.routes import Pages, guarded, make_app
+from hvqcgic.explore.routes import Pages, make_app
 from hvqcgic.explore.subject import Subject
 from hvqcgic.files import reason
 
 LOOPBACK = "127.0.0.1"
-_GRACE_S = 5.0
-"""Longest wait at the end for a piece of work in progress."""
+_GRACE_S = 2.0
+"""Longest wait at the end for work in progress, and then for answers on their way."""
 
 
 def bind(port: int = 0) -> socket.socket:
@@ -49,62 +51,68 @@ def bind(port: int = 0) -> socket.socket:
     return found
 
 
-def serve(
-    place: socket.socket,
-    codecs: Codecs,
-    *,
-    limits: Limits,
-    subject: Subject | None,
-    ready: Callable[[str], None],
-) -> None:
-    """Serve pages until the process is interrupted.
+class Server:
+    """Answers pages from a thread of its own, as a context manager.
 
-    Args:
-        place: from `bind`; closed at the end.
-        codecs: of the models that are offered.
-        limits: of what is taken and kept.
-        subject: what new pages show; None for nothing.
-        ready: called with the address once it answers.
-
-    Raises:
-        KeyboardInterrupt: it was interrupted; all pages are forgotten, and work in progress has ended if it could.
+    Attributes:
+        address: of the page, with the token.
+        idle: at the end, whether all work has ended; a thread that still computes would make PyTorch abort the process.
     """
-    token, port = secrets.token_urlsafe(24), place.getsockname()[1]
-    pages = Pages(codecs, limits, subject)
-    config = uvicorn.Config(
-        guarded(make_app(pages), token, port),
-        loop="asyncio",
-        http="h11",
-        ws="none",
-        lifespan="off",
-        interface="asgi3",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
-    # An event, because CPython 3.11 takes a thread for ended after an interruption of `Thread.join`.
-    ended = threading.Event()
 
-    def run() -> None:
-        try:
-            server.run(sockets=[place])
-        finally:
-            ended.set()
+    def __init__(self, place: socket.socket, codecs: Codecs, *, limits: Limits, subject: Subject | None) -> None:
+        """Prepare a server.
 
-    # In a thread of its own, so that an interruption reaches this one as in every other command.
-    threading.Thread(target=run, name="hvqcgic-explore", daemon=True).start()
-    try:
-        ready(f"http://{LOOPBACK}:{port}/{token}/")
-        while not ended.wait(0.2):
+        Args:
+            place: from `bind`; closed at the end.
+            codecs: of the models that are offered.
+            limits: of what is taken and kept.
+            subject: what new pages show; None for nothing.
+        """
+        token, port = secrets.token_urlsafe(24), place.getsockname()[1]
+        self.address = f"http://{LOOPBACK}:{port}/{token}/"
+        self.idle = True
+        self._place, self._pages = place, Pages(codecs, limits, subject)
+        config = uvicorn.Config(
+            Guard(make_app(self._pages), token=token, hosts=(f"{LOOPBACK}:{port}", f"localhost:{port}")),
+            loop="asyncio",
+            http="h11",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            log_level="critical",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._server = uvicorn.Server(config)
+        # An event, because CPython 3.11 takes a thread for ended after an interruption of `Thread.join`.
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Server:
+        """Start the thread; the socket takes connections from `bind` on."""
+        threading.Thread(target=self._run, name="hvqcgic-explore", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Forget all pages; wait for work in progress for some seconds."""
+        self.idle = self._pages.end(_GRACE_S)
+        self._server.should_exit = True
+        self._ended.wait(_GRACE_S)
+        self._place.close()
+
+    def wait(self) -> None:
+        """Wait until the process is interrupted, which raises `KeyboardInterrupt`."""
+        while not self._ended.wait(0.2):
             pass
-    finally:
-        server.should_exit = True
-        pages.end(_GRACE_S)
-        ended.wait(_GRACE_S)
-        place.close()
+
+    def _run(self) -> None:
+        try:
+            self._server.run(sockets=[self._place])
+        finally:
+            self._ended.set()
 
 
 def open_browser(address: str, complain: Callable[[str], None]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ Check = Callable[[], None]
 
 
 class Replaced(HvqcgicError):
-    """A newer request came before this one was done, or the server ends."""
+    """A newer request came before this one was done."""
 
 
 @dataclass
@@ -39,7 +40,8 @@ class Worker:
         self._condition = threading.Condition()
         self._waiting: deque[_Task] = deque()
         self._running: _Task | None = None
-        self._stale = self._ended = False
+        self._stale = False
+        self._ended: Exception | None = None
         self._done = threading.Event()
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
@@ -57,29 +59,35 @@ class Worker:
         task = _Task(work, waits_its_turn=not newest)
         with self._condition:
             if self._ended:
-                task.future.set_exception(Replaced("the server has ended"))
+                task.future.set_exception(self._ended)
                 return task.future
             if newest:
-                self._drop_waiting("a newer request came first")
+                self._drop_waiting(Replaced("a newer request came first"))
                 self._stale = self._running is not None and self._running.waits_its_turn
             self._waiting.append(task)
             self._condition.notify()
         return task.future
 
-    def end(self) -> None:
-        """Drop all work; what is in progress ends at its next check."""
+    def end(self, why: Exception) -> None:
+        """Drop all work; what is in progress goes on in vain until its next check.
+
+        Args:
+            why: what everyone gets who waits for a result, or submits more.
+        """
         with self._condition:
-            self._ended = self._stale = True
-            self._drop_waiting("the server has ended")
+            self._ended, self._stale = why, True
+            self._drop_waiting(why)
+            if self._running:
+                _settle(self._running.future, error=why)
             self._condition.notify()
 
     def wait(self, timeout_s: float) -> bool:
         """Wait for the thread after `end`; return whether it has ended."""
         return self._done.wait(timeout_s)
 
-    def _drop_waiting(self, why: str) -> None:
+    def _drop_waiting(self, why: Exception) -> None:
         while self._waiting:
-            self._waiting.popleft().future.set_exception(Replaced(why))
+            _settle(self._waiting.popleft().future, error=why)
 
     def _check(self) -> None:
         if self._stale:
@@ -88,9 +96,9 @@ class Worker:
     def _run(self) -> None:
         while (task := self._next()) is not None:
             try:
-                task.future.set_result(task.work(self._check))
+                _settle(task.future, task.work(self._check))
             except BaseException as error:
-                task.future.set_exception(error)
+                _settle(task.future, error=error)
             # Waiting for the next task must not keep this one's pictures alive.
             del task
         self._done.set()
@@ -104,3 +112,12 @@ class Worker:
                 return None
             self._running, self._stale = self._waiting.popleft(), False
             return self._running
+
+
+def _settle(future: Future[Any], result: object = None, error: BaseException | None = None) -> None:
+    """Set the outcome of a future that has none; one that was given up keeps its own."""
+    with contextlib.suppress(InvalidStateError):
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)

@@ -105,6 +105,11 @@ async function loadRest(turn) {
   try {
     for (const key of [...new Set([sides.left, sides.right])]) await load(key);
     await loadOverlay();
+    if (state.by === "rate" && !result.is_file) {
+      const { value: range } = await request(path("range"));
+      if (!still()) return;
+      setRange(range.bpp);
+    }
     if (!result.is_file) {
       const { value } = await request(path("quality"));
       if (!still()) return;
@@ -117,11 +122,6 @@ async function loadRest(turn) {
     result.sizes = modes.sizes;
     showFigures(result);
     showModes(result);
-    if (state.by === "rate" && !result.is_file) {
-      const { value: range } = await request(path("range"));
-      if (!still()) return;
-      setRange(range.bpp);
-    }
     for (const rival of result.rivals) { await load(`rival/${rival.name}`); if (!still()) return; showRivals(result, state.colours); }
     await loadStrips();
   } catch (error) { if (still()) told(error); }
@@ -187,7 +187,7 @@ function showLayer(side) {
   const key = sides[side], found = loaded(key), layer = byId(`layer-${side}`);
   if (found) {
     const images = [element("img", { src: found.url, alt: nameOf(key) })];
-    const overlay = key === "original" || key.startsWith("rival/") ? null : pictures.get(view.overlay);
+    const overlay = /^(decoded|steps)/.test(key) ? pictures.get(view.overlay) : null;
     if (overlay) images.push(element("img", { src: overlay.url, alt: "", class: "overlay", style: `opacity:${view.opacity}` }));
     layer.replaceChildren(...images);
   } else if (key === "original") layer.replaceChildren();

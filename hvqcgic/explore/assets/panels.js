@@ -16,7 +16,6 @@ function showFigures(result) {
     saved && result.coding === "adaptive" ? figure(percent(100 * (result.bytes / saved - 1)), "against static coding", "the same indices with one fixed table for each cell size") : null,
     figure(`${result.seconds.toFixed(2)} s`, result.is_file ? "to decode" : "to code and decode"),
   ].filter(Boolean));
-  byId("figures").title = result.why ?? "";
 }
 
 function showParts(result) {
@@ -68,7 +67,7 @@ function showRivals(result, colours) {
       element("td", {}, row.bytes ? bytes(row.bytes) : "…", row.fits === false ? element("small", {}, "smallest possible") : null),
       ...metrics.map((name) => cell(row, name)),
       element("td", {}, element("button", { on: { click: () => showOn("right", row.key) }, "aria-label": `show ${row.label}` }, "show"))))));
-  byId("rivals-hint").textContent = result.rivals.length ? "The largest JPEG and AVIF that take no more bytes. ● is the better figure." : "A file has no original to compare with.";
+  byId("rivals-hint").textContent = result.rivals.length ? `The largest JPEG and AVIF that take no more bytes. ● is the better figure. ${result.why ?? ""}` : "A .hvq file has no original to compare with.";
 }
 
 function showStrip(id, keys, name, note) {

@@ -20,8 +20,10 @@ async function request(path, options = {}) {
   } catch {
     throw new Ended("the server has ended: start hvqcgic explore again, and open the address that it prints");
   }
-  if (response.status === 410 && path.split("/").length <= 3) throw new Ended((await response.json()).error);
-  if (!response.ok) throw new Error((await response.json().catch(() => ({}))).error ?? `the server answered ${response.status}`);
+  if (!response.ok) {
+    const said = await response.json().catch(() => ({}));
+    throw new (said.gone ? Ended : Error)(said.error ?? `the server answered ${response.status}`);
+  }
   const kind = response.headers.get("content-type") ?? "";
   const value = kind.startsWith("application/json") ? await response.json() : await response.blob();
   if (value.replaced) throw new Replaced();

@@ -230,7 +230,9 @@ def test_importing_the_package_does_not_import_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["compress", "--help"], ["compare", "--help"]], ids=" ".join
+    "arguments",
+    [["--help"], ["--version"], ["compress", "--help"], ["compare", "--help"], ["explore", "--help"]],
+    ids=" ".join,
 )
 def test_help_does_not_import_torch(arguments: list[str]) -> None:
     loaded = modules_loaded("-m", "hvqcgic", *arguments)

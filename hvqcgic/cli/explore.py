@@ -10,10 +10,11 @@ from hvqcgic.cli.ending import Terminated
 from hvqcgic.cli.exit_codes import DONE, TERMINATED
 from hvqcgic.cli.terminal import complain, say
 from hvqcgic.errors import ConfigError
+from hvqcgic.explore import DEFAULT_MAX_PIXELS, Limits
 
 if TYPE_CHECKING:
     from hvqcgic.codec import Codec
-    from hvqcgic.explore import Limits, Subject
+    from hvqcgic.explore import Subject
 
 SUMMARY = "show in the browser what bit rate, cell sizes and regions do to a picture"
 LARGEST_PORT = 65535
@@ -27,8 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-pixels",
         type=positive,
+        default=DEFAULT_MAX_PIXELS,
         metavar="N",
-        help="largest picture that is taken, width times height (default: 8000000)",
+        help=f"largest picture that is taken, width times height (default: {DEFAULT_MAX_PIXELS})",
     )
     add_codec_options(
         parser,
@@ -45,16 +47,15 @@ def run(arguments: argparse.Namespace) -> int:
     check_installed("hvqcgic explore", "starlette", "uvicorn", extra="explore")
     check_options(arguments)
     check_offered(find_model(arguments.model))
-    from hvqcgic.explore import DEFAULT_MAX_PIXELS, Limits
-
-    limits = Limits(max_pixels=arguments.max_pixels or DEFAULT_MAX_PIXELS)
+    limits = Limits(max_pixels=arguments.max_pixels)
     return _serve(arguments, limits, _subject(arguments.picture, limits))
 
 
-def _serve(arguments: argparse.Namespace, limits: "Limits", subject: "Subject | None") -> int:
-    from hvqcgic.explore import Codecs, Server, bind, open_browser
+def _serve(arguments: argparse.Namespace, limits: Limits, subject: "Subject | None") -> int:
+    from hvqcgic.explore import bind, open_browser
 
     with bind(arguments.port) as place:
+        from hvqcgic.explore import Codecs, Server  # imports torch
 
         def load(name: str) -> "Codec":
             return load_codec(arguments, name)
@@ -77,7 +78,7 @@ def _serve(arguments: argparse.Namespace, limits: "Limits", subject: "Subject | 
         return code
 
 
-def _subject(name: str | None, limits: "Limits") -> "Subject | None":
+def _subject(name: str | None, limits: Limits) -> "Subject | None":
     if name is None:
         return None
     from hvqcgic.explore import read_subject

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from hvqcgic.explore.codecs import Codecs as Codecs
     from hvqcgic.explore.limits import DEFAULT_MAX_PIXELS as DEFAULT_MAX_PIXELS
     from hvqcgic.explore.limits import Limits as Limits
+    from hvqcgic.explore.loopback import bind as bind
+    from hvqcgic.explore.loopback import open_browser as open_browser
     from hvqcgic.explore.server import Server as Server
-    from hvqcgic.explore.server import bind as bind
-    from hvqcgic.explore.server import open_browser as open_browser
     from hvqcgic.explore.subject import Subject as Subject
     from hvqcgic.explore.subject import read_subject as read_subject
 else:
@@ -23,7 +23,8 @@ else:
         {
             "codecs": ["Codecs"],
             "limits": ["DEFAULT_MAX_PIXELS", "Limits"],
-            "server": ["Server", "bind", "open_browser"],
+            "loopback": ["bind", "open_browser"],
+            "server": ["Server"],
             "subject": ["Subject", "read_subject"],
         },
     )

@@ -63,6 +63,7 @@ class Pages:
         """Args: codecs: offered; limits: of what is taken and kept; first: what new pages show."""
         self.codecs, self.limits, self._first = codecs, limits, first
         self._pages: dict[str, Page] = {}
+        self._ended = False
 
     def add(self) -> tuple[str, Page]:
         """Start a page; the oldest one gives way if there are too many."""
@@ -77,7 +78,10 @@ class Pages:
 
         Raises:
             PageGone: it is not kept any more.
+            ServerEnded: none is kept any more.
         """
+        if self._ended:
+            raise _server_ended()
         page = self._pages.get(request.path_params["page"])
         if page is None:
             raise _page_gone()
@@ -91,16 +95,20 @@ class Pages:
 
     def end(self, timeout_s: float) -> bool:
         """Forget all pages, and wait for work in progress; return whether all of it has ended."""
+        self._ended = True
         pages = list(self._pages.values())
-        self._pages.clear()
         for page in pages:
-            page.worker.end(ServerEnded("the server has ended: start hvqcgic explore again"))
+            page.worker.end(_server_ended())
         end = time.monotonic() + timeout_s
         return all(page.worker.wait(max(0.0, end - time.monotonic())) for page in pages)
 
 
 def _page_gone() -> PageGone:
     return PageGone("this page is not kept any more, because newer ones were opened; reload it to go on")
+
+
+def _server_ended() -> ServerEnded:
+    return ServerEnded("the server has ended: start hvqcgic explore again, and open the address that it prints")
 
 
 def make_app(pages: Pages) -> Starlette:
@@ -185,9 +193,8 @@ class Handlers:
 
     async def model(self, request: Request) -> Response:
         """What the page shows of a model."""
-        page, name = self._pages.get(request), request.path_params["model"]
-        work = page.worker.submit(lambda check: self._pages.codecs.facts(name), newest=False)
-        return JSONResponse(await asyncio.wrap_future(work))
+        self._pages.get(request)
+        return JSONResponse(await asyncio.to_thread(self._pages.codecs.facts, request.path_params["model"]))
 
     async def original(self, request: Request) -> Response:
         """The picture before coding."""

@@ -66,7 +66,7 @@ def test_pages_may_load_nothing_from_elsewhere_and_keep_nothing(client: Client) 
 def test_a_picture_is_coded_as_the_codec_does_it(client: Client, page: str, codec: Codec) -> None:
     start = client.post("pages").json
     assert start["subject"] == {"name": "some.png", "width": WIDTH, "height": HEIGHT, "is_file": False}
-    assert [model["name"] for model in start["models"]][0] == "random"
+    assert start["models"][0]["name"] == "random"
     assert start["modes"] == list(MODES)
     ratios = (0.5, 0.25, 0.25)
     got = client.post(f"{page}/code", {"model": "random", "ratios": ratios}).json

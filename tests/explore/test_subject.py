@@ -34,18 +34,18 @@ def test_a_picture_and_a_file(codec: Codec) -> None:
 def test_what_is_too_large_or_broken_is_refused(codec: Codec, tmp_path: Path) -> None:
     whole = codec.compress(random_picture(40, 24, seed=1))
     few = Limits(max_pixels=959)
-    with pytest.raises(PictureError, match="x.png: 40 x 24 pixels: at most 65536 a side and 959 in all are taken"):
+    with pytest.raises(PictureError, match=r"x\.png: 40 x 24 pixels: at most 65536 a side and 959 in all are taken"):
         read_subject(png(40, 24), "x.png", few)
-    with pytest.raises(BitstreamError, match="x.hvq: .*960"):
+    with pytest.raises(BitstreamError, match=r"x\.hvq: .* 40 x 24 pixels: more than 959 in all are not read"):
         read_subject(whole, "x.hvq", few)
-    with pytest.raises(PictureError, match="x.png: .* at most 100 are taken"):
+    with pytest.raises(PictureError, match=r"x\.png: .* at most 100 are taken"):
         read_subject(png(40, 24), "x.png", Limits(max_bytes=100))
-    with pytest.raises(BitstreamError, match="x.hvq: "):
+    with pytest.raises(BitstreamError, match=r"x\.hvq: "):
         read_subject(whole[:-9], "x.hvq", Limits())
-    with pytest.raises(PictureError, match="x.txt: not a picture"):
+    with pytest.raises(PictureError, match=r"x\.txt: not a picture"):
         read_subject(b"words", "x.txt", Limits())
     cut = save_picture(tmp_path / "cut.png", seed=1).read_bytes()[:-300]
-    with pytest.raises(PictureError, match="cut.png: .*damaged or cut short"):
+    with pytest.raises(PictureError, match=r"cut\.png: .*damaged or cut short"):
         read_subject(cut, "cut.png", Limits())
 
 

@@ -73,7 +73,7 @@ function stroke(event, tool) {
 function draw(x, y, tool) {
   const pen = canvas.getContext("2d");
   pen.globalCompositeOperation = tool === "erase" ? "destination-out" : "source-over";
-  pen.strokeStyle = PAINT;
+  pen.strokeStyle = pen.fillStyle = PAINT;
   pen.lineWidth = brushWidth();
   pen.lineCap = pen.lineJoin = "round";
   const [fromX, fromY] = brush.last ?? [x, y];
@@ -81,6 +81,10 @@ function draw(x, y, tool) {
   pen.moveTo(fromX, fromY);
   pen.lineTo(x, y);
   pen.stroke();
+  // A line of no length draws nothing.
+  pen.beginPath();
+  pen.arc(x, y, brushWidth() / 2, 0, 2 * Math.PI);
+  pen.fill();
   brush.last = [x, y];
 }
 

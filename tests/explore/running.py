@@ -2,7 +2,7 @@
 
 import http.client
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -37,22 +37,22 @@ class Client:
         parts = urlsplit(address)
         self.place, self.base = parts.netloc, parts.path
 
-    def ask(self, method: str, path: str, body: Any = None, *, whole_path: bool = False, **headers: str) -> Got:
-        """A body that is no bytes goes as JSON."""
+    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Got:
+        """Sends a request to a path of the whole server; a body that is no bytes goes as JSON."""
         connection = http.client.HTTPConnection(self.place, timeout=120)
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         try:
-            connection.request(method, path if whole_path else self.base + path, data, headers)
+            connection.request(method, path, data, headers or {})
             answer = connection.getresponse()
             return Got(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
         finally:
             connection.close()
 
     def get(self, path: str, **headers: str) -> Got:
-        return self.ask("GET", path, **headers)
+        return self.ask("GET", self.base + path, None, headers)
 
     def post(self, path: str, body: Any = b"", **headers: str) -> Got:
-        return self.ask("POST", path, body, **headers)
+        return self.ask("POST", self.base + path, body, headers)
 
     def new_page(self) -> str:
         return self.post("pages").json["page"]

@@ -28,6 +28,7 @@ async function take(subject) {
   Object.assign(sides, { left: subject.is_file ? "decoded" : "original", right: "decoded" });
   byId("subject").textContent = `${subject.name} · ${subject.width} × ${subject.height} pixels`;
   byId("empty").hidden = true;
+  document.body.classList.remove("empty");
   byId("divider").hidden = false;
   byId("controls").disabled = subject.is_file;
   byId("file-hint").hidden = !subject.is_file;

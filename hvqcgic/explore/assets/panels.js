@@ -67,7 +67,8 @@ function showRivals(result, colours) {
       element("td", {}, row.bytes ? bytes(row.bytes) : "…", row.fits === false ? element("small", {}, "smallest possible") : null),
       ...metrics.map((name) => cell(row, name)),
       element("td", {}, element("button", { on: { click: () => showOn("right", row.key) }, "aria-label": `show ${row.label}` }, "show"))))));
-  byId("rivals-hint").textContent = result.rivals.length ? `The largest JPEG and AVIF that take no more bytes. ● is the better figure. ${result.why ?? ""}` : "A .hvq file has no original to compare with.";
+  byId("rivals-card").hidden = !result.rivals.length;
+  byId("rivals-hint").textContent = `The largest JPEG and AVIF that take no more bytes. ● is the better figure. ${result.why ?? ""}`;
 }
 
 function showStrip(id, keys, name, note) {

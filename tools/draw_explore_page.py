@@ -25,8 +25,10 @@ from hvqcgic.explore import Codecs, Limits, Server, bind, read_subject
 from hvqcgic.files import check_readable_picture, one_line, write_atomically
 from tools.browser import Browser, NeverTrue, find_chromium
 
-WIDTH_PX, HEIGHT_PX, NARROW_PX = 1280, 860, 400
+WIDTH_PX, HEIGHT_PX, TALL_PX, NARROW_PX = 1280, 860, 960, 400
 QUALITY = 82
+PATIENCE_S = 600.0
+"""Longest wait for everything of a state, on a busy machine."""
 CODED = "state.result !== null && byId('busy').hidden"
 RIVALS = "state.result.rivals.every(({ name }) => loaded(`rival/${name}`))"
 SETTLED = f"{CODED} && state.result.sizes !== undefined && {RIVALS}"
@@ -65,7 +67,7 @@ def draw(picture: Path, options: argparse.Namespace) -> list[Path]:
         Browser(program, width=WIDTH_PX, height=HEIGHT_PX) as browser,
     ):
         browser.open(server.address)
-        browser.wait_for(SETTLED)
+        browser.wait_for(SETTLED, PATIENCE_S)
         for name, bring in STATES.items():
             bring(browser)
             path = options.output / f"{name}.webp"
@@ -98,7 +100,7 @@ def region(browser: Browser) -> None:
     box = browser.evaluate("stage.getBoundingClientRect().toJSON()")
     at = [(box["x"] + x * box["width"], box["y"] + 0.5 * box["height"]) for x in (0.62, 0.7)]
     browser.drag(at[0], at[1])
-    browser.wait_for(f"state.result.number > {number} && {SETTLED} && pictures.has('map')")
+    browser.wait_for(f"state.result.number > {number} && {SETTLED} && pictures.has('map')", PATIENCE_S)
 
 
 def previews(browser: Browser) -> None:
@@ -106,9 +108,13 @@ def previews(browser: Browser) -> None:
     browser.evaluate("useTool(null); clearMask(); document.querySelector('[data-overlay=bits]').click()")
     number = browser.evaluate("state.result.number")
     browser.evaluate("byId('passes').open = true; byId('steps').open = true; codeSoon()")
-    last = "[...Array(state.result.passes).keys()].every((i) => loaded(`pass/${i + 1}`))"
+    passes = "[...Array(state.result.passes).keys()].every((i) => loaded(`pass/${i + 1}`))"
     steps = "state.result.steps.every((n) => loaded(`steps/${n}`))"
-    browser.wait_for(f"state.result.number > {number} && {SETTLED} && {last} && {steps} && pictures.has('bits')")
+    shown = f"{SETTLED} && {passes} && {steps} && pictures.has('bits')"
+    browser.wait_for(f"state.result.number > {number} && {shown}", PATIENCE_S)
+    size = {"width": WIDTH_PX, "height": TALL_PX, "deviceScaleFactor": 1, "mobile": False}
+    browser.send("Emulation.setDeviceMetricsOverride", **size)
+    browser.wait_for(f"innerHeight === {TALL_PX}")
     browser.evaluate("scrollTo({ top: document.body.scrollHeight, behavior: 'instant' })")
 
 
@@ -120,7 +126,7 @@ def narrow(browser: Browser) -> None:
     browser.send("Emulation.setEmulatedMedia", features=dark)
     browser.evaluate("document.querySelector('[data-overlay=none]').click(); document.activeElement.blur()")
     browser.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
-    browser.wait_for(f"innerWidth === {NARROW_PX} && view.fit && {SETTLED}")
+    browser.wait_for(f"innerWidth === {NARROW_PX} && view.fit && {SETTLED}", PATIENCE_S)
 
 
 STATES: dict[str, Callable[[Browser], None]] = {

@@ -85,7 +85,8 @@ function showStrips(result) {
   const passes = Array.from({ length: result.passes }, (_, i) => `pass/${i + 1}`);
   showStrip("passes", passes, (key, facts) => `${key.slice(5)}${facts?.name ? ` · ${facts.name}` : ""}`,
     (facts) => `${bytes(facts.bytes)} bytes, ${Math.round(100 * facts.share)} % of cells`);
-  const figures = (facts) => Object.entries(facts.metrics ?? {}).map(([name, value]) => `${LABELS[name]} ${number(value, name)}`).join(" · ");
+  const figure = (name, value) => name === "psnr_db" ? `${number(value, name)} dB` : `${LABELS[name]} ${number(value, name)}`;
+  const figures = (facts) => Object.entries(facts.metrics ?? {}).map(([name, value]) => figure(name, value)).join(", ");
   showStrip("steps", result.steps.map((steps) => `steps/${steps}`),
     (key) => key === "steps/0" ? "plain decoder" : `${key.slice(6)} step${key === "steps/1" ? "" : "s"}`, figures);
 }

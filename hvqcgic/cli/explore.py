@@ -9,7 +9,7 @@ from hvqcgic.cli.codec_options import DEFAULT_MODEL, add_codec_options, check_op
 from hvqcgic.cli.ending import Terminated
 from hvqcgic.cli.exit_codes import DONE, TERMINATED
 from hvqcgic.cli.terminal import complain, say
-from hvqcgic.errors import ConfigError
+from hvqcgic.errors import ConfigError, PictureError
 from hvqcgic.explore import DEFAULT_MAX_PIXELS, Limits
 
 if TYPE_CHECKING:
@@ -81,14 +81,19 @@ def _serve(arguments: argparse.Namespace, limits: Limits, subject: "Subject | No
 def _subject(name: str | None, limits: Limits) -> "Subject | None":
     if name is None:
         return None
-    from hvqcgic.explore import read_subject
-    from hvqcgic.files import check_readable_picture
+    from hvqcgic.files import check_readable_picture, reason
 
     path = Path(name)
     check_readable_picture(path)
     if path.stat().st_size > limits.max_bytes:
         raise ConfigError(f"{path}: {path.stat().st_size} bytes: at most {limits.max_bytes} are taken; scale it down")
-    return read_subject(path.read_bytes(), str(path), limits)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read: {reason(error)}") from error
+    from hvqcgic.explore import read_subject  # imports Pillow
+
+    return read_subject(data, str(path), limits)
 
 
 def _port(text: str) -> int:

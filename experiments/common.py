@@ -34,13 +34,13 @@ from hvqcgic.evaluation import (
     bd_rates,
     curves_of,
     means,
-    metric_label,
     read_json,
     read_rows,
     read_run,
 )
 from hvqcgic.files import one_line, write_atomically
 from hvqcgic.models import Ratios
+from hvqcgic.pages import metric_label
 
 ROOT = Path(__file__).parents[1]
 PUBLISHED = ROOT.parent / "shared/results"

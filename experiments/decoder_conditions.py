@@ -14,9 +14,9 @@ from collections.abc import Sequence
 
 import common
 
-from hvqcgic.evaluation import metric_label
 from hvqcgic.files import all_pictures
 from hvqcgic.models import REPORTED_RATIOS
+from hvqcgic.pages import metric_label
 
 NO_MEDIUM, NO_FINE = (f"--model.backbone.condition_{cells}=false" for cells in ("medium", "fine"))
 VARIANTS: dict[str, tuple[str, ...]] = {

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import common
 
-from hvqcgic.evaluation import metric_label
+from hvqcgic.pages import metric_label
 from hvqcgic.rate_control import DEFAULT, PATHS
 
 CHOICES = (

@@ -15,7 +15,8 @@ from typing import Any
 
 import common
 
-from hvqcgic.evaluation import PointMean, metric_label
+from hvqcgic.evaluation import PointMean
+from hvqcgic.pages import metric_label
 
 TRIPLES = ((0.301, 0.599, 0.1), (0.302, 0.598, 0.1), (0.303, 0.597, 0.1), (0.304, 0.596, 0.1))
 METRICS = ("lpips_alex", "dists", "fid", "niqe")

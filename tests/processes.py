@@ -95,6 +95,10 @@ class Program:
     def communicate(self, timeout: float = 300) -> tuple[str, str]:
         """Waits; what it printed."""
         self.wait(timeout)
+        return self.printed()
+
+    def printed(self) -> tuple[str, str]:
+        """What it has printed so far."""
         out, err = (path.read_text(encoding="utf-8") if path.exists() else "" for path in self._outputs)
         return out, err
 

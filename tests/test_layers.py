@@ -17,7 +17,7 @@ PACKAGE = ROOT / "hvqcgic"
 # above its own. So `models` and `entropy` do not know of each other, and only programs on top of `training` import it.
 ORDER = (
     {"errors"},
-    {"bitstream", "extras", "schema"},
+    {"bitstream", "extras", "pages", "schema"},
     {"files"},
     {"pictures"},
     {"index_priors"},
@@ -29,6 +29,7 @@ ORDER = (
     {"codec"},
     {"__init__"},
     {"pillow"},
+    {"explore"},
     {"cli"},
     {"__main__"},
     {"training", "evaluation"},
@@ -229,7 +230,9 @@ def test_importing_the_package_does_not_import_torch() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["compress", "--help"], ["compare", "--help"]], ids=" ".join
+    "arguments",
+    [["--help"], ["--version"], ["compress", "--help"], ["compare", "--help"], ["explore", "--help"]],
+    ids=" ".join,
 )
 def test_help_does_not_import_torch(arguments: list[str]) -> None:
     loaded = modules_loaded("-m", "hvqcgic", *arguments)

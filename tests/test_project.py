@@ -77,6 +77,7 @@ def test_what_is_installed_is_this_project() -> None:
 
 MAY_IMPORT = {
     "cli/program.py": {"jsonargparse"},
+    "explore": brought_by("explore"),
     "compressai.py": {"compressai"},
     "perceptual": brought_by("lpips"),
     "pictures/shards.py": {"webdataset"},

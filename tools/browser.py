@@ -104,9 +104,9 @@ class Browser:
         assert "exceptionDetails" not in found, f"{expression}: {found['exceptionDetails']}"
         return found["result"].get("value")
 
-    def wait_for(self, condition: str) -> None:
-        """Waits until a JavaScript condition holds; raises `NeverTrue` if it does not within TIMEOUT_S."""
-        end = time.monotonic() + TIMEOUT_S
+    def wait_for(self, condition: str, timeout_s: float = TIMEOUT_S) -> None:
+        """Waits until a JavaScript condition holds; raises `NeverTrue` if it does not in time."""
+        end = time.monotonic() + timeout_s
         while not self.evaluate(condition):
             if time.monotonic() > end:
                 raise NeverTrue(f"the page never had what it was to have: {condition}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from hvqcgic import __version__
-from hvqcgic.cli import compare, compress, decompress, info, models
+from hvqcgic.cli import compare, compress, decompress, explore, info, models
 from hvqcgic.cli.ending import Terminated, run_to_end
 from hvqcgic.cli.negative_values import join_negative_values
 from hvqcgic.cli.terminal import complain
@@ -19,6 +19,7 @@ COMMANDS = {
     "compress": compress,
     "decompress": decompress,
     "compare": compare,
+    "explore": explore,
     "info": info,
     "models": models,
 }

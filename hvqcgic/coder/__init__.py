@@ -10,6 +10,8 @@ from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
     from hvqcgic.coder.analysed import Analysed as Analysed
+    from hvqcgic.coder.cell_maps import cell_bits_map as cell_bits_map
+    from hvqcgic.coder.cell_maps import cell_sizes_map as cell_sizes_map
     from hvqcgic.coder.coder import PictureCoder as PictureCoder
     from hvqcgic.coder.coder import check_coding as check_coding
     from hvqcgic.coder.encoded import Encoded as Encoded
@@ -29,6 +31,7 @@ else:
         __name__,
         {
             "analysed": ["Analysed"],
+            "cell_maps": ["cell_bits_map", "cell_sizes_map"],
             "coder": ["PictureCoder", "check_coding"],
             "encoded": ["Encoded", "Trial", "Written"],
             "preview": ["Preview"],

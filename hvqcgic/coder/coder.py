@@ -127,7 +127,7 @@ class PictureCoder:
         """
         check_coding(coding)
         encoded = self.quantise(picture, masks)
-        z, model = _hyper_latents(encoded), self._entropy
+        z, model = encoded.z, self._entropy
         encoder = RangeEncoder() if coding == "adaptive" else None
         sink, parts = encoder or BitCounter(), dict[str, float]()
         if coding in RANGE_CODED:
@@ -161,12 +161,12 @@ class PictureCoder:
 
         Raises:
             ConfigError: the coding mode is unknown.
-            ValueError: the picture was read from a file.
+            ValueError: the picture was read from a file without the hyper-latents that this mode needs.
         """
         check_coding(coding)
         found = encoded.coded if coding == "adaptive" else None
         if found is None:
-            found = self._entropy.encode(encoded.masks, encoded.indices, _hyper_latents(encoded), mode=coding)
+            found = self._entropy.encode(encoded.masks, encoded.indices, encoded.z, mode=coding)
         data = pack(self._header(encoded, coding), found.sections, tagged)
         container = 8 * len(data) - sum(found.parts.values())
         return Written(data, found.estimated_bits, {**found.parts, "container": container})
@@ -174,7 +174,7 @@ class PictureCoder:
     def cell_bits(self, encoded: Encoded, *, coding: str = "adaptive") -> dict[str, NDArray[np.float64]]:
         """Bits of each index in a coding mode, (N_g,) per granularity; arguments and errors as in `write`."""
         check_coding(coding)
-        return price(self._entropy, encoded.masks, _hyper_latents(encoded), encoded.indices, mode=coding).bits
+        return price(self._entropy, encoded.masks, encoded.z, encoded.indices, mode=coding).bits
 
     def symbol_bits(self, encoded: Encoded) -> dict[str, NDArray[np.float64]]:
         """Bits of each symbol of the adaptive mode, which sum to `Written.estimated_bits`.
@@ -185,7 +185,7 @@ class PictureCoder:
         recorder, model = BitRecorder(), self._entropy
         model.map_coder.encode(recorder, encoded.masks)
         told = {"map": recorder.finish()}
-        z = model.hyper_latents.sent(encoded.masks, _hyper_latents(encoded), "adaptive")
+        z = model.hyper_latents.sent(encoded.masks, encoded.z, "adaptive")
         model.hyper_latents.encode(recorder, encoded.masks, z, "adaptive")
         return {**told, "z": recorder.finish(), **self.cell_bits(encoded)}
 
@@ -208,7 +208,7 @@ class PictureCoder:
         found = self._entropy.decode(*grid, container.sections, mode=header.mode, codebook=codebook)
         size = header.width, header.height
         return Encoded(
-            *(*size, found.masks, found.indices, None),
+            *(*size, found.masks, found.indices, found.z),
             parameters=found.parameters,
             moments=found.moments,
             means=found.z.get(MEANS),
@@ -225,7 +225,7 @@ class PictureCoder:
     def decoder_parameters(self, encoded: Encoded) -> dict[str, NDArray[np.float32]] | None:
         """The index prior's parameters, (P, N_g) each, if the picture decoder reads them; else None."""
         if encoded.parameters is None and self.config.backbone.decoder_prior:
-            return self._entropy.parameters(encoded.masks, encoded.indices, _hyper_latents(encoded))
+            return self._entropy.parameters(encoded.masks, encoded.indices, encoded.z)
         return encoded.parameters
 
     def reconstruct(self, encoded: Encoded) -> Image.Image:
@@ -244,9 +244,3 @@ def check_coding(coding: str) -> None:
     """Raise `ConfigError` for an unknown coding mode."""
     if coding not in MODES:
         raise ConfigError(f"coding {coding!r} is unknown; use one of {', '.join(MODES)}")
-
-
-def _hyper_latents(encoded: Encoded) -> dict[str, NDArray[np.int64]]:
-    if encoded.z is None:
-        raise ValueError("a picture read from a file has no hyper-latents left; take what `encode` gave")
-    return encoded.z

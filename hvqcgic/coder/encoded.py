@@ -19,8 +19,8 @@ class Encoded:
         height: of the picture, in pixels.
         masks: the granularity map.
         indices: per granularity, int64, (N_g,), cells in raster order.
-        z: hyper-latents by granularity, int64, (C_z, ceil(h_g/F), ceil(w_g/F)); None for a picture read from a file,
-            which does not need them any more.
+        z: hyper-latents by granularity, int64, (C_z, ceil(h_g/F), ceil(w_g/F)); of a picture read from a file, those
+            that its coding mode sends.
         parameters: the index prior's parameters, (P, N_g) each, for a picture read from a file whose picture decoder
             uses them; else None.
         moments: mean and deviation of each cell's code under the index prior, if requested on reading; else None.
@@ -32,7 +32,7 @@ class Encoded:
     height: int
     masks: Masks
     indices: dict[str, NDArray[np.int64]]
-    z: dict[str, NDArray[np.int64]] | None
+    z: dict[str, NDArray[np.int64]]
     parameters: dict[str, NDArray[np.float32]] | None = None
     moments: dict[str, CodeMoments] | None = None
     coded: EncodedPicture | None = None

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from hvqcgic.evaluation.metrics.base import MetricOptions as MetricOptions
     from hvqcgic.evaluation.metrics.base import Picture as Picture
     from hvqcgic.evaluation.metrics.niqe import BUNDLED as BUNDLED
-    from hvqcgic.evaluation.names import COLOURS as COLOURS
-    from hvqcgic.evaluation.names import metric_label as metric_label
     from hvqcgic.evaluation.pictures import Source as Source
     from hvqcgic.evaluation.pictures import picture_names as picture_names
     from hvqcgic.evaluation.pictures import prepare as prepare
@@ -66,7 +64,6 @@ else:
             "metrics": ["METRICS"],
             "metrics.base": ["Metric", "MetricOptions", "Picture"],
             "metrics.niqe": ["BUNDLED"],
-            "names": ["COLOURS", "metric_label"],
             "pictures": ["Source", "picture_names", "prepare"],
             "plots": ["STYLE", "save_figure"],
             "published": ["read_json"],

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hvqcgic.evaluation.curves import Curve, Curves, read_curves
-from hvqcgic.evaluation.names import COLOURS, in_order, metric_label
 from hvqcgic.evaluation.rate_distortion import lower_is_better
 from hvqcgic.files import write_atomically
+from hvqcgic.pages import COLOURS, in_order, metric_label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

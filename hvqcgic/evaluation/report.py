@@ -12,7 +12,6 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from importlib import resources
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import quote
@@ -22,17 +21,18 @@ import numpy as np
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.bd_table import BdRates, bd_rates
 from hvqcgic.evaluation.curves import Curve, read_curves
-from hvqcgic.evaluation.names import COLOURS, in_order, metric_label
 from hvqcgic.evaluation.rate_distortion import lower_is_better
 from hvqcgic.evaluation.results import Row, Run, bits_path, decoded_path, map_path, original_path, read_rows, read_run
 from hvqcgic.files import write_atomically
+from hvqcgic.pages import COLOURS, SCRIPTS, STYLE_SHEET, asset, in_order, metric_label
 
 Embed = Literal["all"] | Sequence[str]
 """Pictures to embed in the report: all, or the named ones."""
 
 EMBED_ALL: Final = "all"
 
-SCRIPTS = ("format.js", "charts.js", "tables.js", "viewer.js", "main.js")
+ROOM = "evaluation"
+OWN_SCRIPTS = ("format.js", "charts.js", "tables.js", "viewer.js", "main.js")
 
 
 def write_report(folder: Path, *, rates: BdRates | None = None, embed: Embed = ()) -> Path:
@@ -133,18 +133,13 @@ _PATHS = (decoded_path, map_path, bits_path)
 
 def _page(data: dict[str, Any]) -> str:
     """Insert style, data and scripts into the template."""
-    assets = resources.files("hvqcgic.evaluation").joinpath("report_assets")
-
-    def asset(name: str) -> str:
-        return assets.joinpath(name).read_text(encoding="utf-8")
-
     # "</script>" in a name must not end the element that holds the data.
     numbers = json.dumps(data, allow_nan=False).replace("<", "\\u003c")
     parts = {
         "TITLE": html.escape(data["title"]),
-        "STYLE": asset("report.css"),
+        "STYLE": asset(STYLE_SHEET) + asset("report.css", ROOM),
         "DATA": numbers,
-        "SCRIPT": "\n".join(asset(name) for name in SCRIPTS),
+        "SCRIPT": "\n".join([*map(asset, SCRIPTS), *(asset(name, ROOM) for name in OWN_SCRIPTS)]),
     }
-    before, *rest = asset("report.html").split("{{")
+    before, *rest = asset("report.html", ROOM).split("{{")
     return before + "".join(parts[piece.partition("}}")[0]] + piece.partition("}}")[2] for piece in rest)

@@ -11,6 +11,12 @@ from hvqcgic import lazy_exports
 if TYPE_CHECKING:
     from hvqcgic.pictures.drawing import granularity_overlay as granularity_overlay
     from hvqcgic.pictures.drawing import heat_map as heat_map
+    from hvqcgic.pictures.lossy_formats import AVIF as AVIF
+    from hvqcgic.pictures.lossy_formats import JPEG as JPEG
+    from hvqcgic.pictures.lossy_formats import WEBP as WEBP
+    from hvqcgic.pictures.lossy_formats import LossyFormat as LossyFormat
+    from hvqcgic.pictures.lossy_formats import open_as as open_as
+    from hvqcgic.pictures.lossy_formats import save_as as save_as
     from hvqcgic.pictures.metadata import Metadata as Metadata
     from hvqcgic.pictures.metadata import metadata_in as metadata_in
     from hvqcgic.pictures.reading import Original as Original
@@ -39,6 +45,7 @@ else:
         __name__,
         {
             "drawing": ["granularity_overlay", "heat_map"],
+            "lossy_formats": ["AVIF", "JPEG", "LossyFormat", "WEBP", "open_as", "save_as"],
             "metadata": ["Metadata", "metadata_in"],
             "reading": ["Original", "allow_large_pictures", "read_grey", "read_original", "read_picture"],
             "shards": [

@@ -77,7 +77,12 @@ def read_picture(source: PictureSource, name: str | None = None) -> NDArray[np.u
 
 
 def read_original(
-    source: PictureSource, name: str | None = None, *, keep: bool = False, remedy: str = "metadata='keep'"
+    source: PictureSource,
+    name: str | None = None,
+    *,
+    keep: bool = False,
+    remedy: str = "metadata='keep'",
+    max_pixels: int = MAX_PIXELS,
 ) -> Original:
     """Read a picture as `read_picture`, and what goes with it.
 
@@ -86,14 +91,16 @@ def read_original(
         name: see `read_picture`.
         keep: whether its metadata are kept; the pixels then stay in a colour space that is wider than sRGB.
         remedy: how the caller's user can keep them, for the line about what is lost.
+        max_pixels: largest accepted picture, width times height; checked before the pixels are read.
 
     Raises:
         HvqcgicError: as `read_picture`.
     """
     with opened(source, name) as (image, called):
         if isinstance(image, np.ndarray):
-            _check_size(called, image.shape[1], image.shape[0])
+            _check_size(called, image.shape[1], image.shape[0], max_pixels)
             return Original(image, Metadata(), depth_loss(bits_of(source)))
+        _check_size(called, image.width, image.height, max_pixels)
         bits = max(sample_bits(image), bits_of(source))
         upright = _upright_pixels(image, called)
         found = metadata_of(image, upright)
@@ -102,10 +109,11 @@ def read_original(
         return Original(pixels, found if keep else Metadata(), lost)
 
 
-def read_grey(path: Path) -> NDArray[np.uint8]:
-    """Read the grey values of a picture file as plain numbers, for example of a mask; a colour profile is ignored.
+def read_grey(source: Path | bytes) -> NDArray[np.uint8]:
+    """Read the grey values of a picture file, by path or bytes, as plain numbers, for example of a mask.
 
-    EXIF orientation is applied, 1 and 16 bits become 8, one frame of an animation is read with a warning.
+    EXIF orientation is applied, a colour profile is ignored, 1 and 16 bits become 8, one frame of an animation is read
+    with a warning.
 
     Returns:
         (H, W), uint8; sizes as in `read_picture`.
@@ -113,25 +121,25 @@ def read_grey(path: Path) -> NDArray[np.uint8]:
     Raises:
         PictureError: it cannot be read, has colours, or is transparent somewhere.
     """
-    with opened(path) as (image, name):
+    with opened(source) as (image, name):
         assert isinstance(image, Image.Image)
         values, alpha = _split_alpha(_upright_pixels(image, name), name)
     if alpha is not None and not _is_opaque(alpha):
-        raise PictureError(f"{path}: parts are transparent, which is no grey value; save it without transparency")
+        raise PictureError(f"{name}: parts are transparent, which is no grey value; save it without transparency")
     if values.mode == "L":
         return np.array(values)
     channels = np.array(values.convert("RGB"))
     if (channels != channels[..., :1]).any():
-        raise PictureError(f"{path}: has colours, and only grey values count here; save it in grey")
+        raise PictureError(f"{name}: has colours, and only grey values count here; save it in grey")
     return channels[..., 0]
 
 
-def _check_size(name: str, width: int, height: int) -> None:
+def _check_size(name: str, width: int, height: int, max_pixels: int = MAX_PIXELS) -> None:
     size = f"{name}: {width} x {height} pixels"
     if width < 1 or height < 1:
         raise PictureError(f"{size}: there is nothing to compress")
-    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
-        raise PictureError(f"{size}: at most {MAX_SIDE} a side and {MAX_PIXELS} in all are taken; scale it down")
+    if max(width, height) > MAX_SIDE or width * height > max_pixels:
+        raise PictureError(f"{size}: at most {MAX_SIDE} a side and {max_pixels} in all are taken; scale it down")
 
 
 def _from_upright(image: Image.Image, profile: bytes | None, name: str) -> NDArray[np.uint8]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hvqcgic.rate_control.operating_point import ModelSize as ModelSize
     from hvqcgic.rate_control.operating_point import OperatingPoint as OperatingPoint
     from hvqcgic.rate_control.operating_point import check_choices as check_choices
+    from hvqcgic.rate_control.operating_point import rate_range as rate_range
     from hvqcgic.rate_control.operating_point import refuse_unknown as refuse_unknown
     from hvqcgic.rate_control.quality import QUALITIES as QUALITIES
     from hvqcgic.rate_control.quality import LpipsAlex as LpipsAlex
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hvqcgic.rate_control.ratio_path import DEFAULT as DEFAULT
     from hvqcgic.rate_control.ratio_path import PATHS as PATHS
     from hvqcgic.rate_control.ratio_path import ratios as ratios
+    from hvqcgic.rate_control.reaching import KnownSizes as KnownSizes
     from hvqcgic.rate_control.reaching import Reached as Reached
     from hvqcgic.rate_control.reaching import reach as reach
     from hvqcgic.rate_control.refinement import Progress as Progress
@@ -47,11 +49,12 @@ else:
                 "ModelSize",
                 "OperatingPoint",
                 "check_choices",
+                "rate_range",
                 "refuse_unknown",
             ],
             "quality": ["LpipsAlex", "QUALITIES", "psnr_db"],
             "ratio_path": ["DEFAULT", "PATHS", "ratios"],
-            "reaching": ["Reached", "reach"],
+            "reaching": ["KnownSizes", "Reached", "reach"],
             "refinement": ["Progress"],
             "regions": ["Region", "Roi", "parse_roi"],
         },

@@ -20,7 +20,8 @@ from hvqcgic.rate_control.budget import check_budget
 from hvqcgic.rate_control.operating_point import OperatingPoint
 from hvqcgic.rate_control.quality import LpipsAlex, mean_squared_error
 from hvqcgic.rate_control.ratio_path import ratios
-from hvqcgic.rate_control.reaching import SLACK_BYTES, Search
+from hvqcgic.rate_control.reaching import Search
+from hvqcgic.rate_control.search import SLACK_BYTES
 
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """Places of the ratio path where every picture is tried."""

@@ -73,7 +73,7 @@ class OperatingPoint:
             each picture by its squared error; None for DEFAULT_ETA with a size target and 0 otherwise.
         granularity: "entropy" chooses fine cells by information density; "rd" by the decrease of distortion per bit.
         path: the ratio path of targets, one of `hvqcgic.rate_control.ratio_path.PATHS`.
-        roi: regions with finer cells than the rest, rectangles or paths of masks.
+        roi: regions with finer cells than the rest, rectangles or masks.
         refine: steps of gradient descent on the picture's features before quantisation, 0 to 1000, see
             `hvqcgic.rate_control.refinement`; more steps give a better picture and take more time.
         clamp: use the nearest possible rate or quality if the target is out of range, instead of an error.

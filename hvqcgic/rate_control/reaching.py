@@ -2,36 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.coder import Analysed, Encoded, PictureCoder, Trial
 from hvqcgic.entropy import Masks
 from hvqcgic.errors import Unreachable
-from hvqcgic.models import Ratios, counts_from_ratios
+from hvqcgic.models import Ratios
 from hvqcgic.rate_control.operating_point import OperatingPoint, QualityTarget, parse_target
 from hvqcgic.rate_control.quality import Quality, mean_squared_error
 from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.rate_control.rd_order import RdOrder
 from hvqcgic.rate_control.refinement import Progress, refine
 from hvqcgic.rate_control.region_weights import weights_of
-from hvqcgic.rate_control.search import PathSearch, Wanted, before_jump
+from hvqcgic.rate_control.search import (
+    SLACK_BYTES,
+    PathSearch,
+    Wanted,
+    around,
+    before_jump,
+    best,
+    size_of_bpp,
+    size_within,
+)
+from hvqcgic.rate_control.size_forecast import SizeForecast
 
-TOLERANCE_SHARE = 0.01
-TOLERANCE_BYTES = 16
-SLACK_BYTES = 2
-"""Tolerance between a file's size and its estimate, for the range coder's last word and rounding."""
 REFINEMENTS_FOR_QUALITY = 2
 """Number of refinements for a quality target. Refined features reach it at a coarser place with unrefined cells."""
 MOST_TRIALS = 10
-TYPICAL_BITS = {"coarse": 0.75, "medium": 0.8, "fine": 0.85}
-"""Typical bits of an index, as a share of the fixed length, before the first trial."""
-ENOUGH_INDICES = 50
-"""Number of indices of a granularity whose mean bits are a reliable estimate."""
+KnownSizes = dict[float, dict[float, float]]
+"""Estimated bytes of a picture's files, by eta and place on the ratio path."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ def reach(
     *,
     coding: str = "adaptive",
     progress: Progress | None = None,
+    known: KnownSizes | None = None,
 ) -> Reached:
     """Find the integers of the file for an operating point.
 
@@ -69,13 +73,15 @@ def reach(
         point: target; or ratios, with the model's default if it names none.
         coding: mode whose bits are counted.
         progress: called with the steps of refinement.
+        known: sizes of earlier searches, from which this one starts, and to which it adds; of the same picture, coding
+            mode, path, regions and order of cells. None to start from nothing. Refined features do not use it.
 
     Raises:
         Unreachable: the target is out of this picture's range, or a region is outside of the picture.
         PictureError: a mask of regions cannot be read.
         ConfigError: the coding mode is unknown.
     """
-    search = Search(coder, picture, point, coding)
+    search = Search(coder, picture, point, coding, known=None if point.refine else known)
     if not point.refine:
         return search.find()
     # Refined features change size and quality, so the search is repeated with them.
@@ -87,7 +93,16 @@ def reach(
 class Search:
     """The search for one picture."""
 
-    def __init__(self, coder: PictureCoder, picture: Analysed, point: OperatingPoint, coding: str) -> None:
+    def __init__(
+        self,
+        coder: PictureCoder,
+        picture: Analysed,
+        point: OperatingPoint,
+        coding: str,
+        *,
+        known: KnownSizes | None = None,
+    ) -> None:
+        self._known: KnownSizes = {} if known is None else known
         self._coder, self._picture, self._point, self._coding = coder, picture, point, coding
         self._weights = weights_of(point.roi, picture.width, picture.height)
         self._order = RdOrder(coder, picture, self._weights) if point.granularity == "rd" else None
@@ -96,8 +111,7 @@ class Search:
         self._trials = 0
         self._start: float | None = None
         self._ends: list[tuple[float, float]] = []
-        codes = float(np.log2(coder.config.codebook_size))
-        self._index_bits = {g: share * codes for g, share in TYPICAL_BITS.items()}
+        self._forecast = SizeForecast(coder.config.codebook_size, picture.grid, point.path)
 
     def find(self, *, last: bool = True) -> Reached:
         """Find the integers for the operating point.
@@ -155,21 +169,25 @@ class Search:
         """Find the place where the file has the wanted size."""
         wanted = self._wanted_size()
         tried: dict[float, Trial] = {}
+        known = self._known.setdefault(eta, {})
 
         def measure(place: float) -> float:
             tried[place] = self.trial_at(ratios(place, self._point.path), eta)
-            self._learn(tried[place])
-            return tried[place].bytes
+            self._forecast.learn(tried[place])
+            known[place] = tried[place].bytes
+            return known[place]
 
-        values = self._run(wanted, self._forecast_size, measure)
-        place = _best(values, wanted)
+        values = self._run(wanted, self._forecast.at, measure, around(known, wanted.aim))
+        place = best(values, wanted)
         clamped = ""
         if self._has_room(wanted, values):
             # Just before the end of the path, files may be larger because of their maps, without a better picture.
             place = 1.0
         elif not wanted.holds(values[place]):
-            clamped = self._check_reach(wanted, values, measure)
-            place = _best(values, wanted)
+            clamped = self._check_reach(wanted, values, lambda end: known[end] if end in known else measure(end))
+            place = best(values, wanted)
+        if place not in tried:
+            measure(place)
         self._start = place
         return Reached(tried[place].encoded, place, eta, self._trials, clamped)
 
@@ -211,11 +229,19 @@ class Search:
         return self._coder.try_out(self._picture, self.masks_at(shares), eta=worth, coding=self._coding)
 
     def _run(
-        self, wanted: Wanted, forecast: Callable[[float], float], measure: Callable[[float], float]
+        self,
+        wanted: Wanted,
+        forecast: Callable[[float], float],
+        measure: Callable[[float], float],
+        known: Mapping[float, float] | None = None,
     ) -> dict[float, float]:
-        search = PathSearch(wanted, forecast)
+        search = PathSearch(wanted, forecast, dict(known or {}))
+        if any(map(wanted.holds, search.values.values())):
+            return search.values
         place = search.propose() if self._start is None else self._start
-        while place is not None and len(search.values) < MOST_TRIALS:
+        for _ in range(MOST_TRIALS):
+            if place is None:
+                break
             search.tell(place, measure(place))
             if wanted.holds(search.values[place]):
                 break
@@ -225,31 +251,9 @@ class Search:
     def _wanted_size(self) -> Wanted:
         """Range of wanted sizes, in bytes."""
         if self._point.max_bytes is not None:
-            most = float(self._point.max_bytes)
-            tolerance = max(TOLERANCE_SHARE * most, TOLERANCE_BYTES)
-            high = most - SLACK_BYTES
-            low = most - tolerance + SLACK_BYTES
-            return Wanted(max((low + high) / 2, 1.0), low, high)
+            return size_within(self._point.max_bytes)
         assert self._point.bpp is not None
-        aim = self._point.bpp * self._pixels / 8
-        tolerance = max(TOLERANCE_SHARE * aim, TOLERANCE_BYTES) - SLACK_BYTES
-        return Wanted(aim, aim - tolerance, aim + tolerance)
-
-    def _forecast_size(self, place: float) -> float:
-        """Forecast the bytes at a place from the last trial's mean bits per index of each granularity."""
-        # The place is added, so that the forecast grows where counts do not.
-        return 40 + place + sum(count * self._index_bits[g] for g, count in self._counts(place).items()) / 8
-
-    def _counts(self, place: float) -> dict[str, int]:
-        rows, columns = self._picture.grid
-        coarse, medium = counts_from_ratios(ratios(place, self._point.path), rows, columns)
-        return {"coarse": coarse, "medium": medium, "fine": 16 * rows * columns - 16 * coarse - 4 * medium}
-
-    def _learn(self, trial: Trial) -> None:
-        for granularity in GRANULARITIES:
-            count = trial.encoded.masks.count(granularity)
-            if count >= ENOUGH_INDICES:
-                self._index_bits[granularity] = trial.parts[granularity] / count
+        return size_of_bpp(self._point.bpp, self._pixels)
 
     def _has_room(self, wanted: Wanted, values: dict[float, float]) -> bool:
         """Whether the file stays below the limit with all cells fine."""
@@ -292,9 +296,3 @@ class Search:
         if self._clamp:
             return message
         raise Unreachable(f"{message}; ask for less, or clamp to the nearest")
-
-
-def _best(values: dict[float, float], wanted: Wanted) -> float:
-    """Return the place with the value nearest to the aim, preferring values that are not too large."""
-    fitting = {place: value for place, value in values.items() if value <= wanted.high} or values
-    return min(sorted(fitting), key=lambda place: abs(fitting[place] - wanted.aim))

@@ -13,7 +13,7 @@ from hvqcgic.pictures import read_grey
 from hvqcgic.rate_control.regions import DEFAULT_WEIGHT, Region, Roi
 
 
-def read_mask(path: Path, width: int, height: int) -> NDArray[np.float32]:
+def read_mask(mask: Path | bytes, width: int, height: int) -> NDArray[np.float32]:
     """Read the weights in a mask: 1 for black, `DEFAULT_WEIGHT` for white, linear between.
 
     Grey values are used as numbers; a colour profile is ignored. A mask is turned upright by its own EXIF orientation,
@@ -21,7 +21,7 @@ def read_mask(path: Path, width: int, height: int) -> NDArray[np.float32]:
     equal red, green and blue. Colours are refused, because they have no defined weight, and so is transparency.
 
     Args:
-        path: of the mask.
+        mask: path or bytes of its file.
         width: of the upright picture, in pixels.
         height: of the upright picture, in pixels.
     Returns:
@@ -30,12 +30,12 @@ def read_mask(path: Path, width: int, height: int) -> NDArray[np.float32]:
         PictureError: it cannot be read, has colours, or is transparent somewhere.
         Unreachable: its size differs from the picture's.
     """
-    grey = read_grey(path)
+    grey = read_grey(mask)
     rows, columns = grey.shape
     if (columns, rows) != (width, height):
         raise Unreachable(
-            f"{path}: the mask has {columns} x {rows} pixels, the picture {width} x {height}; "
-            "make the mask of the size of the upright picture"
+            f"{mask if isinstance(mask, Path) else 'regions'}: the mask has {columns} x {rows} pixels, the picture "
+            f"{width} x {height}; make the mask of the size of the upright picture"
         )
     return 1 + grey * np.float32((DEFAULT_WEIGHT - 1) / 255)
 
@@ -47,7 +47,7 @@ def weights_of(rois: Sequence[Roi], width: int, height: int) -> NDArray[np.float
     with a weight below 1 may lie there.
 
     Args:
-        rois: rectangles, and paths of masks.
+        rois: rectangles, and masks.
         width: of the upright picture, in pixels.
         height: of the upright picture, in pixels.
     Returns:
@@ -60,12 +60,12 @@ def weights_of(rois: Sequence[Roi], width: int, height: int) -> NDArray[np.float
         return None
     weights = np.zeros((height, width), np.float32)
     for roi in rois:
-        if isinstance(roi, Path):
-            mask = read_mask(roi, width, height)
-            np.maximum(weights, mask, out=weights, where=mask > 1)
-        else:
+        if isinstance(roi, Region):
             inside = _inside(weights, roi)
             np.maximum(inside, np.float32(roi.weight), out=inside)
+        else:
+            mask = read_mask(roi, width, height)
+            np.maximum(weights, mask, out=weights, where=mask > 1)
     weights[weights == 0] = 1
     return weights
 

@@ -63,8 +63,8 @@ class Region:
         return f"{self.x},{self.y},{self.width},{self.height}={self.weight:g}"
 
 
-Roi = Region | Path
-"""A rectangle, or the path of a mask."""
+Roi = Region | Path | bytes
+"""A rectangle, or the path or the bytes of a mask's file."""
 
 
 def parse_region(text: str) -> Region:
@@ -85,7 +85,7 @@ def parse_region(text: str) -> Region:
     return Region(x, y, width, height, value)
 
 
-def parse_roi(text: str) -> Roi:
+def parse_roi(text: str) -> Region | Path:
     """Parse a region on the command line: a rectangle, or the path of a mask.
 
     A text with a comma is a rectangle, unless it ends with the suffix of a picture.

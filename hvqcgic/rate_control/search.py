@@ -8,8 +8,13 @@ Jarratt 1971): the weight of an end of the bracket that stays is reduced, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+TOLERANCE_SHARE = 0.01
+TOLERANCE_BYTES = 16
+SLACK_BYTES = 2
+"""Tolerance between a file's size and its estimate, for the range coder's last word and rounding."""
 
 Forecast = Callable[[float], float]
 """Rough value at a place in [0, 1]; of one sign, and increasing."""
@@ -40,6 +45,33 @@ class Wanted:
     def holds(self, value: float) -> bool:
         """Whether a value is acceptable."""
         return self.low <= value <= self.high
+
+
+def size_within(max_bytes: int) -> Wanted:
+    """Sizes just below a limit, in bytes."""
+    tolerance = max(TOLERANCE_SHARE * max_bytes, TOLERANCE_BYTES)
+    low, high = max_bytes - tolerance + SLACK_BYTES, float(max_bytes - SLACK_BYTES)
+    return Wanted(max((low + high) / 2, 1.0), low, high)
+
+
+def size_of_bpp(bpp: float, n_px: int) -> Wanted:
+    """Sizes around a bit rate of a picture of `n_px` pixels, in bytes."""
+    aim = bpp * n_px / 8
+    tolerance = max(TOLERANCE_SHARE * aim, TOLERANCE_BYTES) - SLACK_BYTES
+    return Wanted(aim, aim - tolerance, aim + tolerance)
+
+
+def best(values: Mapping[float, float], wanted: Wanted) -> float:
+    """Return the place with the value nearest to the aim, preferring values that are not too large."""
+    fitting = {place: value for place, value in values.items() if value <= wanted.high} or values
+    return min(sorted(fitting), key=lambda place: abs(fitting[place] - wanted.aim))
+
+
+def around(values: Mapping[float, float], aim: float) -> dict[float, float]:
+    """Return the measured values next to the aim on either side, at most two, by place."""
+    below = max((place for place, value in values.items() if value < aim), default=None)
+    above = min((place for place, value in values.items() if value >= aim), default=None)
+    return {place: values[place] for place in (below, above) if place is not None}
 
 
 @dataclass

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.evaluation import METRICS, PointMean, lower_is_better, metric_label
+from hvqcgic.evaluation import METRICS, PointMean, lower_is_better
+from hvqcgic.pages import metric_label
 
 PLAIN = {"bpp": "bits per pixel", "encode_s": "seconds to encode", "decode_s": "seconds to decode"}
 """Objectives that are not metrics, with their labels; lower is better for all of them."""

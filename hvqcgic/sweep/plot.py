@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from hvqcgic.evaluation import COLOURS, STYLE
+from hvqcgic.evaluation import STYLE
+from hvqcgic.pages import COLOURS
 from hvqcgic.sweep.outcome import Found, Outcome
 
 if TYPE_CHECKING:

@@ -46,10 +46,14 @@ REFUSED: tuple[tuple[str, str], ...] = (
     ("decompress whole.hvq -o x.png --quality 50", "leave it out"),
     ("decompress whole.hvq -o x.png --steps 500", "cannot be taken"),
     ("decompress whole.hvq -o x.png --model nope", "unknown model"),
+    ("explore missing.png", "there is no such file"),
+    ("explore --model nope", "unknown model"),
+    ("explore --port 1 --port 0", "is not a whole number above 0"),
     # Said when the picture is read; Pillow comes with NumPy.
     ("compress a.png -o x.hvq --model junk", "not a model file"),
     ("compress junk -o x.hvq", "not a picture"),
     ("compare junk", "not a picture"),
+    ("explore junk", "not a picture"),
 )
 READING = ("not a model file", "not a picture")
 PROGRAM = """

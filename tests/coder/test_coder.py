@@ -90,3 +90,16 @@ def test_what_a_trial_has_coded_is_what_writing_would_code(codec: Codec, eta: fl
 def test_a_trial_of_another_mode_has_nothing_of_the_adaptive_one(codec: Codec, coding: str) -> None:
     picture = codec.analyse(random_picture(64, 64, seed=3))
     assert codec.try_out(picture, codec.order_cells(picture, RATIOS), coding=coding).encoded.coded is None
+
+
+@pytest.mark.parametrize("coding", MODES)
+def test_what_was_read_can_be_written_again(codec: Codec, coding: str) -> None:
+    encoded = codec.encode(random_picture(96, 80, seed=5), ratios=RATIOS)
+    data = codec.write(encoded, coding=coding).data
+    read = codec.read(data)
+    assert codec.write(read, coding=coding).data == data
+    if coding == "adaptive":
+        assert codec.write(read, coding="zip").data == codec.write(encoded, coding="zip").data
+    elif codec.config.entropy.z_channels:
+        with pytest.raises(ValueError, match="z lacks the hyper-latent"):
+            codec.write(read, coding="adaptive")

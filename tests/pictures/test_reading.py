@@ -9,7 +9,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from hvqcgic.errors import PictureError, PictureWarning
 from hvqcgic.files.inputs import LOSSLESS_SUFFIXES
-from hvqcgic.pictures.reading import read_grey, read_picture
+from hvqcgic.pictures.reading import read_grey, read_original, read_picture
 from hvqcgic.pictures.writing import encode_picture
 
 RGB = np.random.default_rng(8).integers(0, 256, (12, 20, 3), dtype=np.uint8)
@@ -335,3 +335,15 @@ def test_wide_colours_get_stronger_in_srgb(odd: Path, name: str) -> None:
         unconverted = np.asarray(image.convert("RGB")).astype(float)
     converted = read_picture(odd / name).astype(float)
     assert np.ptp(converted, axis=2).mean() > 1.05 * np.ptp(unconverted, axis=2).mean()
+
+
+def test_a_limit_of_pixels_is_checked_before_the_pixels_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "cut.png"
+    Image.new("RGB", (60, 50)).save(file)
+    file.write_bytes(file.read_bytes()[:60])
+    with pytest.raises(PictureError, match="60 x 50 pixels: at most 65536 a side and 2999 in all are taken"):
+        read_original(file, max_pixels=2999)
+    with pytest.raises(PictureError, match="damaged or cut short"):
+        read_original(file, max_pixels=3000)
+    with pytest.raises(PictureError, match="60 x 50 pixels: at most"):
+        read_original(np.zeros((50, 60, 3), np.uint8), max_pixels=2999)

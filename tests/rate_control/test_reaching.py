@@ -13,8 +13,9 @@ from hvqcgic.errors import ConfigError, Unreachable
 from hvqcgic.rate_control.operating_point import AUTO_ETAS, OperatingPoint
 from hvqcgic.rate_control.quality import mean_squared_error
 from hvqcgic.rate_control.ratio_path import PATHS, ratios
-from hvqcgic.rate_control.reaching import SLACK_BYTES
+from hvqcgic.rate_control.reaching import KnownSizes, reach
 from hvqcgic.rate_control.regions import Region
+from hvqcgic.rate_control.search import SLACK_BYTES
 from tests.random_model import random_picture
 
 Pixels = NDArray[np.uint8]
@@ -216,3 +217,34 @@ def test_more_quality_is_a_larger_file_and_a_closer_picture(tiny: Codec, cat: Pi
     assert sorted(set(errors), reverse=True) == errors
     assert files[0] == tiny.compress(cat, ratios=ALL_COARSE)
     assert files[-1] == tiny.compress(cat, ratios=ALL_FINE)
+
+
+def test_a_search_starts_from_the_sizes_of_earlier_ones(codec: Codec) -> None:
+    pixels = picture(160, 112)
+    analysed = codec.analyse(pixels)
+    low, high = (8 * size / pixels[..., 0].size for size in ends(codec, pixels))
+    rates = [low + share * (high - low) for share in (0.3, 0.34, 0.38, 0.3)]
+    known: KnownSizes = {}
+    found = [reach(codec, analysed, OperatingPoint(bpp=rate), known=known) for rate in rates]
+    for each, rate in zip(found, rates, strict=True):
+        size = len(codec.write(each.encoded).data)
+        assert abs(size - rate * pixels[..., 0].size / 8) <= max(16, 0.01 * size)
+    assert found[-1].trials == 1
+    assert {each.place for each in found} <= known[found[0].eta].keys()
+    alone = [reach(codec, analysed, OperatingPoint(bpp=rate)).trials for rate in rates]
+    assert sum(each.trials for each in found) < sum(alone)
+
+
+def test_known_ends_name_the_range(codec: Codec) -> None:
+    pixels = picture(96, 64)
+    analysed, known = codec.analyse(pixels), KnownSizes()
+    smallest, largest = ends(codec, pixels)
+    for place in (0.0, 1.0):
+        reach(codec, analysed, OperatingPoint(bpp=8 * (smallest, largest)[round(place)] / 6144), known=known)
+    for bpp in (8 * largest / 6144 + 1, 4 * smallest / 6144):
+        with pytest.raises(Unreachable) as caught:
+            reach(codec, analysed, OperatingPoint(bpp=bpp), known=known)
+        assert range_in(str(caught.value)) == pytest.approx((smallest, largest), abs=2 * SLACK_BYTES)
+        clamped = reach(codec, analysed, OperatingPoint(bpp=bpp, clamp=True), known=known)
+        assert clamped.clamped
+        assert clamped.place == float(bpp > 1)

@@ -173,3 +173,16 @@ def test_black_of_a_mask_leaves_a_coarser_region_as_it_is(tmp_path: Path) -> Non
 def test_a_region_outside_the_picture_is_one_line(region: Region) -> None:
     with pytest.raises(Unreachable, match=rf"region {region}: .* outside the picture of 9 x 6 pixels"):
         weights_of([region], 9, 6)
+
+
+def test_a_mask_may_be_the_bytes_of_its_file(tmp_path: Path) -> None:
+    grey = np.zeros((24, 40), np.uint8)
+    grey[:10, 5:] = 255
+    file = tmp_path / "mask.png"
+    Image.fromarray(grey).save(file)
+    of_bytes, of_path = (weights_of([mask], 40, 24) for mask in (file.read_bytes(), file))
+    assert of_bytes is not None
+    assert of_path is not None
+    assert np.array_equal(of_bytes, of_path)
+    with pytest.raises(Unreachable, match="regions: the mask has 40 x 24 pixels, the picture 24 x 40"):
+        weights_of([file.read_bytes()], 24, 40)

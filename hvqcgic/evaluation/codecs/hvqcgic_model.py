@@ -7,21 +7,17 @@ from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
 
 from hvqcgic import __version__
-from hvqcgic.bitstream import GRANULARITIES, MODES
+from hvqcgic.bitstream import MODES
 from hvqcgic.codec import Codec, load
-from hvqcgic.coder import Encoded, check_sampling
+from hvqcgic.coder import Encoded, cell_bits_map, cell_sizes_map, check_sampling
 from hvqcgic.errors import ConfigError
 from hvqcgic.evaluation.codecs.base import Details, PictureCodec, Pixels
 from hvqcgic.evaluation.operating_points import Parameter
 from hvqcgic.files import STREAM_SUFFIX
 from hvqcgic.model_files import bundled_models, find_model
 from hvqcgic.models import check_ratios
-from hvqcgic.pictures import granularity_overlay, heat_map
 from hvqcgic.rate_control import DEFAULT, LARGEST_BPP, PATHS, QUALITIES, Choices, OperatingPoint, ratios
 
 PARAMETERS = {
@@ -100,16 +96,10 @@ class HvqcgicModel(PictureCodec):
         if self._last is None:
             return Details()
         encoded, parts = self._last
-        masks = {g: torch.from_numpy(encoded.masks[g]) for g in GRANULARITIES}
-        bits = {}
-        for granularity, values in self._codec.cell_bits(encoded, coding=self._options.coding).items():
-            bits[granularity] = torch.zeros(masks[granularity].shape, dtype=torch.float64)
-            bits[granularity][masks[granularity]] = torch.from_numpy(values)
-        top_bits = float(np.log2(self._codec.config.codebook_size))
         return Details(
             parts={name: float(part_bits) for name, part_bits in parts.items()},
-            granularity_map=_image(granularity_overlay(masks), encoded),
-            cell_bits=_image(heat_map(masks, bits, top_bits=top_bits), encoded),
+            granularity_map=cell_sizes_map(encoded),
+            cell_bits=cell_bits_map(self._codec, encoded, coding=self._options.coding),
         )
 
 
@@ -250,9 +240,3 @@ def _ratios_label(part: str) -> str:
 @lru_cache(maxsize=2)
 def _load(model: str, device: str) -> Codec:
     return load(find_model(model), device=device)
-
-
-def _image(values: Tensor, encoded: Encoded) -> Image.Image:
-    """Convert (3, H, W) in [0, 1] to an image, cropped to the picture's size."""
-    cut = values[:, : encoded.height, : encoded.width]
-    return Image.fromarray((cut * 255).round().to(torch.uint8).permute(1, 2, 0).contiguous().numpy())

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from abc import abstractmethod
 from typing import Any, ClassVar
 
-import numpy as np
 import PIL
-from PIL import Image, features
+from PIL import features
 
 from hvqcgic.evaluation.codecs.base import CodecUnavailable, PictureCodec, Pixels
 from hvqcgic.evaluation.operating_points import Parameter
+from hvqcgic.pictures import AVIF, JPEG, WEBP, LossyFormat, open_as, save_as
 
 
 class PillowCodec(PictureCodec):
@@ -45,29 +44,30 @@ class PillowCodec(PictureCodec):
 
     def encode(self, picture: Pixels) -> bytes:
         """Encode a picture with Pillow's `save`."""
-        buffer = io.BytesIO()
-        Image.fromarray(picture).save(buffer, format=self.format, **self.settings())
-        return buffer.getvalue()
+        return save_as(picture, self.format, self.settings())
 
     def decode(self, data: bytes) -> Pixels:
         """Decode a file with Pillow's `open`."""
-        with Image.open(io.BytesIO(data), formats=[self.format]) as image:
-            return np.array(image.convert("RGB"))
+        return open_as(data, self.format)
 
 
-class Jpeg(PillowCodec):
-    """JPEG with Huffman tables of its own, progressive, colours at half resolution."""
+class _LossyCodec(PillowCodec):
+    """A format of `hvqcgic.pictures` with a quality."""
 
-    name = "jpeg"
-    suffix = ".jpg"
-    format = "JPEG"
-    feature = "jpg"
-    parameter = Parameter("quality", 1, 95)
-    default_points = "5..80:8"
+    lossy: ClassVar[LossyFormat]
 
     def settings(self) -> dict[str, Any]:
         """Arguments of Pillow's `save`."""
-        return {"quality": int(self.value), "optimize": True, "progressive": True, "subsampling": "4:2:0"}
+        return self.lossy.settings(int(self.value))
+
+
+class Jpeg(_LossyCodec):
+    """JPEG with Huffman tables of its own, progressive, colours at half resolution."""
+
+    lossy = JPEG
+    name, suffix, format, feature = JPEG.name, JPEG.suffix, JPEG.format, JPEG.feature
+    parameter = Parameter("quality", JPEG.lowest, JPEG.highest)
+    default_points = "5..80:8"
 
 
 class Jpeg2000(PillowCodec):
@@ -85,31 +85,19 @@ class Jpeg2000(PillowCodec):
         return {"quality_mode": "dB", "quality_layers": [self.value], "irreversible": True, "no_jp2": True, "mct": 1}
 
 
-class WebP(PillowCodec):
+class WebP(_LossyCodec):
     """Lossy WebP at its slowest, best setting."""
 
-    name = "webp"
-    suffix = ".webp"
-    format = "WEBP"
-    feature = "webp"
-    parameter = Parameter("quality", 0, 100)
+    lossy = WEBP
+    name, suffix, format, feature = WEBP.name, WEBP.suffix, WEBP.format, WEBP.feature
+    parameter = Parameter("quality", WEBP.lowest, WEBP.highest)
     default_points = "0..60:8"
 
-    def settings(self) -> dict[str, Any]:
-        """Arguments of Pillow's `save`."""
-        return {"quality": int(self.value), "method": 6}
 
-
-class Avif(PillowCodec):
+class Avif(_LossyCodec):
     """AVIF (AV1), one thread."""
 
-    name = "avif"
-    suffix = ".avif"
-    format = "AVIF"
-    feature = "avif"
-    parameter = Parameter("quality", 0, 100)
+    lossy = AVIF
+    name, suffix, format, feature = AVIF.name, AVIF.suffix, AVIF.format, AVIF.feature
+    parameter = Parameter("quality", AVIF.lowest, AVIF.highest)
     default_points = "5..60:8"
-
-    def settings(self) -> dict[str, Any]:
-        """Arguments of Pillow's `save`."""
-        return {"quality": int(self.value), "speed": 6, "subsampling": "4:2:0", "max_threads": 1}

@@ -1,4 +1,4 @@
-"""Display names of metrics and colours of curves, shared by the report and the plots."""
+"""Display names of metrics, and colours of codecs, shared by pages and plots."""
 
 from __future__ import annotations
 

@@ -76,6 +76,7 @@ def test_what_is_installed_is_this_project() -> None:
 
 
 MAY_IMPORT = {
+    "cli/completion.py": {"shtab"},
     "cli/program.py": {"jsonargparse"},
     "compressai.py": {"compressai"},
     "perceptual": brought_by("lpips"),

@@ -3,9 +3,9 @@
     python tools/make_strip.py [PICTURE] [--model tiny] [--bpp 0.15] -o docs/images/strip.webp
 
 The model codes the picture at the bit rate. JPEG and AVIF get the lowest quality whose file is not smaller than the
-model's, so that they never have fewer bytes. Without PICTURE, the tool draws `chelsea.png` of scikit-image, a photograph
-by Stefan van der Walt (CC0). A window of the picture is drawn, pixel by pixel, with the bytes of each whole file below.
-Prints a line for each file. Exit codes: 0 done; 2 a model, picture or output that cannot be used.
+model's, so that they never have fewer bytes. Without PICTURE, the tool draws `chelsea.png` of scikit-image, a
+photograph by Stéfan van der Walt (CC0). A window of the picture is drawn, pixel by pixel, with the bytes of each whole
+file below. Prints a line for each file. Exit codes: 0 done; 2 a model, picture or output that cannot be used.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What `make docs` adds to the pages of docs/: a reference page for each room of the package, and links to the source.
 
-A hook of MkDocs, named in mkdocs.yml. A reference page lists all names that a room exports, in the order of its modules,
-so that none is forgotten. A link that leaves docs/ works in a checkout, not in the manual; there it becomes the path.
+A hook of MkDocs, named in mkdocs.yml. A reference page lists all names that a room exports, in the order of its
+modules, so that none is forgotten. A link that leaves docs/ works in a checkout, not in the manual; there it becomes
+the path.
 """
 
 from __future__ import annotations
@@ -17,9 +18,8 @@ from mkdocs.structure.files import File, Files
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "hvqcgic"
-LEAVES_DOCS = re.compile(
-    r"\[([^\]]+)\]\(((?:\.\./)+(?:CHANGELOG|README|examples|experiments|hvqcgic|tests|tools)[^)]*)\)"
-)
+TOP = "|".join(re.escape(path.name) for path in ROOT.iterdir() if path.name not in ("docs", "build"))
+LEAVES_DOCS = re.compile(rf"\[([^\]]+)\]\(((?:\.\./)+(?:{TOP})\b[^)]*)\)")
 
 log = logging.getLogger("mkdocs.hooks.manual_pages")
 

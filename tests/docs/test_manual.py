@@ -1,4 +1,4 @@
-"""The manual is built without a warning, holds every page and every exported name, and asks no other machine for anything."""
+"""The manual is built without a warning, holds every page and every exported name, and fetches nothing."""
 
 import re
 import subprocess
@@ -8,6 +8,8 @@ from pathlib import Path
 import manual_pages
 import pytest
 from browser import Browser, find_chromium
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 FETCHED = re.compile(

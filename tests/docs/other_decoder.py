@@ -1,4 +1,4 @@
-"""Another decoder of `.hvq` files: written from docs/file_format.md, with nothing of hvqcgic; the numbers are its steps.
+"""Another decoder of `.hvq` files, written from the steps of docs/file_format.md, with nothing of hvqcgic.
 
 It gives the integers of a file: header, granularity map, hyper-latents and indices, in all five coding modes.
 """
@@ -192,9 +192,13 @@ def network(name: str, x: Ints, spec: dict[str, Any], arrays: dict[str, Ints]) -
 
 def convolution(x: Ints, weight: Ints, pad: list[int], stride: int) -> Ints:
     left, right, top, bottom = pad
-    padded = np.pad(x, ((0, 0), (top, bottom), (left, right)))
-    windows = np.lib.stride_tricks.sliding_window_view(padded, weight.shape[2:], (1, 2))[:, ::stride, ::stride]
-    return np.einsum("chwij,ocij->ohw", windows, weight)
+    padded, (rows, columns) = np.pad(x, ((0, 0), (top, bottom), (left, right))), weight.shape[2:]
+    h, w = padded.shape[1] - rows + 1, padded.shape[2] - columns + 1
+    found = np.zeros((len(weight), -(-h // stride), -(-w // stride)), np.int64)
+    for i in range(rows):
+        for j in range(columns):
+            found += np.tensordot(weight[:, :, i, j], padded[:, i : i + h : stride, j : j + w : stride], 1)
+    return found
 
 
 def costs(parameters: Ints, granularity: str, spec: dict[str, Any], arrays: dict[str, Ints]) -> Ints:
@@ -311,6 +315,8 @@ def decode(data: bytes, model: Path) -> tuple[dict[str, Any], dict[str, Ints], d
         return head, masks, z, read_indices(decoder, masks, z, spec, arrays)
     if mode == "static-arithmetic":
         rows = np.maximum(arrays["usage"], 1).tolist()
-        one_by_one = {g: [decoder.symbol(row) for _ in range(sizes[g])] for g, row in zip(GRANULARITIES, rows)}
+        one_by_one = {
+            g: [decoder.symbol(row) for _ in range(sizes[g])] for g, row in zip(GRANULARITIES, rows, strict=True)
+        }
         return head, masks, z, {g: np.array(values, np.int64) for g, values in one_by_one.items()}
     return head, masks, z, read_plain(sections[1], sizes, mode, arrays["usage"])

@@ -25,6 +25,7 @@ import torch
 from PIL import Image
 
 from hvqcgic.cli.console import main as hvqcgic_command
+from hvqcgic.evaluation import parse_specs
 from tests.random_model import random_picture
 from tests.test_project import EXTRAS
 from tests.training.small_training import module, settings, write_checkpoint
@@ -38,7 +39,7 @@ COMMAND = re.compile(
 
 TRAIN = (
     "--data photos --val photos --pictures.crop_px 64 --pictures.batch_size 1 --training.steps 1 --backbone_steps 1 "
-    "--hyperprior_steps 1 --training.file_pictures 1 --perceptual none --accelerator cpu --threads 1"
+    "--hyperprior_steps 1 --training.file_pictures 1 --perceptual none --accelerator cpu --threads 1 --force true"
 )
 SMALL = {
     r"python -m hvqcgic\.train": TRAIN,
@@ -59,6 +60,8 @@ PARSED = {
     r"python -m hvqcgic\.export runs/(control-gic|reverse)": "a checkpoint of such a training",
     r"hvqcgic compress .*control-gic\.safetensors": "a model that must be downloaded",
     r"python tools/import_control_gic\.py": "a checkpoint that must be downloaded",
+    r"python -m hvqcgic\.evaluate (KODAK|.*--metrics)": "as that of the README, with more points",
+    r"python -m hvqcgic\.sweep .*PICTURES --trials (12|50)$": "as that of the README",
     r"python -m hvqcgic\.sweep .*--storage postgresql": "a database server; tests/sweep starts one",
     r"python -m hvqcgic\.scale": "a cluster; tests/scale starts one",
     r"python -m hvqcgic\.compressai checkpoint": "a checkpoint that an example of the page writes",
@@ -126,7 +129,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, tiny_model_path: Path) ->
         (folder / name).mkdir(parents=True)
     for name in ("photos", "my_photos", "PICTURES", "KODAK", "KODAK_FOLDER"):
         for seed, stem in enumerate(("kodim04", "kodim21", "kodim23")):
-            Image.fromarray(random_picture(96, 80, seed=seed)).save(folder / name / f"{stem}.png")
+            Image.fromarray(random_picture(192, 176, seed=seed)).save(folder / name / f"{stem}.png")
     for name in ("photo.jpg", "picture.jpg", "a.jpg", "b.jpg", "demo/unseen.png", "kodim23.png"):
         Image.fromarray(random_picture(352, 288, seed=len(name))).save(folder / name)
     for name in ("mine.safetensors", "demo/demo.safetensors"):
@@ -136,7 +139,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory, tiny_model_path: Path) ->
     assert hvqcgic_command(compress) == 0
     data = (folder / "photo.hvq").read_bytes()
     (folder / "half-a-download.hvq").write_bytes(data[: len(data) // 2])
-    (folder / "coded/kodim23.hvq").write_bytes(data)
+    assert hvqcgic_command(["compress", str(folder / "photos/kodim23.png"), "-o", str(folder / "coded")]) == 0
     assert hvqcgic_command([*map(str, ("compress", folder / "demo/unseen.png", "-o", folder / "demo/unseen.hvq")),
                             "--model", str(folder / "mine.safetensors")]) == 0  # fmt: skip
     assert importlib.import_module("make_shards").main([str(folder / "photos"), "--out", str(folder / "SHARDS")]) == 0
@@ -165,7 +168,8 @@ def program_of(words: list[str]) -> tuple[Callable[[], Any], list[str]]:
     if name.endswith(".py"):
         sys.path.insert(0, str((ROOT / name).parent))
         name = Path(name).stem
-    return importlib.import_module(name).main, rest
+    module = importlib.import_module(name)
+    return (module if hasattr(module, "main") else importlib.import_module(f"{name}.__main__")).main, rest
 
 
 def call(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
@@ -179,7 +183,7 @@ def call(words: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
 
 
 class Parsed(BaseException):
-    """The program has parsed its arguments."""
+    """The program has parsed its arguments; they are its argument."""
 
 
 def free_result(words: list[str], here: Path) -> None:
@@ -225,16 +229,16 @@ def test_a_large_command_is_parsed_by_its_program(
 ) -> None:
     def stop_after(parse: Callable[..., Any]) -> Callable[..., Any]:
         def parse_and_stop(*arguments: Any, **options: Any) -> Any:
-            parse(*arguments, **options)
-            raise Parsed
+            raise Parsed(parse(*arguments, **options))
 
         return parse_and_stop
 
     for parser in (argparse.ArgumentParser, jsonargparse.ArgumentParser):
         monkeypatch.setattr(parser, "parse_args", stop_after(parser.parse_args))
     words = [word for word in shlex.split(command.text) if word != "..."]
-    with pytest.raises(Parsed):
+    with pytest.raises(Parsed) as parsed:
         pytest.fail(f"exit code {call(words, monkeypatch)} before anything was parsed: {capfd.readouterr().err}")
+    parse_specs(getattr(parsed.value.args[0], "codecs", None) or ["jpeg"])
 
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if each.fits(NAMED)], ids=str)

@@ -151,9 +151,7 @@ def passes() -> Drawing:
     out.text(38, 158, "coded in this pass, independently of each other", anchor="start")
     out.tile(16, 170, 14, 14, colour=INK, fill=f"{INK}40")
     out.text(38, 182, "known: a pass before, context of this one", anchor="start")
-    words = (
-        "Codes of larger cells are known in all later passes, too. Positions without such a cell are left out."
-    )
+    words = "Codes of larger cells are known in all later passes, too. Positions without such a cell are left out."
     out.text(16, 208, words, anchor="start")
     return out
 

@@ -38,13 +38,14 @@ COMMAND = re.compile(
 )
 
 TRAIN = (
-    "--data photos --val photos --pictures.crop_px 64 --pictures.batch_size 1 --training.steps 1 --backbone_steps 1 "
-    "--hyperprior_steps 1 --training.file_pictures 1 --perceptual none --accelerator cpu --threads 1 --force true"
+    "--data photos --val photos --pictures.crop_px 64 --pictures.batch_size 1 --training.steps 1 --backbone_steps 2 "
+    "--hyperprior_steps 1 --training.codebook_start 1 --training.file_pictures 1 --perceptual none "
+    "--accelerator cpu --threads 1 --force true"
 )
 SMALL = {
     r"python -m hvqcgic\.train": TRAIN,
     r"python -m hvqcgic\.export": "--val photos",
-    r"python -m hvqcgic\.evaluate": "--metrics psnr_db",
+    r"python -m hvqcgic\.evaluate": "--metrics psnr_db --jobs 1",
     r"python -m hvqcgic\.sweep": "--trials 2 --objectives [bpp,psnr_db] --best {} --train_share 0",
     r"hvqcgic compress .*--budget 2MB": "--clamp",
     r"hvqcgic compress .*--(bpp|max-bytes|target)": "--clamp",

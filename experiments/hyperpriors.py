@@ -27,18 +27,27 @@ from hvqcgic.models import REPORTED_RATIOS
 
 NONE = "none"
 ONE = {"model.entropy.z_channels": "[1, 1, 1]"}
+TWO = {"model.entropy.z_channels": "[2, 2, 2]"}
+AT_CELL = {"model.entropy.hint_kernel": "1"}
 FEW_HINTS = {"model.entropy.synthesis_channels": "4"}
 VARIATIONS: Mapping[str, Mapping[str, str]] = {
     NONE: {},
     "z-1": ONE,
     "z-4": {"model.entropy.z_channels": "[4, 4, 4]"},
-    "z-1, price from 0": ONE | {"training.z_warmup": "300"},
+    "z-1, footprint 8": ONE | {"model.entropy.z_footprint": "8"},
+    "z-1, at the cell": ONE | AT_CELL,
+    "z-1, at the cell, footprint 8": ONE | AT_CELL | {"model.entropy.z_footprint": "8"},
+    "z-2, at the cell, footprint 8": TWO | AT_CELL | {"model.entropy.z_footprint": "8"},
+    "z-2, at the cell, footprint 16": TWO | AT_CELL | {"model.entropy.z_footprint": "16"},
+    **{
+        f"z-{count}, pooled, footprint {side}": AT_CELL
+        | {"model.entropy.z_channels": str([count] * 3), "model.entropy.z_footprint": str(side)}
+        | {"model.entropy.hyperprior": "pooled"}
+        for count, side in ((2, 16), (4, 32), (4, 64), (8, 64))
+    },
     "z-1, 4 hints": ONE | FEW_HINTS,
     "z-1, 4 hints, footprint 8": ONE | FEW_HINTS | {"model.entropy.z_footprint": "8"},
-    "z-2, 4 hints, footprint 8": FEW_HINTS
-    | {"model.entropy.z_channels": "[2, 2, 2]", "model.entropy.z_footprint": "8"},
-    "z-2, 4 hints, footprint 16": FEW_HINTS
-    | {"model.entropy.z_channels": "[2, 2, 2]", "model.entropy.z_footprint": "16"},
+    "z-2, 4 hints, footprint 8": TWO | FEW_HINTS | {"model.entropy.z_footprint": "8"},
     "z-1, 4 hints, coarse alone": FEW_HINTS | {"model.entropy.z_channels": "[1, 0, 0]"},
     "z-1, 4 hints, fine alone": FEW_HINTS | {"model.entropy.z_channels": "[0, 0, 1]"},
 }
@@ -67,6 +76,7 @@ def training(name: str, model: str, steps: int, cache: Path) -> list[str]:
     """Arguments of a variation's training; all variations share the cached features."""
     fields = [part for key, value in VARIATIONS[name].items() for part in (f"--{key}", value)]
     rates = ("--training.entropy_learning_rate", "1e-3", "--training.warmup_steps", "30")
+    rates = (*rates, "--training.z_warmup", str(steps // 3))
     return [
         "--stage",
         "hyperprior",

@@ -49,19 +49,21 @@ class Rung:
     rdo: bool = False
 
 
-Z_CHANNELS = ("--model.entropy.z_channels", "[4, 4, 4]")
-DIAGONAL = (*Z_CHANNELS, "--model.entropy.form", "diagonal")
-PAPER = (*DIAGONAL, "--model.entropy.schedule", "[coarse, medium, fine]")
+Z_CHANNELS = ("--model.entropy.z_channels", "[4, 4, 4]", "--training.z_warmup", "300")
+CODEBOOK = (*Z_CHANNELS, "--model.entropy.embedding", "codebook")
+ONE_PASS = (*CODEBOOK, "--model.entropy.schedule", "[coarse, medium, fine]")
+NO_LOG_PRIOR = ("--model.entropy.log_prior", "false")
 RUNGS = (
     Rung("static Huffman", mode="static-huffman"),
     Rung("static arithmetic", mode="static-arithmetic"),
     Rung("+ static-prior RDO", mode="static-arithmetic", rdo=True),
-    Rung("hyperprior", "hyperprior", (*PAPER, "--model.entropy.log_prior", "false")),
-    Rung("+ log-prior", "log-prior", PAPER),
-    Rung("+ context passes", "context", DIAGONAL),
-    Rung("+ learned features of codes", "learned", Z_CHANNELS),
-    Rung("- hyperprior", "no-hyperprior"),
-    Rung("+ coded map", "no-hyperprior", raw_map=False),
+    Rung("hyperpriors", "hyperpriors", (*ONE_PASS, *NO_LOG_PRIOR, "--model.entropy.context", "false")),
+    Rung("+ coarser cells", "coarser-cells", (*ONE_PASS, *NO_LOG_PRIOR)),
+    Rung("+ log-prior", "log-prior", ONE_PASS),
+    Rung("+ context passes", "context", CODEBOOK),
+    Rung("+ learned embedding", "learned", Z_CHANNELS),
+    Rung("- hyperpriors", "no-hyperpriors"),
+    Rung("+ coded map", "no-hyperpriors", raw_map=False),
     Rung("joint training", "joint", raw_map=False),
     Rung("+ RDO", "joint", raw_map=False, rdo=True),
 )
@@ -89,7 +91,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         row["all %"] = round(100 * (row["bpp"] / rows[0]["bpp"] - 1), 1)
     notes = [
         f"{len(pictures)} pictures; {options.steps} steps a rung from {options.backbone}.",
-        "hyperprior: the paper's prior (Mahalanobis softmax, one pass a cell size; a pass sees the coarser ones).",
+        "hyperpriors: the paper's prior (Mahalanobis softmax in the space of the codebook, no context).",
+        "coarser cells: one pass a cell size, which sees the codes of coarser cells; context passes: seven passes.",
         f"RDO: eta {options.eta:g}; the rung after static-prior RDO starts from the nearest codes again.",
         "Joint training and RDO change the picture too: compare their rates together with PSNR and LPIPS.",
     ]
@@ -103,7 +106,8 @@ def trained(rung: Rung, start: Path, options: Any) -> Path:
     base = ("--config", "tiny")
     if rung.model != "joint":
         stage = ("--stage", "hyperprior", "--training.steps", str(options.steps), "--init", str(start))
-        return common.train(folder, options, *base, *stage, *rung.options)
+        kept = ("--cache", str(options.out / "features"))
+        return common.train(folder, options, *base, *stage, *kept, *rung.options)
     stages = ("--stage", "all", "--backbone_steps", "0", "--hyperprior_steps", str(half))
     joint = ("--training.steps", str(options.steps - half), "--training.learning_rate", "2e-4")
     return common.train(folder, options, *base, *stages, *joint, "--init", str(start))

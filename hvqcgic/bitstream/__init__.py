@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hvqcgic.bitstream.header import read_fingerprint as read_fingerprint
     from hvqcgic.bitstream.schedule import CELL_PX as CELL_PX
     from hvqcgic.bitstream.schedule import GRANULARITIES as GRANULARITIES
+    from hvqcgic.bitstream.schedule import MEANS as MEANS
     from hvqcgic.bitstream.schedule import Pass as Pass
     from hvqcgic.bitstream.schedule import parse_schedule as parse_schedule
     from hvqcgic.bitstream.tagged import SECTIONS as SECTIONS
@@ -43,7 +44,7 @@ else:
                 "check_start",
                 "read_fingerprint",
             ],
-            "schedule": ["CELL_PX", "GRANULARITIES", "Pass", "parse_schedule"],
+            "schedule": ["CELL_PX", "GRANULARITIES", "MEANS", "Pass", "parse_schedule"],
             "tagged": ["SECTIONS"],
             "varint": ["decode_varint", "encode_varint"],
         },

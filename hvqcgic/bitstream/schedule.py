@@ -21,6 +21,9 @@ GRANULARITIES: tuple[str, ...] = ("coarse", "medium", "fine")
 CELL_PX = {"coarse": 16, "medium": 8, "fine": 4}
 """Side of a granularity's cells, in pixels."""
 
+MEANS = "means"
+"""Name of local means among the hyper-latents, beside the granularities."""
+
 PHASE_OFFSETS = ((0, 0), (1, 1), (0, 1), (1, 0))
 """(row % 2, column % 2) of the four phases, in coding order."""
 

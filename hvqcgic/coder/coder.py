@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from hvqcgic.bitstream import GRANULARITIES, MAX_PIXELS, MODES, Header, pack, unpack
+from hvqcgic.bitstream import GRANULARITIES, MAX_PIXELS, MEANS, MODES, Header, pack, unpack
 from hvqcgic.coder.analysed import Analysed
 from hvqcgic.coder.encoded import Encoded, Trial, Written
 from hvqcgic.coder.tiled_networks import TiledNetworks
@@ -33,7 +33,6 @@ from hvqcgic.entropy import (
 from hvqcgic.errors import ConfigError, ModelMismatch
 from hvqcgic.model_files import FrozenModel
 from hvqcgic.models import (
-    MEANS,
     GranularityMap,
     ModelConfig,
     PictureModel,

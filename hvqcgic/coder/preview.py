@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import torch
 from PIL import Image
 
-from hvqcgic.bitstream import GRANULARITIES, MAX_PIXELS, unpack_start
+from hvqcgic.bitstream import GRANULARITIES, MAX_PIXELS, MEANS, unpack_start
 from hvqcgic.coder.coder import PictureCoder
 from hvqcgic.entropy import Completion, read_passes
 from hvqcgic.errors import ConfigError
-from hvqcgic.models import MEANS
 
 
 @dataclass(frozen=True)

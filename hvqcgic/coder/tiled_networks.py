@@ -11,12 +11,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hvqcgic.bitstream import CELL_PX, GRANULARITIES
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES, MEANS
 from hvqcgic.coder.tiled_cells import Rows, TiledCells
 from hvqcgic.coder.tiling import Batch, halo
 from hvqcgic.coder.window_size import AUTO_TILE, UNIT, Sight, TileSize, WindowSize
 from hvqcgic.models import (
-    MEANS,
     GranularityMap,
     PictureModel,
     assemble,

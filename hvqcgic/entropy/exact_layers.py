@@ -72,6 +72,19 @@ class Convolution:
         """Whether each output depends only on the input at its own position."""
         return self.weight.shape[2:] == (1, 1) and self.stride == 1 and self.pad == (0, 0, 0, 0)
 
+    @property
+    def centre(self) -> tuple[int, int]:
+        """Row and column of the middle weight."""
+        return self.weight.shape[2] // 2, self.weight.shape[3] // 2
+
+    def centred_inputs(self) -> int:
+        """Number of leading inputs of which only the middle weight is not 0; at least one input is not counted."""
+        row, column = self.centre
+        around = self.weight != 0
+        around[:, :, row, column] = False
+        looks = around.flatten(2).any(2).any(0).tolist()
+        return looks.index(True) if True in looks else len(looks) - 1
+
     def output_size(self, h: int, w: int) -> tuple[int, int]:
         """Height and width of the output for an input of h × w."""
         left, right, top, bottom = self.pad
@@ -127,16 +140,26 @@ class Product:
     the bias carries the half of the rounding.
     """
 
-    def __init__(self, layer: Convolution, precision: Precision) -> None:
-        """Args: layer: provides the weights; precision: defines the shift and the clamp."""
+    def __init__(self, layer: Convolution, precision: Precision, centred: int = 0) -> None:
+        """Args: layer: provides the weights; precision: the shift and the clamp; centred: inputs apart from `x`."""
         unit = 2.0**-precision.weight_bits
-        self.matrix = (layer.weight.permute(0, 2, 3, 1).flatten(1) * unit).contiguous()
+        self.matrix = (layer.weight[:, centred:].permute(0, 2, 3, 1).flatten(1) * unit).contiguous()
+        row, column = layer.centre
+        self._middle = (layer.weight[:, :centred, row, column] * unit).contiguous()
         self._bias = layer.bias[:, None] * unit + 0.5
         self._clamp = precision.clamp
 
-    def apply(self, x: Tensor) -> Tensor:
-        """Compute activations (O, N) from the receptive fields of N positions, (kernel · I, N), in kernel rows."""
-        return exact_product(self.matrix, x, self._bias).floor_().clamp_(-self._clamp, self._clamp)
+    def apply(self, x: Tensor, middle: Tensor | None = None) -> Tensor:
+        """Compute activations (O, N).
+
+        Args:
+            x: receptive fields of N positions, (kernel · (I - centred), N), in kernel rows.
+            middle: centred inputs of the positions, (centred, N); None without any.
+        """
+        sums = exact_product(self.matrix, x, self._bias)
+        if middle is not None:
+            sums = exact_product(self._middle, middle, sums)
+        return sums.floor_().clamp_(-self._clamp, self._clamp)
 
 
 def freeze_network(

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from hvqcgic.entropy import exact_layers
-from hvqcgic.entropy.exact_layers import Convolution, Layer, Leaky, Precision
+from hvqcgic.entropy.exact_layers import Convolution, Layer, Leaky, Precision, Product
 from hvqcgic.entropy.frequency_chunks import MOST_THREADS, one_thread
 
 GATHER_ROWS = 128
@@ -46,17 +45,37 @@ class Positions:
 
 @dataclass(frozen=True)
 class _Rows:
-    """A padded plane as rows of channels, (height · width, C), float64, and its width."""
+    """A padded plane as rows of channels, float64, and its width.
 
+    Attributes:
+        middle: (height · width, centred): leading channels that are read at the middle of a kernel alone.
+        values: (height · width, C - centred): the others.
+        width: of the padded plane.
+    """
+
+    middle: Tensor
     values: Tensor
     width: int
 
     @staticmethod
-    def blank(like: Tensor, layer: Convolution, size: tuple[int, int], channels: int) -> _Rows:
-        """Zeros of the padded size of a convolution's input plane of h × w."""
+    def blank(like: Tensor, layer: Convolution, size: tuple[int, int], channels: tuple[int, int]) -> _Rows:
+        """Zeros of the padded size of a convolution's input plane of h × w, for (centred, other) channels."""
         left, right, top, bottom = layer.pad
         width = size[1] + left + right
-        return _Rows(like.new_zeros((size[0] + top + bottom) * width, channels), width)
+        count = (size[0] + top + bottom) * width
+        return _Rows(like.new_zeros(count, channels[0]), like.new_zeros(count, channels[1]), width)
+
+    @staticmethod
+    def of(plane: Tensor, layer: Convolution, centred: int) -> _Rows:
+        """A convolution's input plane, (C, h, w)."""
+        left, _, top, _ = layer.pad
+        channels, h, w = plane.shape
+        rows = _Rows.blank(plane, layer, (h, w), (centred, channels - centred))
+        for kept, part in ((rows.middle, plane[:centred]), (rows.values, plane[centred:])):
+            kept.view(len(kept) // rows.width, rows.width, len(part))[top : top + h, left : left + w] = part.permute(
+                1, 2, 0
+            )
+        return rows
 
 
 class GatheredLayers:
@@ -69,7 +88,13 @@ class GatheredLayers:
 
     def __init__(self, layers: Sequence[Layer], precision: Precision) -> None:
         starts = [n for n, layer in enumerate(layers) if n == 0 or (_looks_around(layer))]
-        self._runs = [_Run(layers[a:b], precision) for a, b in zip(starts, [*starts[1:], len(layers)], strict=True)]
+        first = layers[0]
+        assert isinstance(first, Convolution)
+        self._centred = first.centred_inputs()
+        self._runs = [
+            _Run(layers[a:b], precision, centred=0 if a else self._centred)
+            for a, b in zip(starts, [*starts[1:], len(layers)], strict=True)
+        ]
 
     def at(self, plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the output (N, P) for an input plane (C, H, W), at rows and columns (N,) of the output plane."""
@@ -81,12 +106,9 @@ class GatheredLayers:
         for head, size in zip(heads[:0:-1], sizes[-2:0:-1], strict=True):
             targets.append(targets[-1].seen_through(head, size))
         targets.reverse()
-        seen = _Rows.blank(plane, heads[0], sizes[0], len(plane))
-        left, _, top, _ = heads[0].pad
-        h, w = sizes[0]
-        seen.values.view(-1, seen.width, len(plane))[top : top + h, left : left + w] = plane.permute(1, 2, 0)
+        seen = _Rows.of(plane, heads[0], self._centred)
         for n, (run, target) in enumerate(zip(self._runs[:-1], targets[:-1], strict=True), start=1):
-            following = _Rows.blank(plane, heads[n], sizes[n], run.outputs)
+            following = _Rows.blank(plane, heads[n], sizes[n], (0, run.outputs))
             left, _, top, _ = heads[n].pad
             places = (target.rows + top) * following.width + target.columns + left
             run.compute(seen, target, following.values, places)
@@ -99,17 +121,20 @@ class GatheredLayers:
 class _Run:
     """A convolution and the pointwise layers after it."""
 
-    def __init__(self, layers: Sequence[Layer], precision: Precision) -> None:
+    def __init__(self, layers: Sequence[Layer], precision: Precision, *, centred: int) -> None:
         assert isinstance(layers[0], Convolution)
         self.head: Convolution = layers[0]
-        self._layers = [exact_layers.Product(n, precision) if isinstance(n, Convolution) else n for n in layers]
-        self.outputs = next(len(n.matrix) for n in reversed(self._layers) if isinstance(n, exact_layers.Product))
+        self._first = Product(self.head, precision, centred)
+        self._later = [Product(n, precision) if isinstance(n, Convolution) else n for n in layers[1:]]
+        products = [self._first, *(layer for layer in self._later if isinstance(layer, Product))]
+        self.outputs = len(products[-1].matrix)
 
     def compute(self, seen: _Rows, target: Positions, found: Tensor, places: Tensor) -> None:
         """Write the output at target positions (N,) to rows of `found`, (…, P), at places (N,)."""
         kernel_h, kernel_w = self.head.weight.shape[2:]
         steps = (torch.arange(kernel_h)[:, None] * seen.width + torch.arange(kernel_w)).flatten()
         corners = (target.rows * seen.width + target.columns) * self.head.stride
+        middles = corners + self.head.centre[0] * seen.width + self.head.centre[1]
         threads = max(1, min(torch.get_num_threads(), MOST_THREADS, len(corners) // GATHER_ROWS))
         share = -(-len(corners) // (threads * GATHER_ROWS)) * GATHER_ROWS
 
@@ -117,9 +142,11 @@ class _Run:
         def work(first: int) -> None:
             buffer = seen.values.new_empty(GATHER_ROWS * len(steps), seen.values.shape[1])
             for start in range(first, min(first + share, len(corners)), GATHER_ROWS):
-                around = (corners[start : min(start + GATHER_ROWS, first + share), None] + steps).flatten()
+                stop = min(start + GATHER_ROWS, first + share)
+                around = (corners[start:stop, None] + steps).flatten()
                 rows = torch.index_select(seen.values, 0, around, out=buffer[: len(around)])
-                own = self._through(rows.view(len(around) // len(steps), -1).t())
+                middle = seen.middle[middles[start:stop]].t() if seen.middle.shape[1] else None
+                own = self._through(rows.view(len(around) // len(steps), -1).t(), middle)
                 found.index_copy_(0, places[start : start + own.shape[1]], own.t().contiguous())
 
         firsts = range(0, len(corners), max(share, 1))
@@ -131,10 +158,11 @@ class _Run:
         with one_thread(), ThreadPoolExecutor(threads) as pool:
             list(pool.map(work, firsts))
 
-    def _through(self, values: Tensor) -> Tensor:
-        """Compute the output of the last layer, (P, n), from the receptive fields of n positions, (I · kernel, n)."""
-        for layer in self._layers:
-            values = layer.apply(values) if isinstance(layer, (exact_layers.Product, Leaky)) else values
+    def _through(self, values: Tensor, middle: Tensor | None) -> Tensor:
+        """Compute the output of the last layer, (P, n), from the first one's input as `Product.apply` takes it."""
+        values = self._first.apply(values, middle)
+        for layer in self._later:
+            values = layer.apply(values) if isinstance(layer, (Product, Leaky)) else values
         return values
 
 

@@ -8,16 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hvqcgic.bitstream import CELL_PX, GRANULARITIES
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES, MEANS
 from hvqcgic.entropy.factorised_prior import FactorisedPrior, sent_positions
 from hvqcgic.entropy.masks import Masks
 from hvqcgic.entropy.means_coding import MeansCoder
 from hvqcgic.entropy.range_coding import RangeDecoder, SymbolSink
 from hvqcgic.entropy.spec import EntropySpec
 from hvqcgic.errors import ModelError
-
-MEANS = "means"
-"""Name of local means among the hyper-latents."""
 
 Latents = Mapping[str, NDArray[Any]]
 """Hyper-latents by name: of a granularity, (C_z, ceil(h_g / F), ceil(w_g / F)), or local means, (3, h, w)."""

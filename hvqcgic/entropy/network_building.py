@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hvqcgic.bitstream import CELL_PX, GRANULARITIES, Pass
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES, MEANS, Pass
 from hvqcgic.entropy.exact_layers import LayerSpec, Precision
 from hvqcgic.entropy.exact_network import ExactNetwork
-from hvqcgic.entropy.hyper_latents import MEANS, HyperLatentCoder
+from hvqcgic.entropy.hyper_latents import HyperLatentCoder
 from hvqcgic.entropy.means_coding import CHANNELS
 from hvqcgic.errors import ModelError
 

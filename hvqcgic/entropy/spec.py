@@ -44,7 +44,7 @@ class EntropySpec:
     weight_bits: int = number(low=1, high=24)
     activation_limit: float = number(low=0.01, high=32)
     means_block_px: Literal[32, 64, 128] | None = None
-    z_footprint: Literal[4, 8, 16] = 4
+    z_footprint: Literal[4, 8, 16, 32, 64] = 4
 
     def __post_init__(self) -> None:
         """Raise `ConfigError` for values out of range, and for what is no schedule."""

@@ -10,6 +10,8 @@ METRIC_LABELS = {
     "psnr_db": "PSNR (dB)",
     "ms_ssim": "MS-SSIM",
     "niqe": "NIQE",
+    "colour_de": "Colour of even areas (CIEDE2000)",
+    "colour_de_95": "Colour of even areas, 95th percentile (CIEDE2000)",
     "fid": "FID (256 px patches)",
     "kid": "KID (256 px patches)",
     "inception_score": "Inception Score (256 px patches)",

@@ -21,7 +21,7 @@ METHODS = {"akima": 3, "pchip": 3, "cubic": 4}
 SMALL_OVERLAP = 0.75
 """Common share of both curves' range below which a difference is unreliable; the package warns there, too."""
 
-LOWER_IS_BETTER = ("lpips", "dists", "fid", "kid", "niqe")
+LOWER_IS_BETTER = ("lpips", "dists", "fid", "kid", "niqe", "colour_de")
 """Prefixes of the names of metrics for which lower is better."""
 
 Array = NDArray[np.float64]

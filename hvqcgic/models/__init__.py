@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from hvqcgic.models.hyperprior import sent_positions as sent_positions
     from hvqcgic.models.index_prior import index_bits as index_bits
     from hvqcgic.models.index_prior import parameter_count as parameter_count
-    from hvqcgic.models.means import MEANS as MEANS
     from hvqcgic.models.means import MEANS_CHANNELS as MEANS_CHANNELS
     from hvqcgic.models.means import largest_latent as largest_latent
     from hvqcgic.models.means import local_means as local_means
@@ -101,7 +100,7 @@ else:
             ],
             "hyperprior": ["HYPERPRIORS", "Hyperprior", "hyper_synthesis", "sent_positions"],
             "index_prior": ["index_bits", "parameter_count"],
-            "means": ["MEANS", "MEANS_CHANNELS", "largest_latent", "local_means", "spread"],
+            "means": ["MEANS_CHANNELS", "largest_latent", "local_means", "spread"],
             "network": ["HvqModel"],
             "picture_model": ["Codes", "PictureModel", "less_means", "scatter_rows"],
             "published_selection": ["published_entropies", "select"],

@@ -108,10 +108,12 @@ class EntropyConfig:
         schedule: passes in coding order, see `hvqcgic.bitstream.schedule`.
         z_channels: hyper-latent channels for (coarse, medium, fine); 0 leaves that hyperprior out.
         z_limit: largest magnitude of a hyper-latent.
-        z_footprint: side, in cells, of the square of one position of a hyper-latent: 4, 8 or 16.
+        z_footprint: side, in cells, of the square of one position of a hyper-latent: 4, 8, 16, 32 or 64.
         hyperprior: the pair of hyper-analysis and hyper-synthesis, a name in `hvqcgic.models.HYPERPRIORS`.
         hyper_width: channels inside hyper-analysis and hyper-synthesis.
         synthesis_channels: channels that a hyper-synthesis hands to the context networks.
+        hint_kernel: side, in cells, of the square in which a context network reads them around a cell: 5, as it reads
+            codes, or 1, at the cell alone, which costs next to no time.
         context_width: channels inside a context network.
         context: predict a cell also from the codes of earlier passes; without, as in the paper, from hyper-latents and
             the granularity map alone.
@@ -133,7 +135,8 @@ class EntropyConfig:
     activation_bits: int = number(12, low=1, high=24)
     hyperprior: str = "convolutional"
     context: bool = True
-    z_footprint: Literal[4, 8, 16] = 4
+    z_footprint: Literal[4, 8, 16, 32, 64] = 4
+    hint_kernel: Literal[1, 5] = 5
 
     def __post_init__(self) -> None:
         """Raise `ConfigError`, naming the field, for values out of range and for what is no schedule."""
@@ -240,6 +243,7 @@ class ModelConfig:
             (values["entropy"], "hyperprior"),
             (values["entropy"], "context"),
             (values["entropy"], "z_footprint"),
+            (values["entropy"], "hint_kernel"),
         )
         for owner, name in added:
             if owner[name] == _LATER_DEFAULTS[name]:
@@ -271,6 +275,7 @@ _LATER_DEFAULTS = {
     "hyperprior": "convolutional",
     "context": True,
     "z_footprint": 4,
+    "hint_kernel": 5,
 }
 
 

@@ -39,10 +39,10 @@ def context_network(config: EntropyConfig, step: Pass, *, code_width: int, hints
         a network from (B, S + d + 4, h, w), see `pass_input`, to (B, P, h, w); with four phases h and w are even, and
         the output, (B, P, h / 2, w / 2), has only the positions of the phase.
     """
-    width = config.context_width
+    width, centred = config.context_width, hints if config.hint_kernel == 1 else 0
     stride, offset = (2, step.offset) if step.phases == 4 else (1, (0, 0))
     return nn.Sequential(
-        ClampedConv(hints + code_width + 4, width, 5, stride=stride, offset=offset),
+        ClampedConv(hints + code_width + 4, width, 5, stride=stride, offset=offset, centred=centred),
         PowerLeaky(),
         ClampedConv(width, width, 3),
         PowerLeaky(),

@@ -2,7 +2,7 @@
 
     y_g, mask -> h_a -> z_g (1/F of the resolution, a few channels) -> round -> h_s -> S channels at the resolution of g
 
-F is `z_footprint`, 4 as in the paper, or 8 or 16.
+F is `z_footprint`: 4 as in the paper, or up to 64.
 
 Source: HVQ-CGIC (independent branches per granularity, analysis of features before quantisation); widths are ours.
 """
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from hvqcgic.errors import ConfigError
 from hvqcgic.models.config import EntropyConfig, MeansConfig
 from hvqcgic.models.means import MEANS_CHANNELS
-from hvqcgic.models.sequential import ClampedConv, PowerLeaky
+from hvqcgic.models.sequential import ClampedConv, PowerLeaky, Repeat
 
 
 def halvings(config: EntropyConfig) -> int:
@@ -60,6 +60,40 @@ class HyperAnalysis(nn.Module):
         return self.network(torch.cat([y * known, known], 1))
 
 
+class PooledAnalysis(nn.Module):
+    """h_a for large footprints: the mean of what the cells of a footprint say, so that it does not depend on its size.
+
+    Learned from pictures smaller than a footprint, it can be used on larger ones.
+    """
+
+    def __init__(self, config: EntropyConfig, code_width: int, channels: int) -> None:
+        """Args: config: widths; code_width: d; channels: of z."""
+        super().__init__()
+        width = config.hyper_width
+        self.cells = nn.Sequential(
+            half(code_width + 1, width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1), nn.SiLU()
+        )
+        self.summary = nn.Sequential(nn.Conv2d(width, width, 1), nn.SiLU(), nn.Conv2d(width, channels, 1))
+        self.side = config.z_footprint // 2
+
+    def forward(self, y: Tensor, mask: Tensor) -> Tensor:
+        """As `HyperAnalysis.forward`."""
+        known = mask.to(y.dtype)
+        said = self.cells(torch.cat([y * known, known], 1))
+        weight = nn.functional.avg_pool2d(known, 2, ceil_mode=True)
+        both = torch.cat([said * weight, weight], 1)
+        rows, columns = (-size % self.side for size in both.shape[-2:])
+        sums = nn.functional.avg_pool2d(nn.functional.pad(both, (0, columns, 0, rows)), self.side)
+        return self.summary(sums[:, :-1] / sums[:, -1:].clamp(min=1e-6))
+
+
+def pooled_synthesis(config: EntropyConfig, channels: int) -> nn.Sequential:
+    """h_s of `PooledAnalysis`: the same hints, (B, S, F h, F w), for all cells of a footprint; it can be frozen."""
+    width, hints = config.hyper_width, config.synthesis_channels
+    layers = [ClampedConv(channels, width, 1), PowerLeaky(), ClampedConv(width, hints, 1)]
+    return nn.Sequential(*layers, *(Repeat() for _ in range(halvings(config))))
+
+
 def hyper_synthesis(config: EntropyConfig, channels: int) -> nn.Sequential:
     """h_s: network from a rounded hyper-latent, (B, C_z, h, w), to hints, (B, S, F h, F w); it can be frozen."""
     return doublings(channels, config.synthesis_channels, halvings(config))
@@ -93,7 +127,10 @@ class Hyperprior:
     synthesis: Callable[[EntropyConfig, int], nn.Sequential]
 
 
-HYPERPRIORS: Mapping[str, Hyperprior] = {"convolutional": Hyperprior(HyperAnalysis, hyper_synthesis)}
+HYPERPRIORS: Mapping[str, Hyperprior] = {
+    "convolutional": Hyperprior(HyperAnalysis, hyper_synthesis),
+    "pooled": Hyperprior(PooledAnalysis, pooled_synthesis),
+}
 """By the name that a configuration gives; a new one is registered here, and nowhere else."""
 
 

@@ -16,9 +16,6 @@ from torch import Tensor
 
 from hvqcgic.models.config import MeansConfig
 
-MEANS = "means"
-"""Name of the latents among features and hyper-latents."""
-
 MEANS_CHANNELS = 3
 """Luma and two differences of colour."""
 

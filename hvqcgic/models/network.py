@@ -11,14 +11,13 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.bitstream import CELL_PX, GRANULARITIES, Pass, parse_schedule
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES, MEANS, Pass, parse_schedule
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.context import context_network, gather_parameters, pass_cells, pass_input, without_codes
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import hyperprior_named, means_synthesis, sent_positions
 from hvqcgic.models.index_prior import IndexPrior, code_moments, parameter_count
-from hvqcgic.models.means import MEANS
 from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.models.sequential import describe
 

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.bitstream import CELL_PX, GRANULARITIES
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES, MEANS
 from hvqcgic.models.backbones import make_backbone
 from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import hyperprior_named
-from hvqcgic.models.means import MEANS, local_means, spread
+from hvqcgic.models.means import local_means, spread
 from hvqcgic.models.quantiser import Quantised, VectorQuantiser
 
 MIDDLE = 0.5

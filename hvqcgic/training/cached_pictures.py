@@ -10,9 +10,10 @@ import lightning
 import numpy as np
 import torch
 
+from hvqcgic.bitstream import MEANS
 from hvqcgic.cli import progress_bar
 from hvqcgic.errors import ConfigError
-from hvqcgic.models import MEANS, MeansConfig, local_means
+from hvqcgic.models import MeansConfig, local_means
 from hvqcgic.training.crop_stream import in_random_order
 from hvqcgic.training.crops import CachedCrops
 from hvqcgic.training.data import PictureDataModule, TrainBatches

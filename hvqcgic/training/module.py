@@ -19,6 +19,7 @@ from hvqcgic.perceptual import Perceptual, distortion
 from hvqcgic.pictures import granularity_overlay, heat_map
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.crops import Batch, CachedCrops
+from hvqcgic.training.latent_start import start_hyper_latents
 from hvqcgic.training.optimisation import parameter_groups
 from hvqcgic.training.ranks import gather_parts, mean_over_all, rank_and_size, same_for_all
 from hvqcgic.training.rate import HyperLatentPriors, choose_by_rate, estimate_rate, weights_by_cells
@@ -31,7 +32,12 @@ LOG_EVERY = 20
 
 
 class HvqModule(StageModule):
-    """Trains an `HvqModel` through one stage."""
+    """Trains an `HvqModel` through one stage.
+
+    Attributes:
+        new_latents: granularities whose hyperpriors start with random weights; their hyper-latents are scaled at the
+            first step.
+    """
 
     def __init__(
         self, model: ModelConfig, training: TrainingConfig, stage: Stage, perceptual: Perceptual | None
@@ -53,6 +59,7 @@ class HvqModule(StageModule):
             {g: c for g, c in zip(GRANULARITIES, model.entropy.z_channels, strict=True) if c}
         )
         self._static_lengths = StaticLengths()
+        self.new_latents: frozenset[str] = frozenset()
 
     def groups(self) -> list[dict[str, Any]]:
         """Weights that this stage trains, see `parameter_groups`."""
@@ -68,6 +75,8 @@ class HvqModule(StageModule):
         masks = self.masks(picture, generator)
         started = bool(self.model.quantiser.initialised)
         features = batch.features if known else self.features(picture)
+        if self.new_latents and self.step_index == 0 and self.stage != "backbone":
+            start_hyper_latents(self.model, features, masks, self.new_latents)
         codes = self.quantise(features, masks, generator)
         self.take_step(self.loss(picture, masks, codes, features))
         if started:

@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.bitstream import GRANULARITIES, MEANS
 from hvqcgic.entropy import code_lengths
 from hvqcgic.models import (
-    MEANS,
     Codes,
     GranularityMap,
     HvqModel,

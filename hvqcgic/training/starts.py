@@ -115,7 +115,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         ConfigError: a file is no checkpoint, its backbone has other shapes, later files replace all of its weights, or
             the stage needs a backbone and has none.
     """
-    own, predicts, hinted = module.state_dict(), False, set[str]()
+    own, predicts, hinted, loaded = module.state_dict(), False, set[str](), set[str]()
     taken: dict[str, Path] = {}
     for path in (*paths, *stage_before):
         checkpoint = thawed_checkpoint(path) if is_model(path) else read_checkpoint(path)
@@ -133,11 +133,14 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
                 "from nothing with --init none"
             )
         module.load_state_dict(fitting, strict=False)
+        loaded |= fitting.keys()
         taken |= dict.fromkeys((key for key in fitting if path in paths and not key.startswith("discriminator.")), path)
         predicts = predicts or all(key in fitting for key in own if key.startswith(PREDICTORS))
     _check_each_counts(paths, taken.values())
     if module.stage == "backbone":
         return
+    latents = module.model.analysis
+    module.new_latents = frozenset(g for g in latents if not any(k.startswith(f"model.analysis.{g}.") for k in loaded))
     if not bool(module.model.quantiser.initialised):
         raise ConfigError(
             f"stage {module.stage} needs a trained backbone: name its checkpoint with --init, or use --stage all"

@@ -8,10 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from hvqcgic.bitstream import GRANULARITIES, MODES
+from hvqcgic.bitstream import GRANULARITIES, MEANS, MODES
 from hvqcgic.codec import Codec
 from hvqcgic.errors import ConfigError
-from hvqcgic.models import MEANS, ControlGicConfig, MeansConfig, ModelConfig
+from hvqcgic.models import ControlGicConfig, MeansConfig, ModelConfig
 from hvqcgic.training.thaw import thaw_networks
 from hvqcgic.training.validation import measure
 from tests.random_model import random_model, random_picture, small_config

@@ -69,6 +69,27 @@ def test_networks_of_other_orders_of_layers(layers: list[tuple[Any, ...]]) -> No
     assert torch.equal(x, given)
 
 
+def centred(count: int, stride: int) -> tuple[Any, ...]:
+    """A convolution whose first inputs are read at the middle alone."""
+    kind, weight, *rest = conv(5, 3, 8, 5, stride)
+    middle = weight[:, :count, 2, 2].copy()
+    weight[:, :count] = 0
+    weight[:, :count, 2, 2] = middle
+    return kind, weight, *rest
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_inputs_that_are_read_at_the_middle_alone(count: int, stride: int) -> None:
+    net, x = network([centred(count, stride), *LAYERS[1:]]), plane(40, 60)
+    head = net.layers[0]
+    assert isinstance(head, Convolution)
+    assert head.centred_inputs() == min(count, 2)
+    whole = net.forward(x[None])[0]
+    rows, columns = torch.nonzero(torch.rand(whole.shape[1:]) < 0.4, as_tuple=True)
+    assert torch.equal(net.forward_at(x, rows, columns), whole[:, rows, columns].t())
+
+
 def test_what_a_convolution_sees() -> None:
     (layer,) = read_layers("net", *freeze_network("net", [conv(0, 3, 4, 3, 2)], PRECISION))
     assert isinstance(layer, Convolution)

@@ -18,6 +18,20 @@ def test_a_strided_convolution_is_centred_on_its_phase(offset: tuple[int, int]) 
     assert torch.equal(conv(x), x[..., offset[0] :: 2, offset[1] :: 2])
 
 
+def test_centred_inputs_are_read_at_the_middle_alone() -> None:
+    conv, x = ClampedConv(3, 4, 5, centred=2), noise(1, 3, 6, 8)
+    moved = x.clone()
+    moved[:, :2, 2, 3] += 1
+    changed = (conv(moved) != conv(x)).any(1)[0]
+    assert torch.nonzero(changed).tolist() == [[2, 3]]
+    moved = x.clone()
+    moved[:, 2, 2, 3] += 1
+    assert int((conv(moved) != conv(x)).any(1).sum()) == 25
+    described = describe(nn.Sequential(conv))[0][1]
+    assert isinstance(described, np.ndarray)
+    assert int((described[:, :2] != 0).sum()) == 8
+
+
 def test_results_are_clamped() -> None:
     conv = ClampedConv(1, 1, 1)
     with torch.no_grad():

@@ -11,8 +11,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from hvqcgic.bitstream import MEANS
 from hvqcgic.errors import ConfigError
-from hvqcgic.models import MEANS, MeansConfig
+from hvqcgic.models import MeansConfig
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.picture_model import Codes
 from hvqcgic.training import cli

@@ -6,9 +6,11 @@ import pytest
 import torch
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.models import sent_positions
 from hvqcgic.models.granularity import every_size
 from hvqcgic.models.index_prior import parameter_count
 from hvqcgic.training.config import Stage
+from hvqcgic.training.latent_start import WIDTH, start_hyper_latents
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.rate import estimate_rate
 from hvqcgic.training.starts import load_weights, start_facts
@@ -85,6 +87,31 @@ def test_new_hyperpriors_leave_the_predictions_as_they_were(tmp_path: Path, caps
     assert not first[:, :hints].any()
     assert first.grad is not None
     assert first.grad[:, :hints].abs().sum() > 0
+
+
+def test_new_hyper_latents_start_wider_than_a_step_of_rounding_and_trained_ones_stay(tmp_path: Path) -> None:
+    source = HvqModule(small_config(z_channels=(0, 0, 0)), settings(), "joint", None)
+    source.model.quantiser.start(torch.randn(500, 4), torch.Generator())
+    write_checkpoint(tmp_path / "without.ckpt", source, "joint")
+    found = HvqModule(small_config(z_channels=(1, 2, 0)), settings(), "joint", None)
+    load_weights(found, [tmp_path / "without.ckpt"])
+    assert found.new_latents == {"coarse", "medium"}
+    picture = torch.rand(4, 3, 128, 128, generator=torch.Generator().manual_seed(0))
+    masks, features = found.masks(picture, torch.Generator().manual_seed(0)), found.features(picture)
+    before = found.model.hyper_latents(features, masks)
+    assert all(float(z.detach().std()) < 0.5 for z in before.values())
+    start_hyper_latents(found.model, features, masks, found.new_latents - {"medium"})
+    for g, z in found.model.hyper_latents(features, masks).items():
+        values = z.detach().permute(0, 2, 3, 1)[sent_positions(masks[g])[:, 0]]
+        if g == "medium":
+            assert torch.equal(z, before[g])
+        else:
+            assert values.std(0).tolist() == pytest.approx([WIDTH], rel=1e-3)
+            assert values.mean(0).tolist() == pytest.approx([0], abs=1e-3)
+    write_checkpoint(tmp_path / "with.ckpt", found, "joint")
+    again = HvqModule(small_config(z_channels=(1, 2, 0)), settings(), "joint", None)
+    load_weights(again, [tmp_path / "with.ckpt"])
+    assert not again.new_latents
 
 
 @pytest.mark.parametrize("stage", ["hyperprior", "joint"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from hvqcgic.evaluation.metrics.base import Metric, MetricOptions, MetricUnavailable, NotMeasurable, Picture
+from hvqcgic.evaluation.metrics.colour import ColourMean, ColourWorst
 from hvqcgic.evaluation.metrics.learned_quality import ClipIqa, Maniqa
 from hvqcgic.evaluation.metrics.niqe import Niqe
 from hvqcgic.evaluation.metrics.perceptual import (
@@ -28,6 +29,7 @@ METRICS: dict[str, type[Metric]] = {
     kind.name: kind
     for kind in (
         *(Psnr, MsSsim, LpipsAlex, LpipsSqueeze, LpipsVgg, LpipsAlexShift, LpipsAlexRescale, Dists, Niqe),
+        *(ColourMean, ColourWorst),
         *(ClipIqa, Maniqa),
     )
 }

@@ -159,7 +159,7 @@ def read_raw_map(data: bytes, head: dict[str, Any]) -> dict[str, Ints]:
 def read_latents(
     decoder: RangeDecoder, masks: dict[str, Ints], arrays: dict[str, Ints], footprint: int
 ) -> dict[str, Ints]:
-    """Step 5: the hyper-latents; no model here has local means."""
+    """Step 5: the hyper-latents of the granularities."""
     found: dict[str, Ints] = {}
     for g in (g for g in GRANULARITIES if f"z.{g}" in arrays):
         sent, tables = any_in_blocks(masks[g], footprint), arrays[f"z.{g}"]
@@ -168,6 +168,38 @@ def read_latents(
             for r, c in np.argwhere(sent):
                 found[g][channel, r, c] = decoder.symbol(table) - len(table) // 2
     return found
+
+
+def read_means(decoder: RangeDecoder, table: Ints, h: int, w: int) -> Ints:
+    """Step 5: local means of h x w blocks."""
+    bounds, half = [1, 2, 3, 5, 7, 10, 14, 20], table.shape[2] // 2
+    values = np.zeros((3, h, w), np.int64)
+    blocks = [(c + 2 * r, r, c) for r in range(h) for c in range(w)]
+    for wave in sorted({block[0] for block in blocks}):
+        found: dict[tuple[int, int], list[int]] = {(r, c): [] for n, r, c in blocks if n == wave}
+        near = {place: around(values, *place) for place in found}
+        for plane in range(3):
+            for place, before in found.items():
+                active = near[place][1]
+                activity = active[0] if plane == 0 else active[1] + active[2]
+                activity += 0 if plane == 0 else abs(before[0]) // 2 if plane == 1 else 2 * abs(before[1])
+                number = sum(bound <= activity for bound in bounds)
+                before.append(decoder.symbol(table[plane, number].tolist()) - half)
+        for (r, c), differences in found.items():
+            values[:, r, c] = near[r, c][0] + differences
+    return values
+
+
+def around(values: Ints, r: int, c: int) -> tuple[Ints, Ints]:
+    """Prediction and activity of the three planes."""
+    last = values.shape[2] - 1
+    left = values[:, r, c - 1] if c else np.zeros(3, np.int64)
+    above = values[:, r - 1, c] if r else left
+    left = left if c else above
+    above_left = left if not r else above if not c else values[:, r - 1, c - 1]
+    above_right = above if not r or c == last else values[:, r - 1, c + 1]
+    told = np.clip(left + above - above_left, np.minimum(left, above), np.maximum(left, above))
+    return told, abs(above - above_left) + abs(left - above_left) + abs(above_right - above)
 
 
 def network(name: str, x: Ints, spec: dict[str, Any], arrays: dict[str, Ints]) -> Ints:
@@ -207,14 +239,31 @@ def costs(parameters: Ints, granularity: str, spec: dict[str, Any], arrays: dict
     bias = arrays["prior.bias"][GRANULARITIES.index(granularity)]
     if spec["prior"]["form"] == "learned":
         bits, cost = a_bits + c_bits, -(codes @ parameters)
+    elif spec["prior"]["form"] == "quadratic":
+        bits, cost = 14 + 2 * c_bits, quadratic(parameters, codes, a_bits, c_bits, arrays["prior.scale"])
     else:
         width = codes.shape[1]
-        mean = np.clip(parameters[:width], -8 << a_bits, 8 << a_bits) + (1 << a_bits - c_bits >> 1) >> a_bits - c_bits
-        level = np.clip((parameters[width:] + (5 << a_bits)) * 32 + (1 << a_bits - 1) >> a_bits, 0, 255)
+        mean, level = rounded(parameters[:width], a_bits, c_bits), sigma_level(parameters[width:], a_bits)
         scale = arrays["prior.scale"][level]
         bits, cost = 14 + 2 * c_bits, codes**2 @ scale - codes @ (2 * scale * mean)
     cost = cost - (bias << bits - 16)
     return (cost - cost.min()) * 64 >> bits
+
+
+def rounded(values: Ints, a_bits: int, bits: int) -> Ints:
+    return np.clip(values, -8 << a_bits, 8 << a_bits) + (1 << a_bits - bits >> 1) >> a_bits - bits
+
+
+def sigma_level(values: Ints, a_bits: int) -> Ints:
+    return np.clip((values + (5 << a_bits)) * 32 + (1 << a_bits - 1) >> a_bits, 0, 255)
+
+
+def quadratic(parameters: Ints, codes: Ints, a_bits: int, c_bits: int, scale: Ints) -> Ints:
+    d = codes.shape[1]
+    mean, factor = rounded(parameters[:d], a_bits, c_bits), np.diag(scale[sigma_level(parameters[d : 2 * d], a_bits)])
+    factor[np.tril_indices(d, -1)] = rounded(parameters[2 * d :], a_bits, 10)
+    precision = factor @ factor.T * 47274 + 2**21 >> 22
+    return np.einsum("ki,ij,kj->k", codes, precision, codes) - 2 * codes @ (precision @ mean)
 
 
 def read_indices(

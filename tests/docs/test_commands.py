@@ -120,6 +120,11 @@ def all_commands() -> list[Command]:
 
 COMMANDS = all_commands()
 RUN = [each for each in COMMANDS if not each.fits(PARSED) and not each.fits(NAMED)]
+LONG = {
+    r"python -m hvqcgic": "trains or compares",
+    r"cat ": "three programs",
+    r".*--(jobs|refine) ": "several processes",
+}
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +200,11 @@ def free_result(words: list[str], here: Path) -> None:
             shutil.rmtree(result) if result.is_dir() else result.unlink(missing_ok=True)
 
 
-@pytest.mark.parametrize("command", RUN, ids=str)
+def with_marks(commands: list[Command]) -> list[Any]:
+    return [pytest.param(each, marks=[pytest.mark.slow] if each.fits(LONG) else []) for each in commands]
+
+
+@pytest.mark.parametrize("command", with_marks(RUN), ids=str)
 def test_a_command_works_as_it_stands(
     command: Command, here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -5,7 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from hvqcgic.entropy.index_prior import IndexPrior, freeze_prior
+from hvqcgic.entropy.means_coding import MeansCoder, fit_means_table
+from hvqcgic.entropy.range_coding import RangeEncoder
 from tests.docs import other_decoder
 
 ROOT = Path(__file__).parents[2]
@@ -25,6 +29,30 @@ def test_another_decoder_reads_the_same_integers(file: Path) -> None:
         for g, values in z.items():
             sent = other_decoder.any_in_blocks(masks[g], 4)
             assert np.array_equal(values, stored[f"z.{g}"] * sent)
+
+
+@pytest.mark.parametrize("form", ["mahalanobis", "learned", "quadratic"])
+def test_the_costs_of_every_form_are_those_of_the_page(form: str) -> None:
+    generator = np.random.default_rng(1)
+    codes, bias = generator.normal(size=(40, 4)), generator.normal(size=(3, 40))
+    spec, arrays = freeze_prior(form, codebook=codes, log_prior=bias, features=codes if form == "learned" else None)
+    prior = IndexPrior(spec, arrays, activation_bits=12)
+    numbers = np.round(generator.normal(size=(30, prior.parameter_count)) * 3 * 4096)
+    expected = np.concatenate([part.frequencies.copy() for part in prior.chunks(torch.from_numpy(numbers), "medium")])
+    tables = {name: values.astype(np.int64) for name, values in arrays.items()}
+    curve = tables["prior.frequencies"]
+    for row, frequencies in zip(numbers.astype(np.int64), expected, strict=True):
+        steps = other_decoder.costs(row, "medium", {"prior": spec, "activation_bits": 12}, tables)
+        assert np.array_equal(curve[np.minimum(steps, len(curve) - 1)], frequencies)
+
+
+def test_local_means_are_read_as_the_page_says() -> None:
+    latents = np.random.default_rng(0).integers(-6, 7, (3, 5, 7)).cumsum(2) // 3
+    table = fit_means_table([latents], 20)
+    encoder = RangeEncoder()
+    MeansCoder(table).encode(encoder, latents)
+    decoder = other_decoder.RangeDecoder(encoder.finish())
+    assert np.array_equal(other_decoder.read_means(decoder, table.astype(np.int64), 5, 7), latents)
 
 
 def test_the_other_decoder_is_another_one() -> None:

@@ -1,4 +1,4 @@
-# make install | demo | test | lint | clean.  demo, test and lint install first where needed.
+# make install | demo | test | docs | lint | clean.  demo, test, docs and lint install first where needed.
 
 VENV := .venv
 STAMP := $(VENV)/.installed
@@ -18,7 +18,7 @@ ifeq ($(FAST),1)
 SELECTION := -m "not slow"
 endif
 
-.PHONY: install demo test lint clean
+.PHONY: install demo test docs lint clean
 
 install: $(STAMP)
 
@@ -34,6 +34,10 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(SELECTION) $(PYTEST_ARGS)
+
+# The manual, into build/docs; a broken link, a missing page or an unreadable docstring is an error.
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

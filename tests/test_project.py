@@ -55,7 +55,7 @@ def test_an_install_without_extras_is_light() -> None:
 
 
 def test_all_is_every_free_extra_that_a_command_needs() -> None:
-    assert brought_by("all") == brought_by(*EXTRAS.keys() - {NOT_FREE, "all", "dev"})
+    assert brought_by("all") == brought_by(*EXTRAS.keys() - {NOT_FREE, "all", "dev", "docs"})
 
 
 def test_an_old_numpy_is_asked_for_beside_compressai_alone() -> None:
@@ -76,6 +76,7 @@ def test_what_is_installed_is_this_project() -> None:
 
 
 MAY_IMPORT = {
+    "cli/completion.py": {"shtab"},
     "cli/program.py": {"jsonargparse"},
     "explore": brought_by("explore"),
     "compressai.py": {"compressai"},
@@ -143,3 +144,16 @@ def imported_tools(name: str) -> set[tuple[str, bool]]:
 @pytest.mark.parametrize(("name", "as_module"), sorted(documented_tools()))
 def test_a_tool_imports_others_as_its_documented_call_lets_it(name: str, as_module: bool) -> None:
     assert all(packaged == as_module for _, packaged in imported_tools(name))
+
+
+def test_the_readme_is_a_front_page() -> None:
+    lines = (ROOT / "README.md").read_text("utf-8").splitlines()
+    assert len(lines) <= 160
+    first_screen = "\n".join(lines[:30])
+    assert all(text in first_screen for text in ("make demo\nmake test", "pip install hvqcgic", "strip.webp"))
+
+
+def test_every_link_of_the_readme_leads_to_a_file() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert "docs/index.md" in links
+    assert not [link for link in links if not (ROOT / link).exists()]

@@ -51,7 +51,7 @@ class Pass:
 
     @property
     def tile(self) -> tuple[tuple[bool, bool], tuple[bool, bool]]:
-        """The pass's positions, tile[row % 2][column % 2], whether or not they hold a cell."""
+        """The pass's positions, `tile[row % 2][column % 2]`, whether or not they hold a cell."""
         return (self._holds(0, 0), self._holds(0, 1)), (self._holds(1, 0), self._holds(1, 1))
 
     def _holds(self, row: int, column: int) -> bool:

@@ -10,6 +10,7 @@ from hvqcgic.cli.batch import Report, run_batch
 from hvqcgic.cli.codec_options import EncoderJob, add_encoder_options, find_pictures
 
 SUMMARY = "compare the coding modes on the same indices"
+EXAMPLE = "hvqcgic compare photo.jpg"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

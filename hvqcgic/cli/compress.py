@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hvqcgic.rate_control import Curve, OperatingPoint
 
 SUMMARY = "compress pictures to .hvq files"
+EXAMPLE = "hvqcgic compress photos/ -o coded/ --bpp 0.2"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

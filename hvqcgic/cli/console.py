@@ -7,22 +7,25 @@ Exit codes: 0 done; 1 some of several files failed; 2 bad input or usage, or a w
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from hvqcgic import __version__
-from hvqcgic.cli import compare, compress, decompress, explore, info, models
+from hvqcgic.cli import compare, completion, compress, decompress, explore, info, models
 from hvqcgic.cli.ending import Terminated, run_to_end
+from hvqcgic.cli.help_text import Parser, bring_first, overview
 from hvqcgic.cli.negative_values import join_negative_values
-from hvqcgic.cli.terminal import complain
 
-COMMANDS = {
-    "compress": compress,
-    "decompress": decompress,
-    "compare": compare,
-    "explore": explore,
-    "info": info,
-    "models": models,
+GROUPS = {
+    "pictures to files and back": {"compress": compress, "decompress": decompress},
+    "what is in a file, and what its coding saves": {"info": info, "compare": compare, "explore": explore},
+    "about this program": {"models": models, "completion": completion},
 }
+"""Commands as `hvqcgic --help` shows them."""
+COMMANDS = {name: module for commands in GROUPS.values() for name, module in commands.items()}
+FIRST = {
+    "compress": ("--output", "--quality", "--bpp", "--max-bytes", "--force"),
+    "decompress": ("--output", "--format", "--quality", "--model", "--force"),
+}
+"""Options that most calls of a command need, which its help shows before all others."""
 MAY_SEEM_NEGATIVE = (
     *(
         "--ratios",
@@ -40,29 +43,34 @@ MAY_SEEM_NEGATIVE = (
 )
 
 
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line, without the usage text."""
-
-    def error(self, message: str) -> NoReturn:
-        complain(f"{message} (see {self.prog} --help)")
-        raise SystemExit(2)
-
-
 def build_parser() -> argparse.ArgumentParser:
     """Build the parser of all commands."""
-    parser = _Parser(
+    parser = Parser(
         prog="hvqcgic",
-        description="Generative image codec: photographs to small files that decode exactly on any machine.",
+        usage="hvqcgic [-h] [--version] COMMAND ...",
+        description="Generative image codec: photographs to small files that decode exactly on any machine.\n\n"
+        + overview(GROUPS),
+        epilog="hvqcgic COMMAND --help explains the options of a command.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"hvqcgic {__version__}")
-    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    subparsers = parser.add_subparsers(
+        dest="command", prog="hvqcgic", metavar="COMMAND", required=True, help=argparse.SUPPRESS
+    )
     for name, module in COMMANDS.items():
         subparser = subparsers.add_parser(
-            name, help=module.SUMMARY, description=module.SUMMARY.capitalize() + ".", allow_abbrev=False
+            name,
+            help=module.SUMMARY,
+            description=f"{module.SUMMARY.capitalize()}.",
+            epilog=f"example: {module.EXAMPLE}",
+            allow_abbrev=False,
         )
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.run)
+        if name in FIRST:
+            subparser.usage = f"hvqcgic {name} IN [IN ...] -o DIR_OR_FILE [options]"
+            bring_first(subparser, "options that most calls need", FIRST[name])
     return parser
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hvqcgic.codec import Codec
 
 SUMMARY = "decompress .hvq files to pictures"
+EXAMPLE = "hvqcgic decompress coded/ -o opened/"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,7 +2,9 @@
 
 import signal
 
-DONE, SOME_FAILED, USAGE = 0, 1, 2
+DONE = 0
+SOME_FAILED = 1
+USAGE = 2
 """A failure of a call with one file is a usage error (2); a failure of some of several files is not (1)."""
 
 CRASHED = 2

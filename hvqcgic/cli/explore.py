@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hvqcgic.explore import Subject
 
 SUMMARY = "show in the browser what bit rate, cell sizes and regions do to a picture"
+EXAMPLE = "hvqcgic explore photo.jpg"
 LARGEST_PORT = 65535
 
 

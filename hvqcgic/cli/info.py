@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 SUMMARY = "show what a .hvq file says about itself"
+EXAMPLE = "hvqcgic info photo.hvq"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

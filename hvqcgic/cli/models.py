@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from hvqcgic.model_files import ModelSummary
 
 SUMMARY = "list the bundled models"
+EXAMPLE = "hvqcgic models"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

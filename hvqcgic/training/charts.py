@@ -16,11 +16,15 @@ from lightning.pytorch.utilities import rank_zero_only
 from tensorboard.plugins.hparams import summary_v2 as plugin
 from torch.utils.tensorboard.writer import SummaryWriter
 
+from hvqcgic.bitstream import MODES
 from hvqcgic.models import Ratios
 from hvqcgic.training.config import Stage, TrainingConfig
 
-CODINGS = ("adaptive", "static arithmetic", "static Huffman")
-"""Names of the lines. TensorBoard gives colours to runs in the order of their first events, so in this order."""
+CODINGS = MODES[:3]
+"""Names of the lines: adaptive, static-arithmetic, static-huffman, as in all programs.
+
+TensorBoard gives colours to runs in the order of their first events, so in this order.
+"""
 
 BATCH, FILES = "bits of the batch", "bits of files"
 """Groups of the first charts; TensorBoard sorts groups by name, so other groups need later names."""
@@ -40,8 +44,7 @@ class Line:
 
 
 def _bpp_lines(logged: str, group: str) -> dict[str, Line]:
-    names = ("adaptive", "static_arithmetic", "static_huffman")
-    return {f"{logged}/{name}_bpp": Line(f"{group}/bpp", coding) for name, coding in zip(names, CODINGS, strict=True)}
+    return {f"{logged}/{coding.replace('-', '_')}_bpp": Line(f"{group}/bpp", coding) for coding in CODINGS}
 
 
 LINES: Mapping[str, Line] = {
@@ -54,7 +57,7 @@ LINES: Mapping[str, Line] = {
 }
 """Charts of logged values, by their names; any other value is a chart of its own name in the folder of the stage."""
 
-TENSORBOARD_QUERY = "?runColorGroup=regex:(adaptive|static arithmetic|static Huffman|)$&smoothing=0"
+TENSORBOARD_QUERY = f"?runColorGroup=regex:({'|'.join(CODINGS)}|)$&smoothing=0"
 """What is added to TensorBoard's address for equal colours of a coding in all stages and trainings."""
 
 

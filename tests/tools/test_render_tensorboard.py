@@ -11,7 +11,7 @@ from hvqcgic.training.config import TrainingConfig
 from tools import render_tensorboard
 from tools.browser import find_chromium
 
-COLOURS = {"adaptive": "12b5cb", "static arithmetic": "e52592", "static Huffman": "f9ab00"}
+COLOURS = {"adaptive": "12b5cb", "static-arithmetic": "e52592", "static-huffman": "f9ab00"}
 """TensorBoard's colours of the second to the fourth group of runs."""
 
 needs_chromium = pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed")

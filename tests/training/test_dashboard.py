@@ -53,8 +53,8 @@ def test_codings_are_lines_of_one_chart(tmp_path: Path) -> None:
     assert {name: set(events.Tags()["scalars"]) for name, events in found.items()} == {
         "joint": {"loss/total"},
         "joint/adaptive": {f"{BATCH}/bpp", f"{BATCH}/saving_percent", f"{BATCH}/z_percent"},
-        "joint/static arithmetic": {f"{BATCH}/bpp"},
-        "joint/static Huffman": {f"{BATCH}/bpp"},
+        "joint/static-arithmetic": {f"{BATCH}/bpp"},
+        "joint/static-huffman": {f"{BATCH}/bpp"},
     }
     for coding, bpp in zip(CODINGS, (0.2, 0.3, 0.4), strict=True):
         points = found[f"joint/{coding}"].Scalars(f"{BATCH}/bpp")

@@ -136,7 +136,7 @@ def assert_the_same(trained: Trained, straight: Trained) -> None:
     charts = straight.charts
     assert trained.charts == charts
     assert {"loss/total", "val/psnr_db", "val_raw/psnr_db"} <= charts.keys()
-    assert ("bits of the batch/bpp static Huffman" in charts) == (straight.stage == "joint")
+    assert ("bits of the batch/bpp static-huffman" in charts) == (straight.stage == "joint")
 
 
 def test_runs_of_one_seed_agree_to_the_last_bit(straight: Trained, picture_folder: Path, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def area(hue: float, generator: np.random.Generator) -> NDArray[np.float64]:
     angle = generator.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX] / (SIDE_PX - 1) - 0.5
     along = np.clip((x * np.cos(angle) + y * np.sin(angle)) / np.sqrt(2) + 0.5, 0, 1)[..., None]
-    return start + (end - start) * along
+    return np.asarray(start + (end - start) * along, np.float64)
 
 
 def _colour(hue: float, generator: np.random.Generator) -> NDArray[np.float64]:

@@ -56,13 +56,14 @@ def area(hue: float, generator: np.random.Generator) -> NDArray[np.float64]:
     angle = generator.uniform(0, 2 * np.pi)
     y, x = np.mgrid[0:SIDE_PX, 0:SIDE_PX] / (SIDE_PX - 1) - 0.5
     along = np.clip((x * np.cos(angle) + y * np.sin(angle)) / np.sqrt(2) + 0.5, 0, 1)[..., None]
-    return np.asarray(start + (end - start) * along, np.float64)
+    found: NDArray[np.float64] = start + (end - start) * along
+    return found
 
 
 def _colour(hue: float, generator: np.random.Generator) -> NDArray[np.float64]:
     """A saturated colour of a hue, (3,), grey levels."""
     saturation, value = generator.uniform(0.5, 1), generator.uniform(0.35, 1)
-    return 255 * np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value))
+    return 255 * np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value), np.float64)
 
 
 if __name__ == "__main__":

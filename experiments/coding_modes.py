@@ -1,6 +1,6 @@
 """Every coding mode on the same indices of many pictures, decoded in another process: bytes, parts, PSNR and LPIPS.
 
-    python experiments/coding_modes.py PICTURES... --models tiny tiny-frozen --out FOLDER
+    python experiments/coding_modes.py PICTURES... --models tiny-frozen tiny-hvq tiny --out FOLDER
 
 For each model and each ratio triple, the mean over pictures of: bits per pixel of the file in each mode, the share of
 each part in the adaptive file, PSNR and LPIPS (alex) of what the file decodes to. Each adaptive file is decoded by
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measures, prints a table for each model, and writes the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pictures", nargs="+", help="pictures or folders")
-    parser.add_argument("--models", nargs="+", default=["tiny", "tiny-frozen"])
+    parser.add_argument("--models", nargs="+", default=["tiny-frozen", "tiny-hvq", "tiny"])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--without-lpips", action="store_true")
     options = parser.parse_args(arguments)

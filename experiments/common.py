@@ -65,7 +65,7 @@ def parser(text: str | None) -> argparse.ArgumentParser:
 
 def add_models(options: argparse.ArgumentParser) -> None:
     """The option of experiments that code with several models."""
-    options.add_argument("--models", nargs="+", default=["tiny-frozen", "tiny"])
+    options.add_argument("--models", nargs="+", default=["tiny-frozen", "tiny-hvq", "tiny"])
 
 
 def add_training(options: argparse.ArgumentParser, steps: int) -> None:

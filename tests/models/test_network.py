@@ -53,7 +53,8 @@ def test_pictures_of_any_size_pass_through_every_network(
         assert features[g].shape == codes.maps[g].shape == (2, config.code_width, *grid)
         assert codes.index_maps[g].shape == (2, 1, *grid)
         if g in z:
-            assert z[g].shape == (2, model.z_channels[g], -(-grid[0] // 4), -(-grid[1] // 4))
+            footprint = config.entropy.z_footprint
+            assert z[g].shape == (2, model.z_channels[g], -(-grid[0] // footprint), -(-grid[1] // footprint))
             assert hints[g].shape == (2, config.entropy.synthesis_channels, *grid)
     assert sum(map(len, indices.values())) == sum(codes.counts) == len(codes.y)
     width_of_prior = parameter_count(config.entropy, config.code_width)

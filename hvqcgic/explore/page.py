@@ -7,10 +7,10 @@ import itertools
 import time
 from typing import Any
 
-from hvqcgic.bitstream import unpack
+from hvqcgic.bitstream import read_fingerprint, unpack
 from hvqcgic.codec import Codec
 from hvqcgic.coder import Analysed
-from hvqcgic.errors import ConfigError, HvqcgicError
+from hvqcgic.errors import ConfigError, HvqcgicError, ModelMismatch
 from hvqcgic.explore.asked import Asked, check_mask
 from hvqcgic.explore.codecs import Codecs
 from hvqcgic.explore.limits import Limits
@@ -124,6 +124,11 @@ class Page:
 def _read(codec: Codec, data: bytes, max_pixels: int) -> Result:
     """Read a `.hvq` file with the model that made it."""
     codec = codec.for_file(data)
+    if (fingerprint := read_fingerprint(data)) != codec.fingerprint:
+        raise ModelMismatch(
+            f"made with a model of fingerprint {fingerprint.hex()}, which is not offered here; "
+            "start hvqcgic explore with its file: --model"
+        )
     encoded = codec.read(data, max_pixels=max_pixels)
     coding = unpack(data, max_pixels=max_pixels).header.mode
     parts = dict(codec.write(encoded, coding=coding).parts)

@@ -161,15 +161,16 @@ def test_a_file_shows_what_it_holds(client: Client, page: str, codec: Codec, cod
     assert client.get(f"{page}/original").status == 404
 
 
-def test_a_file_of_an_unknown_model_is_refused_with_a_way_out(client: Client, page: str) -> None:
+def test_a_file_of_an_unknown_model_is_refused_and_the_old_picture_stays(client: Client, page: str) -> None:
     data = (GOLDEN / "v1" / "decoder-prior" / "dot.adaptive.hvq").read_bytes()
-    assert client.post(f"{page}/open?name=dot.hvq", data).status == 200
-    got = client.post(f"{page}/code", {"model": "random"})
-    assert got.status == 400
-    assert got.json["error"] == (
-        f"made with a model of fingerprint {read_fingerprint(data).hex()}, which is not offered here; "
-        "start hvqcgic explore with its file: --model"
+    number = client.post(f"{page}/code", {"model": "random"}).json["number"]
+    got = client.post(f"{page}/open?name=dot.hvq", data)
+    assert (got.status, got.json["error"]) == (
+        400,
+        f"dot.hvq: made with a model of fingerprint {read_fingerprint(data).hex()}, which is not offered here; "
+        "start hvqcgic explore with its file: --model",
     )
+    assert client.get(f"{page}/results/{number}/file").status == 200
 
 
 def test_what_cannot_be_opened_leaves_the_page_as_it_was(client: Client, page: str, codec: Codec) -> None:

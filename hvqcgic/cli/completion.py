@@ -7,7 +7,7 @@ SUMMARY = "print the completion of commands and options for a shell"
 EXAMPLE = 'eval "$(hvqcgic completion bash)"'
 
 SHELLS = ("bash", "zsh", "fish", "tcsh", "powershell")
-_FILES = ("IN", "FILE", "DIR_OR_FILE", "NAME_OR_FILE", "MASK_OR_REGION")
+_FILES = ("IN", "FILE", "PICTURE", "DIR_OR_FILE", "NAME_OR_FILE", "MASK_OR_REGION")
 """Arguments that are completed with the names of files, by the word that stands for their value in the help."""
 
 

@@ -62,6 +62,8 @@ def _serve(arguments: argparse.Namespace, limits: Limits, subject: "Subject | No
             return load_codec(arguments, name)
 
         codecs = Codecs(arguments.model, load(arguments.model), load)
+        if subject is not None and subject.data is not None:
+            codecs.for_file(subject.data, subject.name)
         server, code = Server(place, codecs, limits=limits, subject=subject), DONE
         try:
             with server:

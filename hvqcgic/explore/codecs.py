@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hvqcgic.bitstream import read_fingerprint
 from hvqcgic.codec import Codec
-from hvqcgic.errors import ConfigError, ModelError
+from hvqcgic.errors import ConfigError, ModelError, ModelMismatch
 from hvqcgic.model_files import bundled_models
 from hvqcgic.models import REPORTED_RATIOS
 from hvqcgic.rate_control import rate_range
@@ -58,6 +59,24 @@ class Codecs:
             if name not in self._codecs:
                 self._codecs[name] = self._load(name)
             return self._codecs[name]
+
+    def for_file(self, data: bytes, name: str) -> Codec:
+        """Return the codec of the model that made a `.hvq` file: the first one, or a bundled or retired one.
+
+        Args:
+            data: the file.
+            name: of the file, for the message.
+
+        Raises:
+            ModelMismatch: another model made it.
+        """
+        codec, fingerprint = self._codecs[self.first].for_file(data), read_fingerprint(data)
+        if codec.fingerprint != fingerprint:
+            raise ModelMismatch(
+                f"{name}: made with a model of fingerprint {fingerprint.hex()}, which is not offered here; "
+                "start hvqcgic explore with its file: --model"
+            )
+        return codec
 
     def facts(self, name: str) -> dict[str, Any]:
         """What the page shows of a model: its range of bit rates and its default ratios."""

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Iterable
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 POLICY = (
@@ -41,15 +41,18 @@ class Guard:
         self._app, self._token, self._hosts = app, token.encode(), frozenset(hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 403, or call the application."""
+        """Answer 403, add a missing last slash, or call the application."""
         if scope["type"] != "http":
             return
         host = Headers(scope=scope).get("host", "")
-        token, _, rest = scope["path"].removeprefix("/").partition("/")
+        token, slash, rest = scope["path"].removeprefix("/").partition("/")
         if host not in self._hosts:
             app: ASGIApp = _refusal("this address is not that of hvqcgic explore; open the one that it printed")
         elif not secrets.compare_digest(token.encode("utf-8", "surrogatepass"), self._token):
             app = _refusal("this address lacks the token; open the one that hvqcgic explore printed")
+        elif not slash:
+            # The page asks for its scripts by paths relative to the address.
+            app = RedirectResponse(f"/{token}/")
         else:
             app, scope = self._app, {**scope, "path": f"/{rest}", "raw_path": None}
 

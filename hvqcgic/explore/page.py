@@ -50,8 +50,11 @@ class Page:
         self._results: dict[int, Result] = {}
 
     def open(self, data: bytes, name: str, check: Check) -> Subject:
-        """Take another picture or `.hvq` file; errors as in `read_subject`, and then the old one stays."""
-        self.subject = read_subject(data, name, self._limits)
+        """Take another picture or `.hvq` file; errors: `read_subject`, `Codecs.for_file`; then the old one stays."""
+        subject = read_subject(data, name, self._limits)
+        if subject.data is not None:
+            self._codecs.for_file(subject.data, subject.name)
+        self.subject = subject
         self._forget()
         return self.subject
 
@@ -75,7 +78,7 @@ class Page:
             raise ConfigError("there is no picture yet; open one")
         clamped, regions = "", mask is not None
         if subject.data is not None:
-            result = _read(self._codecs.get(self._codecs.first), subject.data, self._limits.max_pixels)
+            result = _read(self._codecs.for_file(subject.data, subject.name), subject.data, self._limits.max_pixels)
         else:
             if mask is not None:
                 check_mask(mask, subject.width, subject.height)
@@ -123,7 +126,6 @@ class Page:
 
 def _read(codec: Codec, data: bytes, max_pixels: int) -> Result:
     """Read a `.hvq` file with the model that made it."""
-    codec = codec.for_file(data)
     encoded = codec.read(data, max_pixels=max_pixels)
     coding = unpack(data, max_pixels=max_pixels).header.mode
     parts = dict(codec.write(encoded, coding=coding).parts)

@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -27,6 +28,15 @@ def test_bash_completes_commands_options_and_choices(call: Call) -> None:
     assert completed(script, "hvqcgic", "comp") == {"compress", "compare", "completion"}
     assert {"--budget", "--budget-by"} <= completed(script, "hvqcgic", "compress", "--budg")
     assert completed(script, "hvqcgic", "compress", "--coding", "static") == {"static-arithmetic", "static-huffman"}
+
+
+@pytest.mark.parametrize("command", ["compress", "decompress", "info", "compare", "explore"])
+def test_bash_completes_the_files_of_every_command(call: Call, tmp_path: Path, command: str) -> None:
+    if shutil.which("bash") is None:
+        pytest.skip("no bash on this machine")
+    (tmp_path / "photo.jpg").touch()
+    script = call("completion", "bash").out
+    assert completed(script, "hvqcgic", command, f"{tmp_path}/ph") == {f"{tmp_path}/photo.jpg"}
 
 
 @pytest.mark.parametrize("shell", SHELLS)

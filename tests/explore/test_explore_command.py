@@ -40,11 +40,13 @@ def address_of(program: Program) -> str:
         ("--max-pixels x", "'x' is not a whole number above 0"),
         ("{picture} --max-pixels 1923", "52 x 37 pixels: at most 65536 a side and 1923 in all are taken"),
         ("{junk}", "not a picture that Pillow can read"),
+        ("{other} --no-browser", "which is not offered here; start hvqcgic explore with its file: --model"),
     ],
 )
 def test_what_it_cannot_begin_with(call: Call, picture: Path, tmp_path: Path, words: str, told: str) -> None:
     (tmp_path / "junk.png").write_bytes(b"junk")
-    filled = words.format(picture=picture, junk=tmp_path / "junk.png").split()
+    other = Path(__file__).parents[1] / "golden" / "v1" / "decoder-prior" / "dot.adaptive.hvq"
+    filled = words.format(picture=picture, junk=tmp_path / "junk.png", other=other).split()
     result = call("explore", *filled)
     assert result.code == 2
     assert told in result.complaint

@@ -5,12 +5,13 @@ import io
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hvqcgic.bitstream import MODES
+from hvqcgic.bitstream import MODES, read_fingerprint
 from hvqcgic.codec import Codec
 from hvqcgic.errors import ConfigError
 from hvqcgic.explore import Limits, Subject, bind
@@ -19,6 +20,7 @@ from tests.random_model import random_picture
 
 WIDTH, HEIGHT = 96, 80
 PIXELS = random_picture(WIDTH, HEIGHT, seed=4)
+GOLDEN = Path(__file__).parents[1] / "golden"
 SUBJECT = Subject("some.png", WIDTH, HEIGHT, pixels=PIXELS)
 
 
@@ -49,6 +51,12 @@ def test_only_the_address_that_was_printed_is_answered(client: Client) -> None:
         got = client.get("", Host=host)
         assert (got.status, b"not that of hvqcgic explore" in got.body) == (403, True), host
     assert client.get("", Host=client.place.replace("127.0.0.1", "localhost")).status == 200
+
+
+def test_an_address_without_its_last_slash_leads_to_the_page(client: Client) -> None:
+    got = client.ask("GET", client.base.rstrip("/"))
+    assert (got.status, got.headers["location"]) == (307, client.base)
+    assert got.headers["referrer-policy"] == "no-referrer"
 
 
 def test_pages_may_load_nothing_from_elsewhere_and_keep_nothing(client: Client) -> None:
@@ -151,6 +159,18 @@ def test_a_file_shows_what_it_holds(client: Client, page: str, codec: Codec, cod
     assert client.get(f"{views}/modes").json["sizes"][coding] == len(data)
     assert client.get(f"{views}/file").body == data
     assert client.get(f"{page}/original").status == 404
+
+
+def test_a_file_of_an_unknown_model_is_refused_and_the_old_picture_stays(client: Client, page: str) -> None:
+    data = (GOLDEN / "v1" / "decoder-prior" / "dot.adaptive.hvq").read_bytes()
+    number = client.post(f"{page}/code", {"model": "random"}).json["number"]
+    got = client.post(f"{page}/open?name=dot.hvq", data)
+    assert (got.status, got.json["error"]) == (
+        400,
+        f"dot.hvq: made with a model of fingerprint {read_fingerprint(data).hex()}, which is not offered here; "
+        "start hvqcgic explore with its file: --model",
+    )
+    assert client.get(f"{page}/results/{number}/file").status == 200
 
 
 def test_what_cannot_be_opened_leaves_the_page_as_it_was(client: Client, page: str, codec: Codec) -> None:

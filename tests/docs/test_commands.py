@@ -69,6 +69,7 @@ PARSED = {
     r"python -m tools\.bench_\w+": "minutes of measuring; tests/tools runs them small",
     r"python -m tools\.replace_model": "changes the package; tests/tools does it in a copy",
     r"python -m tools\.render_tensorboard": "a browser; tests/tools draws with one",
+    r"hvqcgic explore": "serves until it is stopped; tests/explore drives its page",
     r"python experiments/": "an hour; tests/experiments runs them small",
 }
 NAMED = {

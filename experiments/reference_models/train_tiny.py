@@ -34,8 +34,11 @@ def _networks(widths: str, encoder_blocks: str, decoder_blocks: str) -> tuple[st
     return tuple(f"model.backbone.{name}={value}" for name, value in zip(names, values, strict=True))
 
 
-PRIOR = ("model.entropy.form=learned", "model.entropy.embedding_width=48")
-"""The index prior of the bundled models, which the configuration `tiny` had when they were trained."""
+PRIOR = (
+    *("model.entropy.form=learned", "model.entropy.embedding_width=48", "model.entropy.z_channels=[0,0,0]"),
+    *("model.entropy.hyperprior=convolutional", "model.entropy.z_footprint=4", "model.entropy.hint_kernel=5"),
+)
+"""The index prior of the bundled models: that of the configuration `tiny` when they were trained."""
 
 _EVEN = _networks("[32,64,96,96]", "[0,2,2,1]", "[1,3,3,2]")
 _FINER = _networks("[32,80,96,96]", "[0,2,1,1]", "[1,3,1,1]")
@@ -180,6 +183,7 @@ RECIPE: tuple[Training | Conversion, ...] = (
             *_JOINT,
             *_ALL_RATES,
             *_SHARP,
+            "training.z_warmup=0",
             "training.warmup_steps=30",
             "training.learning_rate=5e-4",
             "training.final_learning_rate=0.02",

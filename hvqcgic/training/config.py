@@ -75,7 +75,7 @@ class TrainingConfig:
     lmbda: float = number(0.08, called="--lambda")
     lmbda_warmup: int = 300
     lmbda_slope: float = 0.6
-    z_warmup: int = 0
+    z_warmup: int = 500
     mse_weight: float = 1.0
     l1_weight: float = 0.03
     lpips_weight: float = 0.35

@@ -21,8 +21,11 @@ from hvqcgic.training.starts import model_options
 
 NOTHING = "none"
 """Value of --init for random weights."""
-DEFAULT_CONFIG = Path(str(resources.files("hvqcgic"))) / "configs" / "default.yaml"
+CONFIGS = Path(str(resources.files("hvqcgic"))) / "configs"
+DEFAULT_CONFIG = CONFIGS / "default.yaml"
 """Configuration of a command that says with none of `_CHOOSING` what is trained."""
+FROM_NOTHING = CONFIGS / "tiny.yaml"
+"""Configuration of a command that asks for random weights and names none."""
 _CHOOSING = {"--config", "--init", "--stage"}
 
 
@@ -179,6 +182,8 @@ def parse_options(arguments: Sequence[str]) -> Namespace:
             raise ConfigError(
                 f"--init {' '.join(options.init)}: {NOTHING} means random weights and stands alone; leave it out"
             )
+        if not any(word.partition("=")[0] == "--config" for word in arguments):
+            options = parser.parse_args(["--config", str(FROM_NOTHING), *arguments])
         options.init = None
     if not options.init:
         return options

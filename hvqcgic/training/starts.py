@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hvqcgic.bitstream import GRANULARITIES
-from hvqcgic.cli import complain
 from hvqcgic.errors import ConfigError
 from hvqcgic.model_files import (
     MODEL_SUFFIX,
@@ -144,11 +143,6 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
     if not bool(module.model.quantiser.initialised):
         raise ConfigError(
             f"stage {module.stage} needs a trained backbone: name its checkpoint with --init, or use --stage all"
-        )
-    if predicts and hinted:
-        complain(
-            "note: the new hyperpriors start with weights of 0 in the context networks; the first step predicts "
-            "indices exactly as the starting model does"
         )
     if not predicts:
         module.model.prior.start(module.model.quantiser.usage, module.model.quantiser.codebook)

@@ -278,7 +278,8 @@ def read_indices(
         if not mask.any():
             indices[g] = np.zeros(0, np.int64)
             continue
-        hints = [network(f"synthesis.{g}", z[g] * one, spec, arrays)[:, :h, :w]] if g in z else []
+        told = [(f"synthesis.{g}", g), (f"means.{g}", "means")]
+        hints = [network(name, z[of] * one, spec, arrays)[:, :h, :w] for name, of in told if of in z]
         on_grid = [repeat(masks[o], 2 ** (level - n)) if n <= level else any_in_blocks(masks[o], 2 ** (n - level))
                    for n, o in enumerate(GRANULARITIES)]  # fmt: skip
         for name in (name for name in spec["schedule"] if name.split("/")[0] == g):
@@ -359,7 +360,11 @@ def decode(data: bytes, model: Path) -> tuple[dict[str, Any], dict[str, Ints], d
     if mode not in MODES[:2]:
         decoder = RangeDecoder(sections[2]) if len(sections) == 3 else decoder
     has_latents = mode == "adaptive" or spec["decoder_prior"]
-    z = read_latents(decoder, masks, arrays, footprint) if has_latents else {}
+    z: dict[str, Ints] = {}
+    if block := spec.get("means_block_px"):
+        rows, columns = (-(-16 * side // block) for side in masks["coarse"].shape)
+        z["means"] = read_means(decoder, arrays["means.table"], rows, columns)
+    z |= read_latents(decoder, masks, arrays, footprint) if has_latents else {}
     if mode == "adaptive":
         return head, masks, z, read_indices(decoder, masks, z, spec, arrays)
     if mode == "static-arithmetic":

@@ -26,9 +26,10 @@ def test_another_decoder_reads_the_same_integers(file: Path) -> None:
         for g in other_decoder.GRANULARITIES:
             assert np.array_equal(masks[g], stored[f"mask.{g}"])
             assert np.array_equal(indices[g], stored[f"indices.{g}"])
-        for g, values in z.items():
-            sent = other_decoder.any_in_blocks(masks[g], 4)
-            assert np.array_equal(values, stored[f"z.{g}"] * sent)
+        footprint = other_decoder.read_model(file.parent / "model.safetensors")[0].get("z_footprint", 4)
+        for name, values in z.items():
+            sent = other_decoder.any_in_blocks(masks[name], footprint) if name in masks else 1
+            assert np.array_equal(values, stored[f"z.{name}"] * sent)
 
 
 @pytest.mark.parametrize("form", ["mahalanobis", "learned", "quadratic"])

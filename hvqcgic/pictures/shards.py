@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hvqcgic.errors import ConfigError, PictureError
+from hvqcgic.errors import ConfigError, HvqcgicError, PictureError
 from hvqcgic.files import PICTURE_SUFFIXES, one_line, reason
 from hvqcgic.pictures.reading import read_picture
 from hvqcgic.schema import parse_json
@@ -223,7 +223,9 @@ def _opened(place: str) -> Iterator[BinaryIO]:
         # Read to the end, past the padding of the tar file, or the command would fail on a closed pipe.
         while file.read(_REST_BYTES):
             pass
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+    except HvqcgicError:
+        raise
+    except (tarfile.TarError, EOFError, zlib.error, ValueError, OverflowError) as error:  # the last two: absurd sizes
         _check_end(file, place)
         raise ConfigError(f"{place}: broken tar file ({one_line([error])}); copy it again or leave it out") from error
     except OSError as error:

@@ -1,6 +1,7 @@
 """Shards at all kinds of places: what is read, how often, and what is said where that fails."""
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,18 @@ def test_shards_of_a_command_are_what_it_writes(tmp_path: Path) -> None:
         find_shards("pipe:exit 3")
     with pytest.raises(ConfigError, match=r"broken tar file"):
         find_shards("pipe:echo no tar file at all")
+
+
+@pytest.mark.parametrize("size", [2**64, 2**80])
+def test_a_member_of_an_absurd_size_is_damage(tmp_path: Path, size: int) -> None:
+    member = tarfile.TarInfo("a.png")
+    member.size = size
+    path = tmp_path / "absurd.tar"
+    path.write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+    with pytest.raises(ConfigError, match=r"absurd.tar: broken tar file"):
+        list_pictures(str(path))
+    with pytest.raises(ConfigError, match=r"absurd.tar: broken tar file"):
+        list(read_members(str(path)))
 
 
 def test_reading_may_stop_in_the_middle_of_what_a_command_writes(tmp_path: Path) -> None:

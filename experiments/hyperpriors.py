@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def training(name: str, model: str, steps: int, cache: Path) -> list[str]:
     """Arguments of a variation's training; all variations share the cached features."""
     fields = [part for key, value in VARIATIONS[name].items() for part in (f"--{key}", value)]
-    rates = ("--training.entropy_learning_rate", "1e-3", "--training.warmup_steps", "30")
-    rates = (*rates, "--training.z_warmup", str(steps // 3))
+    rates = {"entropy_learning_rate": "1e-3", "warmup_steps": "30", "z_warmup": str(steps // 3)}
+    fields += [part for key, value in rates.items() for part in (f"--training.{key}", value)]
     return [
         "--stage",
         "hyperprior",
@@ -86,7 +86,6 @@ def training(name: str, model: str, steps: int, cache: Path) -> list[str]:
         str(steps),
         "--cache",
         str(cache),
-        *rates,
         *fields,
     ]
 

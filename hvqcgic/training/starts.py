@@ -114,7 +114,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         ConfigError: a file is no checkpoint, its backbone has other shapes, later files replace all of its weights, or
             the stage needs a backbone and has none.
     """
-    own, predicts, hinted, loaded = module.state_dict(), False, set[str](), set[str]()
+    own, predicts, loaded = module.state_dict(), False, set[str]()
     taken: dict[str, Path] = {}
     for path in (*paths, *stage_before):
         checkpoint = thawed_checkpoint(path) if is_model(path) else read_checkpoint(path)
@@ -122,8 +122,8 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         kept = (*BACKBONE, "discriminator.") if untrained else ("",)
         state = {key: value for key, value in weights_of(checkpoint).items() if key.startswith(kept) and key in own}
         state |= {key: _with_readings(state[key], own[key], module) for key in READERS if key in state}
-        hinted |= {key for key in state if _lacks_hints(state[key], own[key], key, module)}
-        state |= {key: _with_hints(state[key], own[key]) for key in hinted & state.keys()}
+        hinted = [key for key in state if _lacks_hints(state[key], own[key], key, module)]
+        state |= {key: _with_hints(state[key], own[key]) for key in hinted}
         fitting = {key: value for key, value in state.items() if own[key].shape == value.shape}
         missing = sorted(key for key in own if key.startswith(BACKBONE) and key not in fitting)
         if missing:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.models.config import BackboneConfig
+from hvqcgic.models.winograd import is_faster, winograd
 
 
 def start_normal(weight: Tensor, *, gain: float) -> None:
@@ -47,9 +48,17 @@ class ResidualBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, h, w) to the same shape."""
         if torch.is_grad_enabled():
-            return x + self.second(F.silu(self.first(F.silu(x))))
+            return x + _convolve(self.second, F.silu(_convolve(self.first, F.silu(x))))
         # In place: the same numbers, and fresh memory would cost as much time as the sums.
         return self.second(F.silu(self.first(F.silu(x)), inplace=True)).add_(x)
+
+
+def _convolve(convolution: nn.Conv2d, x: Tensor) -> Tensor:
+    """A block's convolution in training, by the faster of two ways."""
+    if is_faster(x, convolution):
+        assert convolution.bias is not None
+        return winograd(x, convolution.weight, convolution.bias)
+    return convolution(x)
 
 
 def residual_blocks(width: int, count: int) -> nn.Sequential:

@@ -76,24 +76,25 @@ class _Winograd(torch.autograd.Function):
         """See `winograd`."""
         patches = _patches(x.permute(0, 2, 3, 1))
         y = _outputs(patches, _kernel(weight), x.shape).add_(bias)
-        ctx.save_for_backward(weight, patches)
+        ctx.save_for_backward(weight, patches if ctx.needs_input_grad[1] else None)
         return y.permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Gradients of input, weights and bias; that of the input is the convolution with turned weights."""
         weight, patches = ctx.saved_tensors
         outputs, inputs = weight.shape[:2]
         laid_out = gradient.permute(0, 2, 3, 1).contiguous()
-        products = (OUTPUT.T @ _tiles(laid_out, TILE)).view(PATCH * PATCH, -1, outputs)
-        of_kernel = torch.bmm(patches.transpose(1, 2), products).view(PATCH * PATCH, -1)
-        of_weight = (KERNEL.T @ of_kernel).view(TAPS, TAPS, inputs, outputs).permute(3, 2, 0, 1)
-        of_x = None
+        of_x = of_weight = None
         if ctx.needs_input_grad[0]:
             turned = weight.flip(2, 3).transpose(0, 1)
             of_x = _outputs(_patches(laid_out), _kernel(turned), gradient.shape).permute(0, 3, 1, 2)
-        return of_x, of_weight, laid_out.sum((0, 1, 2))
+        if ctx.needs_input_grad[1]:
+            products = (OUTPUT.T @ _tiles(laid_out, TILE)).view(PATCH * PATCH, -1, outputs)
+            of_kernel = torch.bmm(patches.transpose(1, 2), products).view(PATCH * PATCH, -1)
+            of_weight = (KERNEL.T @ of_kernel).view(TAPS, TAPS, inputs, outputs).permute(3, 2, 0, 1)
+        return of_x, of_weight, laid_out.sum((0, 1, 2)) if ctx.needs_input_grad[2] else None
 
 
 INPUT, KERNEL, OUTPUT = both_sides(_B), both_sides(_G, 1 / 24), both_sides(_A)

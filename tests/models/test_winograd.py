@@ -41,6 +41,15 @@ def test_an_input_without_gradient_gets_none() -> None:
     assert convolution.weight.grad is not None
 
 
+def test_fixed_weights_get_no_gradient_and_the_input_gets_the_same() -> None:
+    x = torch.randn(1, 48, 8, 8, requires_grad=True)
+    convolution = nn.Conv2d(48, 48, 3, padding=1).requires_grad_(False)
+    assert convolution.bias is not None
+    (found,) = torch.autograd.grad(winograd(x, convolution.weight, convolution.bias).square().sum(), x)
+    (expected,) = torch.autograd.grad(convolution(x).square().sum(), x)
+    assert (found - expected).abs().max() <= 3e-5 * expected.abs().max()
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype", "expected"),
     [

@@ -11,6 +11,7 @@ tiles give the same result as the whole picture.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -19,6 +20,7 @@ from torch import Tensor, nn
 
 from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.models.config import BackboneConfig
+from hvqcgic.models.strips import add_in_strips
 from hvqcgic.models.winograd import is_faster, winograd
 
 
@@ -35,9 +37,10 @@ def start_normal(weight: Tensor, *, gain: float) -> None:
 class ResidualBlock(nn.Module):
     """x + conv(silu(conv(silu(x)))); the last convolution starts at a tenth, so the block is near identity."""
 
-    def __init__(self, width: int) -> None:
-        """Args: width: channels in and out."""
+    def __init__(self, width: int, *, tiled: bool = False) -> None:
+        """Args: width: channels in and out; tiled: whether windows of its planes begin at multiples of four."""
         super().__init__()
+        self.tiled = tiled
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
         for convolution in (self.first, self.second):
@@ -46,9 +49,11 @@ class ResidualBlock(nn.Module):
         nn.init.zeros_(self.second.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, h, w) to the same shape."""
+        """(B, C, h, w) to the same shape; without gradient, x may be overwritten."""
         if torch.is_grad_enabled():
             return x + _convolve(self.second, F.silu(_convolve(self.first, F.silu(x))))
+        if x.device.type == "cpu" and len(x) == 1:
+            return add_in_strips(self, x)
         # In place: the same numbers, and fresh memory would cost as much time as the sums.
         return self.second(F.silu(self.first(F.silu(x)), inplace=True)).add_(x)
 
@@ -61,9 +66,15 @@ def _convolve(convolution: nn.Conv2d, x: Tensor) -> Tensor:
     return convolution(x)
 
 
-def residual_blocks(width: int, count: int) -> nn.Sequential:
-    """Build `count` residual blocks of `width` channels."""
-    return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))
+def residual_blocks(width: int, count: int, *, tiled: bool = False) -> nn.Sequential:
+    """Build `count` residual blocks of `width` channels; `tiled` as in `ResidualBlock`."""
+    return nn.Sequential(*(ResidualBlock(width, tiled=tiled) for _ in range(count)))
+
+
+def level_blocks(widths: Sequence[int], counts: Sequence[int]) -> nn.ModuleList:
+    """Residual blocks at H/2, H/4, H/8 and H/16. Windows of a picture begin at multiples of 16 px, 4 positions of H/4."""
+    levels = enumerate(zip(widths, counts, strict=True))
+    return nn.ModuleList(residual_blocks(width, count, tiled=level == 1) for level, (width, count) in levels)
 
 
 SILU_GAIN, HEAD_GAIN = 1.7, 3.0
@@ -97,7 +108,7 @@ class Encoder(nn.Module):
         widths, blocks = config.encoder_widths, config.encoder_blocks
         self.stem = level_convolution(12, widths[0], 3)
         self.downs = nn.ModuleList(level_convolution(a, b, 4, stride=2) for a, b in pairwise(widths))
-        self.stages = nn.ModuleList(residual_blocks(width, count) for width, count in zip(widths, blocks, strict=True))
+        self.stages = level_blocks(widths, blocks)
         self.heads = nn.ModuleList(level_convolution(width, code_width, 3, gain=HEAD_GAIN) for width in widths[1:])
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:

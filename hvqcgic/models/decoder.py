@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hvqcgic.models.backbone import residual_blocks
+from hvqcgic.models.backbone import level_blocks
 from hvqcgic.models.config import BackboneConfig
 from hvqcgic.models.granularity import GranularityMap, repeat
 from hvqcgic.models.means import MEANS_CHANNELS
@@ -28,6 +28,26 @@ def assemble(codes: dict[str, Tensor], masks: GranularityMap) -> Tensor:
     coarse = repeat(codes["coarse"] * masks.coarse, 4)
     medium = repeat(codes["medium"] * masks.medium, 2)
     return coarse + medium + codes["fine"] * masks.fine
+
+
+def enlarge(x: Tensor, convolution: nn.Conv2d) -> Tensor:
+    """A pointwise convolution and a pixel shuffle to twice the size.
+
+    PyTorch computes neither well channels last: as one product and one copy they take a third of the time.
+
+    Args:
+        x: (B, C, h, w).
+        convolution: to 4 K channels, kernel 1 x 1, with a bias.
+    Returns:
+        (B, K, 2h, 2w), channels last.
+    """
+    assert convolution.bias is not None
+    batch, channels, height, width = x.shape
+    outputs = convolution.out_channels // 4
+    weight = convolution.weight.view(outputs, 4, channels).transpose(0, 1).reshape(4 * outputs, channels)
+    bias = convolution.bias.view(outputs, 4).t().reshape(-1)
+    found = F.linear(x.permute(0, 2, 3, 1), weight, bias).view(batch, height, width, 2, 2, outputs)
+    return found.transpose(2, 3).reshape(batch, 2 * height, 2 * width, outputs).permute(0, 3, 1, 2)
 
 
 class ConditionalDecoder(nn.Module):
@@ -61,9 +81,7 @@ class ConditionalDecoder(nn.Module):
         self.stem = nn.Conv2d(inputs + 3, sixteenth, 3, padding=1)
         self.medium_condition = nn.Conv2d(inputs + 3, eighth, 3, padding=1)
         self.fine_condition = nn.Conv2d(inputs + 3, quarter, 3, padding=1)
-        self.stages = nn.ModuleList(
-            residual_blocks(width, count) for width, count in zip(config.decoder_widths, blocks, strict=True)
-        )
+        self.stages = level_blocks(config.decoder_widths, blocks)
         self.to_eighth = nn.Conv2d(sixteenth, eighth * 4, 1)
         self.to_quarter = nn.Conv2d(eighth, quarter * 4, 1)
         self.to_half = nn.Conv2d(quarter, half * 4, 1)
@@ -107,13 +125,13 @@ class ConditionalDecoder(nn.Module):
         eighth = F.avg_pool2d(full, 2)
         told = (0.0, 0.0, 0.0) if guide is None else self._read(guide)
         x = self.stages[3](self.stem(F.avg_pool2d(eighth, 2)) + told[2])
-        x = F.pixel_shuffle(self.to_eighth(x), 2) + told[1]
+        x = enlarge(x, self.to_eighth) + told[1]
         if self.config.condition_medium:
             x = x + self.medium_condition(eighth) * repeat(~masks.coarse, 2)
-        x = F.pixel_shuffle(self.to_quarter(self.stages[2](x)), 2) + told[0]
+        x = enlarge(self.stages[2](x), self.to_quarter) + told[0]
         if self.config.condition_fine:
             x = x + self.fine_condition(full) * masks.fine
-        x = F.pixel_shuffle(self.to_half(self.stages[1](x)), 2)
+        x = enlarge(self.stages[1](x), self.to_half)
         x = self.to_picture(F.silu(self.stages[0](x)))
         return F.pixel_shuffle(x, 2) * 0.5 + 0.5
 

@@ -1,4 +1,4 @@
-"""3 x 3 convolutions with a quarter of the multiplications, for trainings on a processor.
+"""3 x 3 convolutions with a quarter of the multiplications, on a processor.
 
 A tile of 4 x 4 outputs is computed as A^T [(G w G^T) * (B^T x B)] A from 6 x 6 inputs: 36 products per pair of channels
 in place of 144. Products are sums over channels, so they are 36 products of matrices; the transforms are matrices, too.
@@ -10,6 +10,7 @@ Source: Lavin and Gray 2016, "Fast Algorithms for Convolutional Neural Networks"
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,6 +23,9 @@ TILE, PATCH, TAPS = 4, 6, 3
 
 FEWEST_CHANNELS = 48
 """With fewer channels the transforms take longer than the products save."""
+
+FEWEST_TILES = 4
+"""Matrix libraries compute products of fewer rows in another order."""
 
 _B = (
     *((4, 0, -5, 0, 1, 0), (0, -4, -4, 1, 1, 0), (0, 4, -4, -1, 1, 0)),
@@ -68,14 +72,35 @@ def winograd(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return _Winograd.apply(x, weight, bias)  # pyright: ignore[reportReturnType]
 
 
+class WinogradRows:
+    """The convolution of rows that include their neighbours above and below, without bias and gradient.
+
+    The bits of a tile do not depend on the number of tiles: matrix products have at least four rows.
+    """
+
+    def __init__(self, weight: Tensor) -> None:
+        """Args: weight: (K, C, 3, 3)."""
+        self._kernel = _kernel(weight)
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        """Rows (1, n + 2, w, C) to (1, n, w, K); n and w multiples of 4."""
+        _, count, width, _ = rows.shape
+        patches = _patches(F.pad(rows, (0, 0, 1, 1)))
+        few = max(FEWEST_TILES - patches.shape[1], 0)
+        if few:
+            patches = F.pad(patches, (0, 0, 0, few))
+        return _outputs(patches, self._kernel, (1, count - 2, width))
+
+
 class _Winograd(torch.autograd.Function):
     """The convolution and its gradients; all tensors inside are (..., C), channels last."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """See `winograd`."""
-        patches = _patches(x.permute(0, 2, 3, 1))
-        y = _outputs(patches, _kernel(weight), x.shape).add_(bias)
+        batch, _, height, width = x.shape
+        patches = _patches(_padded(x.permute(0, 2, 3, 1)))
+        y = _outputs(patches, _kernel(weight), (batch, height, width)).add_(bias)
         ctx.save_for_backward(weight, patches if ctx.needs_input_grad[1] else None)
         return y.permute(0, 3, 1, 2)
 
@@ -89,7 +114,8 @@ class _Winograd(torch.autograd.Function):
         of_x = of_weight = None
         if ctx.needs_input_grad[0]:
             turned = weight.flip(2, 3).transpose(0, 1)
-            of_x = _outputs(_patches(laid_out), _kernel(turned), gradient.shape).permute(0, 3, 1, 2)
+            of_patches = _patches(_padded(laid_out))
+            of_x = _outputs(of_patches, _kernel(turned), laid_out.shape[:3]).permute(0, 3, 1, 2)
         if ctx.needs_input_grad[1]:
             products = (OUTPUT.T @ _tiles(laid_out, TILE)).view(PATCH * PATCH, -1, outputs)
             of_kernel = torch.bmm(patches.transpose(1, 2), products).view(PATCH * PATCH, -1)
@@ -107,9 +133,14 @@ def _kernel(weight: Tensor) -> Tensor:
     return (KERNEL @ weight.permute(2, 3, 1, 0).reshape(TAPS * TAPS, -1)).view(-1, inputs, outputs)
 
 
-def _patches(x: Tensor) -> Tensor:
-    """Transformed patches of every tile, (36, tiles, C), of (B, h, w, C)."""
-    return (INPUT @ _tiles(F.pad(x, (0, 0, 1, 1, 1, 1)), PATCH)).view(PATCH * PATCH, -1, x.shape[3])
+def _padded(x: Tensor) -> Tensor:
+    """(B, h, w, C) with zeros around, (B, h + 2, w + 2, C)."""
+    return F.pad(x, (0, 0, 1, 1, 1, 1))
+
+
+def _patches(padded: Tensor) -> Tensor:
+    """Transformed patches of every tile, (36, tiles, C), of (B, h + 2, w + 2, C)."""
+    return (INPUT @ _tiles(padded, PATCH)).view(PATCH * PATCH, -1, padded.shape[3])
 
 
 def _tiles(x: Tensor, side: int) -> Tensor:
@@ -118,9 +149,11 @@ def _tiles(x: Tensor, side: int) -> Tensor:
     return squares.permute(4, 5, 0, 1, 2, 3).reshape(side * side, -1)
 
 
-def _outputs(patches: Tensor, kernel: Tensor, shape: torch.Size) -> Tensor:
-    """Outputs (B, h, w, K) of transformed patches and a transformed kernel; `shape` is (B, any, h, w)."""
-    batch, _, height, width = shape
+def _outputs(patches: Tensor, kernel: Tensor, shape: Sequence[int]) -> Tensor:
+    """Outputs (B, h, w, K) of transformed patches and a transformed kernel; `shape` is (B, h, w)."""
+    batch, height, width = shape
     y = OUTPUT @ torch.bmm(patches, kernel).view(PATCH * PATCH, -1)
-    tiles = y.view(TILE, TILE, batch, height // TILE, width // TILE, -1)
+    count = batch * (height // TILE) * (width // TILE)
+    own = y.view(TILE * TILE, -1, kernel.shape[2])[:, :count]
+    tiles = own.reshape(TILE, TILE, batch, height // TILE, width // TILE, -1)
     return tiles.permute(2, 3, 0, 4, 1, 5).reshape(batch, height, width, -1)

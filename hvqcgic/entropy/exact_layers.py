@@ -16,7 +16,8 @@ from hvqcgic.entropy.integers import smallest_integers
 from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.schema import build, check, number
 
-LARGEST_SUM = 2.0**50
+LARGEST_SUM, LARGEST_SINGLE_SUM = 2.0**50, 2.0**24
+"""Magnitudes up to which sums of integers are exact in any order: allowed at all (float64), and in float32."""
 
 
 @dataclass(frozen=True)
@@ -140,13 +141,22 @@ class Product:
     the bias carries the half of the rounding.
     """
 
-    def __init__(self, layer: Convolution, precision: Precision, centred: int = 0) -> None:
-        """Args: layer: provides the weights; precision: the shift and the clamp; centred: inputs apart from `x`."""
+    def __init__(
+        self, layer: Convolution, precision: Precision, centred: int = 0, *, dtype: torch.dtype = torch.float64
+    ) -> None:
+        """Create the matrices.
+
+        Args:
+            layer: provides the weights.
+            precision: the shift and the clamp.
+            centred: inputs apart from `x`.
+            dtype: float64, or float32 where all sums stay below `LARGEST_SINGLE_SUM`.
+        """
         unit = 2.0**-precision.weight_bits
-        self.matrix = (layer.weight[:, centred:].permute(0, 2, 3, 1).flatten(1) * unit).contiguous()
+        self.matrix = (layer.weight[:, centred:].permute(0, 2, 3, 1).flatten(1) * unit).to(dtype).contiguous()
         row, column = layer.centre
-        self._middle = (layer.weight[:, :centred, row, column] * unit).contiguous()
-        self._bias = layer.bias[:, None] * unit + 0.5
+        self._middle = (layer.weight[:, :centred, row, column] * unit).to(dtype).contiguous()
+        self._bias = (layer.bias[:, None] * unit + 0.5).to(dtype)
         self._clamp = precision.clamp
 
     def apply(self, x: Tensor, middle: Tensor | None = None) -> Tensor:
@@ -225,8 +235,13 @@ def read_layers(
 
 def output_bounds(
     name: str, layers: Sequence[Layer], precision: Precision, bound: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the largest magnitude of each output channel, (P,); refuse sums that could leave the exact range."""
+) -> tuple[NDArray[np.float64], float]:
+    """Bounds of what any input could cause; sums that could leave the exact range are refused.
+
+    Returns:
+        the largest magnitude of each output channel, (P,), and that of any sum.
+    """
+    largest_of_all = 0.0
     for layer in layers:
         if isinstance(layer, Convolution):
             if layer.weight.shape[1] != len(bound):
@@ -238,9 +253,10 @@ def output_bounds(
                     f"{layer.name}: sums may reach 2^{np.log2(largest):.1f}, exact are 2^50; "
                     "train with smaller weights or freeze with fewer bits"
                 )
+            largest_of_all = max(largest_of_all, largest)
             bound = np.minimum(np.ceil(sums * 2.0**-precision.weight_bits) + 1, precision.clamp)
         elif isinstance(layer, Enlarge) and layer.shuffle:
             if len(bound) % 4:
                 raise ModelError(f"{name}: pixel shuffle needs a multiple of 4 channels, found {len(bound)}")
             bound = bound.reshape(-1, 4).max(1)
-    return bound
+    return bound, largest_of_all

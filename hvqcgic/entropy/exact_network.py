@@ -46,14 +46,15 @@ class ExactNetwork:
         self.name = name
         self.precision = precision
         self.layers = tuple(exact_layers.read_layers(name, spec, arrays))
-        self.output_bound = exact_layers.output_bounds(name, self.layers, precision, input_bound)
+        self.output_bound, largest_sum = exact_layers.output_bounds(name, self.layers, precision, input_bound)
         # Layers up to the first convolution after the last enlargement run on whole planes.
         enlarged = max((n + 1 for n, layer in enumerate(self.layers) if isinstance(layer, Enlarge)), default=0)
         later = (n for n, layer in enumerate(self.layers) if n >= enlarged and isinstance(layer, Convolution))
         self._whole = next(later, len(self.layers))
-        self._gathered = (
-            GatheredLayers(self.layers[self._whole :], precision) if self._whole < len(self.layers) else None
-        )
+        self._gathered = None
+        if self._whole < len(self.layers):
+            single = largest_sum <= exact_layers.LARGEST_SINGLE_SUM
+            self._gathered = GatheredLayers(self.layers[self._whole :], precision, single=single)
 
     def forward(self, x: Tensor) -> Tensor:
         """Compute the output on the whole plane: (B, C, H, W) to (B, P, H', W'), integers in float64."""

@@ -2,8 +2,8 @@
 
 Groups of positions go through a run of layers at a time: a convolution with neighbours, and the pointwise layers up to
 the next such convolution. Only the planes between runs leave a processor's cache. Sums are matrix products in float64.
-float32 would not be faster: with weights of 14 and activations of 12 fractional bits the largest sums reach 2^37, so
-that exact sums in float32, below 2^24, need four products of parts, and float64 needs one at half the speed.
+Networks on coarser grids, whose sums stay below 2^24, take float32, which is exact there, too, and twice as fast: with
+weights of 14 and activations of 12 fractional bits sums reach 2^37, with 6 and 6 they stay below 2^24.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Positions:
 
 @dataclass(frozen=True)
 class _Rows:
-    """A padded plane as rows of channels, float64, and its width.
+    """A padded plane as rows of channels, and its width.
 
     Attributes:
         middle: (height · width, centred): leading channels that are read at the middle of a kernel alone.
@@ -78,27 +78,45 @@ class _Rows:
         return rows
 
 
+def float32_is_exact() -> bool:
+    """Whether PyTorch computes products of float32 matrices in float32; a program may allow it bfloat16 instead."""
+    own = getattr(getattr(torch.backends.mkldnn, "matmul", None), "fp32_precision", "none")
+    return torch.get_float32_matmul_precision() == "highest" and own not in ("bf16", "tf32")
+
+
 class GatheredLayers:
     """Convolutions and pointwise layers at some positions of the output.
 
     Args:
         layers: a convolution, then convolutions and leaky layers.
         precision: the integer grids.
+        single: whether all sums stay within `LARGEST_SINGLE_SUM`.
     """
 
-    def __init__(self, layers: Sequence[Layer], precision: Precision) -> None:
+    def __init__(self, layers: Sequence[Layer], precision: Precision, *, single: bool) -> None:
         starts = [n for n, layer in enumerate(layers) if n == 0 or (_looks_around(layer))]
         first = layers[0]
         assert isinstance(first, Convolution)
         self._centred = first.centred_inputs()
-        self._runs = [
-            _Run(layers[a:b], precision, centred=0 if a else self._centred)
-            for a, b in zip(starts, [*starts[1:], len(layers)], strict=True)
-        ]
+        self._runs = {
+            dtype: [
+                _Run(layers[a:b], precision, centred=0 if a else self._centred, dtype=dtype)
+                for a, b in zip(starts, [*starts[1:], len(layers)], strict=True)
+            ]
+            for dtype in (torch.float64, torch.float32)[: 1 + single]
+        }
 
     def at(self, plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Compute the output (N, P) for an input plane (C, H, W), at rows and columns (N,) of the output plane."""
-        heads = [run.head for run in self._runs]
+        """Compute the output (N, P) for an input plane (C, H, W), at rows and columns (N,) of the output plane.
+
+        Planes and outputs hold integers in float64.
+        """
+        dtype = torch.float32 if torch.float32 in self._runs and float32_is_exact() else torch.float64
+        return self._at(plane.to(dtype), rows, columns, self._runs[dtype]).double()
+
+    def _at(self, plane: Tensor, rows: Tensor, columns: Tensor, runs: Sequence[_Run]) -> Tensor:
+        """See `at`, in the type of the plane."""
+        heads = [run.head for run in runs]
         sizes = [(plane.shape[1], plane.shape[2])]
         for head in heads:
             sizes.append(head.output_size(*sizes[-1]))
@@ -107,25 +125,25 @@ class GatheredLayers:
             targets.append(targets[-1].seen_through(head, size))
         targets.reverse()
         seen = _Rows.of(plane, heads[0], self._centred)
-        for n, (run, target) in enumerate(zip(self._runs[:-1], targets[:-1], strict=True), start=1):
+        for n, (run, target) in enumerate(zip(runs[:-1], targets[:-1], strict=True), start=1):
             following = _Rows.blank(plane, heads[n], sizes[n], (0, run.outputs))
             left, _, top, _ = heads[n].pad
             places = (target.rows + top) * following.width + target.columns + left
             run.compute(seen, target, following.values, places)
             seen = following
-        found = plane.new_empty(len(rows), self._runs[-1].outputs)
-        self._runs[-1].compute(seen, targets[-1], found, torch.arange(len(rows)))
+        found = plane.new_empty(len(rows), runs[-1].outputs)
+        runs[-1].compute(seen, targets[-1], found, torch.arange(len(rows)))
         return found
 
 
 class _Run:
     """A convolution and the pointwise layers after it."""
 
-    def __init__(self, layers: Sequence[Layer], precision: Precision, *, centred: int) -> None:
+    def __init__(self, layers: Sequence[Layer], precision: Precision, *, centred: int, dtype: torch.dtype) -> None:
         assert isinstance(layers[0], Convolution)
         self.head: Convolution = layers[0]
-        self._first = Product(self.head, precision, centred)
-        self._later = [Product(n, precision) if isinstance(n, Convolution) else n for n in layers[1:]]
+        self._first = Product(self.head, precision, centred, dtype=dtype)
+        self._later = [Product(n, precision, dtype=dtype) if isinstance(n, Convolution) else n for n in layers[1:]]
         products = [self._first, *(layer for layer in self._later if isinstance(layer, Product))]
         self.outputs = len(products[-1].matrix)
 

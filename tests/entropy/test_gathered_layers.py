@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from hvqcgic.entropy import exact_layers
 from hvqcgic.entropy.exact_layers import Convolution, Precision, freeze_network, output_bounds, read_layers
 from hvqcgic.entropy.exact_network import ExactNetwork
 from hvqcgic.entropy.gathered_layers import GATHER_ROWS, Positions
@@ -104,11 +105,48 @@ def test_what_a_convolution_sees() -> None:
     ]
 
 
-def test_sums_leave_float32_behind() -> None:
-    # Why products are in float64: the largest sums of a network of usual weights are beyond what float32 holds.
+def test_usual_grids_leave_float32_behind() -> None:
     (layer,) = read_layers("net", *freeze_network("net", [conv(0, 24, 64, 5)], PRECISION))
-    assert isinstance(layer, Convolution)
-    bound = np.full(24, 8 * ONE)
-    largest = float((np.abs(layer.weight.numpy()).sum((2, 3)) @ bound).max())
+    bound, largest = output_bounds("net", [layer], PRECISION, np.full(24, 8 * ONE))
     assert largest > 2.0**24 * 8
-    assert output_bounds("net", [layer], PRECISION, bound).max() <= PRECISION.clamp
+    assert bound.max() <= PRECISION.clamp
+
+
+COARSE = Precision(6, 5)
+
+
+def coarse_network() -> ExactNetwork:
+    spec, arrays = freeze_network("net", LAYERS, COARSE)
+    return ExactNetwork("net", spec, arrays, precision=COARSE, input_bound=np.full(3, 8.0 * 2**6))
+
+
+def types_of_products(monkeypatch: pytest.MonkeyPatch) -> set[torch.dtype]:
+    found: set[torch.dtype] = set()
+
+    def product(weight: torch.Tensor, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+        found.add(weight.dtype)
+        return torch.addmm(bias, weight, x)
+
+    monkeypatch.setattr(exact_layers, "exact_product", product)
+    return found
+
+
+def test_coarse_grids_are_computed_in_float32_to_the_same_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, used = coarse_network(), types_of_products(monkeypatch)
+    x = torch.randint(-512, 512, (3, 40, 30), generator=torch.Generator().manual_seed(0)).double()
+    whole = net.forward(x[None])[0]
+    rows, columns = torch.nonzero(torch.ones(whole.shape[1:]), as_tuple=True)
+    assert torch.equal(net.forward_at(x, rows, columns), whole[:, rows, columns].t())
+    assert used == {torch.float32}
+    assert whole.dtype == torch.float64
+
+
+def test_float32_is_left_where_a_program_allows_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    net, used = coarse_network(), types_of_products(monkeypatch)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        net.forward_at(torch.zeros(3, 8, 8, dtype=torch.float64), torch.zeros(1).long(), torch.zeros(1).long())
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert used == {torch.float64}

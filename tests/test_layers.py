@@ -17,7 +17,7 @@ PACKAGE = ROOT / "hvqcgic"
 # above its own. So `models` and `entropy` do not know of each other, and only programs on top of `training` import it.
 ORDER = (
     {"errors"},
-    {"bitstream", "extras", "pages", "schema"},
+    {"bitstream", "extras", "pages", "parallel", "schema"},
     {"files"},
     {"pictures"},
     {"index_priors"},

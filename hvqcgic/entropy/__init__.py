@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from hvqcgic.entropy.freezing import FrozenEntropy as FrozenEntropy
     from hvqcgic.entropy.freezing import FrozenMeans as FrozenMeans
     from hvqcgic.entropy.freezing import freeze as freeze
-    from hvqcgic.entropy.frequency_chunks import one_thread as one_thread
     from hvqcgic.entropy.huffman import code_lengths as code_lengths
     from hvqcgic.entropy.index_choice import WeighedChoice as WeighedChoice
     from hvqcgic.entropy.index_choice import choose as choose
@@ -49,7 +48,6 @@ else:
             "exact_network": ["ExactNetwork"],
             "expectation": ["CodeMoments"],
             "freezing": ["FrozenEntropy", "FrozenMeans", "freeze"],
-            "frequency_chunks": ["one_thread"],
             "huffman": ["code_lengths"],
             "index_choice": ["WeighedChoice", "choose", "price"],
             "index_coding": ["IndexWalk", "PassCells"],

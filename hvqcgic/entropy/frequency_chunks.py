@@ -9,10 +9,9 @@ of the lookup table, so skipping would save little.
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from hvqcgic.parallel import one_thread, threads_for, workers
+
 CHUNK_ELEMENTS = 2**19
 """Number of costs that a thread computes at a time, which fit its share of a processor's outer cache."""
 CHUNK_ROWS = 256
-MOST_THREADS = 4
-"""More threads would wait for the range coder, which takes a fifth of the work and cannot run in parallel."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class BilinearCosts:
         cells, codes = len(self.terms), self.table.shape[1]
         rows = max(1, min(CHUNK_ROWS, CHUNK_ELEMENTS // codes, cells))
         starts = range(0, cells, rows)
-        threads = min(torch.get_num_threads(), MOST_THREADS, len(starts))
+        threads = threads_for(len(starts))
         if threads > 1:
             yield from self._ahead(starts, [_Buffers(rows, codes) for _ in range(threads + 1)])
             return
@@ -87,8 +86,8 @@ class BilinearCosts:
     def _ahead(self, starts: range, buffers: list[_Buffers]) -> Iterator[FrequencyChunk]:
         """Fill all buffers by threads, except the buffer of the chunk in use."""
         free, pending = deque(buffers), deque[tuple[_Buffers, Future[FrequencyChunk]]]()
-        # New threads take over torch's limit of one thread.
-        with one_thread(), ThreadPoolExecutor(len(buffers) - 1) as pool:
+        with one_thread():
+            pool = workers()
             for start in starts:
                 if not free:
                     used, chunk = pending.popleft()
@@ -116,14 +115,3 @@ class _Buffers:
     def __init__(self, rows: int, codes: int) -> None:
         self.cost = torch.empty(rows, codes, dtype=torch.float64)
         self.steps = torch.empty(rows, codes, dtype=torch.int32)
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """Limit torch to the calling thread for small pieces; waking other threads takes seconds on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -9,16 +9,15 @@ weights of 14 and activations of 12 fractional bits sums reach 2^37, with 6 and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from hvqcgic.entropy.exact_layers import Convolution, Layer, Leaky, Precision, Product
-from hvqcgic.entropy.frequency_chunks import MOST_THREADS, one_thread
+from hvqcgic.parallel import each_in_threads, threads_for
 
-GATHER_ROWS = 128
+GATHER_ROWS = 256
 """Number of positions whose neighbourhoods are gathered at a time; they fit a processor's inner caches."""
 
 
@@ -153,7 +152,7 @@ class _Run:
         steps = (torch.arange(kernel_h)[:, None] * seen.width + torch.arange(kernel_w)).flatten()
         corners = (target.rows * seen.width + target.columns) * self.head.stride
         middles = corners + self.head.centre[0] * seen.width + self.head.centre[1]
-        threads = max(1, min(torch.get_num_threads(), MOST_THREADS, len(corners) // GATHER_ROWS))
+        threads = threads_for(len(corners) // GATHER_ROWS)
         share = -(-len(corners) // (threads * GATHER_ROWS)) * GATHER_ROWS
 
         @torch.inference_mode()
@@ -167,14 +166,7 @@ class _Run:
                 own = self._through(rows.view(len(around) // len(steps), -1).t(), middle)
                 found.index_copy_(0, places[start : start + own.shape[1]], own.t().contiguous())
 
-        firsts = range(0, len(corners), max(share, 1))
-        if threads == 1:
-            with one_thread():
-                for first in firsts:
-                    work(first)
-            return
-        with one_thread(), ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, firsts))
+        each_in_threads(work, range(0, len(corners), max(share, 1)))
 
     def _through(self, values: Tensor, middle: Tensor | None) -> Tensor:
         """Compute the output of the last layer, (P, n), from the first one's input as `Product.apply` takes it."""

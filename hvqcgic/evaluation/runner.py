@@ -14,13 +14,13 @@ from pathlib import Path
 
 import torch
 
-from hvqcgic.entropy import one_thread
 from hvqcgic.errors import HvqcgicError
 from hvqcgic.evaluation.metrics import METRICS, MetricOptions, MetricUnavailable
 from hvqcgic.evaluation.pictures import Source
 from hvqcgic.evaluation.results import Row
 from hvqcgic.evaluation.spec import CodecSpec
 from hvqcgic.evaluation.work import Job, failed_row, find_kept, read_kept, run_job
+from hvqcgic.parallel import one_thread
 from hvqcgic.pictures import allow_large_pictures
 
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.models.config import BackboneConfig
-from hvqcgic.models.strips import add_in_strips
+from hvqcgic.models.strips import add_in_strips, pays
 from hvqcgic.models.winograd import is_faster, winograd
 
 
@@ -52,7 +52,7 @@ class ResidualBlock(nn.Module):
         """(B, C, h, w) to the same shape; without gradient, x may be overwritten."""
         if torch.is_grad_enabled():
             return x + _convolve(self.second, F.silu(_convolve(self.first, F.silu(x))))
-        if x.device.type == "cpu" and len(x) == 1:
+        if pays(self, x):
             return add_in_strips(self, x)
         # In place: the same numbers, and fresh memory would cost as much time as the sums.
         return self.second(F.silu(self.first(F.silu(x)), inplace=True)).add_(x)
@@ -72,7 +72,7 @@ def residual_blocks(width: int, count: int, *, tiled: bool = False) -> nn.Sequen
 
 
 def level_blocks(widths: Sequence[int], counts: Sequence[int]) -> nn.ModuleList:
-    """Residual blocks at H/2, H/4, H/8 and H/16. Windows of a picture begin at multiples of 16 px, 4 positions of H/4."""
+    """Residual blocks at H/2, H/4, H/8, H/16; windows of a picture begin at multiples of 16 px, 4 positions of H/4."""
     levels = enumerate(zip(widths, counts, strict=True))
     return nn.ModuleList(residual_blocks(width, count, tiled=level == 1) for level, (width, count) in levels)
 

@@ -15,20 +15,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hvqcgic.models.winograd import TILE, WinogradRows, is_faster
+from hvqcgic.parallel import each_in_threads, threads_for
 
 if TYPE_CHECKING:
     from hvqcgic.models.backbone import ResidualBlock
 
-POSITIONS = 2048
-"""Positions of a strip. 80 channels of them take 0.7 MB."""
+POSITIONS, POSITIONS_IN_THREADS = 2048, 8192
+"""Positions of a strip: 80 channels of 2048 take 0.7 MB. Threads beside each other lose less time with longer ones."""
+
+LARGE_PLANE = 2**18
+"""Positions from which strips pay without tiles: smaller planes lie in a processor's outer cache as a whole."""
+
+
+def pays(block: ResidualBlock, x: Tensor) -> bool:
+    """Whether a block should go strip by strip over a plane, (B, C, h, w)."""
+    return x.device.type == "cpu" and len(x) == 1 and (block.tiled or x.shape[2] * x.shape[3] > LARGE_PLANE)
 
 
 def add_in_strips(block: ResidualBlock, x: Tensor) -> Tensor:
-    """x + conv(silu(conv(silu(x)))) without gradient.
+    """X + conv(silu(conv(silu(x)))) without gradient.
 
     Args:
         block: its two convolutions of 3 x 3.
@@ -37,24 +47,67 @@ def add_in_strips(block: ResidualBlock, x: Tensor) -> Tensor:
         (1, C, h, w), channels last.
     """
     rows_of_x = x.permute(0, 2, 3, 1).contiguous()
-    _, height, width, channels = rows_of_x.shape
+    height, width = rows_of_x.shape[1:3]
     first, second = (_Rows(own, tiled=block.tiled and is_faster(x, own)) for own in (block.first, block.second))
-    most = max(POSITIONS // width // TILE, 1) * TILE
+    threads = threads_for(height * width // POSITIONS_IN_THREADS)
+    share = -(-height // (threads * TILE)) * TILE
+    most = max((POSITIONS if threads == 1 else POSITIONS_IN_THREADS) // width // TILE, 1) * TILE
+    bands = [_Band(rows_of_x, start, min(start + share, height)) for start in range(0, height, share)]
+
+    @torch.inference_mode()
+    def work(band: _Band) -> None:
+        _add(band, first, second, most)
+
+    each_in_threads(work, bands)
+    return rows_of_x.permute(0, 3, 1, 2)
+
+
+class _Band:
+    """Rows of a plane that one thread changes, and the rows around them as they were before.
+
+    Attributes:
+        rows: (1, h, w, C), the thread's own, a view of the plane.
+        start: row of the plane where the first convolution begins: a tile above the band, but not above the plane.
+        stop: row where it ends: a tile below the band, but not below the plane.
+        first: the band's first row.
+        last: one past its last row.
+    """
+
+    def __init__(self, plane: Tensor, first: int, last: int) -> None:
+        height = plane.shape[1]
+        self.rows, self.first, self.last = plane[:, first:last], first, last
+        self.start, self.stop = max(first - TILE, 0), min(last + TILE, height)
+        self.above = plane[:, max(self.start - 1, 0) : first].clone()
+        self.below = plane[:, last : min(self.stop + 1, height)].clone()
+
+    def before(self, start: int, stop: int) -> Tensor:
+        """Rows [start, stop) of the plane, with zeros outside of it; those of the band as they are now."""
+        top, bottom = self.first - self.above.shape[1], self.last + self.below.shape[1]
+        inside = (max(start, top), min(stop, bottom))
+        parts = [self.above[:, inside[0] - top :]] if inside[0] < self.first else []
+        parts.append(self.rows[:, max(inside[0] - self.first, 0) : max(inside[1] - self.first, 0)])
+        parts += [self.below[:, : inside[1] - self.last]] if inside[1] > self.last else []
+        found = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+        missing = (inside[0] - start, stop - inside[1])
+        return F.pad(found, (0, 0, 0, 0, *missing)) if any(missing) else found
+
+
+def _add(band: _Band, first: _Rows, second: _Rows, most: int) -> None:
+    """Both convolutions of a band, in strips of at most this number of rows."""
+    _, _, width, channels = band.rows.shape
     # Five rows of the strip before, the strip, and a row of zeros below the plane.
-    middle = rows_of_x.new_zeros(1, TILE + 1 + most + 1, width, channels)
-    for row in range(0, height, most):
-        count, last = min(most, height - row), row + most >= height
-        top, bottom = int(row == 0), int(last)
-        seen = F.silu(rows_of_x[:, row - 1 + top : row + count + 1 - bottom])
-        found = first(F.pad(seen, (0, 0, 0, 0, top, bottom)) if top or bottom else seen)
+    middle = band.rows.new_zeros(1, TILE + 1 + most + 1, width, channels)
+    for row in range(band.start, band.stop, most):
+        count, last = min(most, band.stop - row), row + most >= band.stop
+        found = first(F.silu(band.before(row - 1, row + count + 1)))
         middle[:, TILE + 1 : TILE + 1 + count] = F.silu(found, inplace=True)
         if last:
             middle[:, TILE + 1 + count] = 0
-        start, stop = max(row - TILE, 0), height if last else row + count - TILE
+        start, stop = max(row - TILE, band.first), band.last if last else min(row + count - TILE, band.last)
         if stop > start:
-            rows_of_x[:, start:stop] += second(middle[:, start + TILE - row : stop + TILE + 2 - row])
+            own = band.rows[:, start - band.first : stop - band.first]
+            own += second(middle[:, start + TILE - row : stop + TILE + 2 - row])
         middle[:, : TILE + 1] = middle[:, count : count + TILE + 1].clone()
-    return rows_of_x.permute(0, 3, 1, 2)
 
 
 class _Rows:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from hvqcgic.entropy import one_thread
 from hvqcgic.errors import OutputError
 from hvqcgic.evaluation import (
     Job,
@@ -27,6 +26,7 @@ from hvqcgic.evaluation import (
     run_jobs,
 )
 from hvqcgic.files import write_atomically
+from hvqcgic.parallel import one_thread
 from hvqcgic.pictures import Member, allow_large_pictures, decode, pack_tar, read_members
 from hvqcgic.scale.parts import Part, read_part, stamp_of, streams_path, write_part
 from hvqcgic.scale.request import Work

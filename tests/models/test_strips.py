@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -30,6 +32,15 @@ def plane(*shape: int) -> Tensor:
     return made.contiguous(memory_format=torch.channels_last)
 
 
+@pytest.fixture(params=[1, 3])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("positions", [16, 96, 10**6])
 @pytest.mark.parametrize(
     ("width", "side", "tiled"),
@@ -38,7 +49,9 @@ def plane(*shape: int) -> Tensor:
 def test_strips_give_what_whole_planes_give(
     monkeypatch: pytest.MonkeyPatch, positions: int, width: int, side: tuple[int, int], tiled: bool
 ) -> None:
-    monkeypatch.setattr(strips, "POSITIONS", positions)
+    for name in ("POSITIONS", "POSITIONS_IN_THREADS"):
+        monkeypatch.setattr(strips, name, positions)
+    monkeypatch.setattr(strips, "LARGE_PLANE", 0)
     blocks = blocks_of(width, 2, tiled=tiled)
     x = plane(1, width, *side)
     with torch.inference_mode():
@@ -50,13 +63,15 @@ def test_strips_give_what_whole_planes_give(
     assert (found - expected).abs().max() <= 3e-5 * expected.abs().max()
 
 
+@pytest.mark.usefixtures("threads")
 @pytest.mark.parametrize("positions", [16, 256, 10**6])
 def test_a_window_gives_the_same_bits_as_the_whole_plane(monkeypatch: pytest.MonkeyPatch, positions: int) -> None:
     blocks = blocks_of(80, 2, tiled=True)
     x = plane(1, 80, 64, 48)
     with torch.inference_mode():
         whole = blocks(x.clone(memory_format=torch.preserve_format))
-        monkeypatch.setattr(strips, "POSITIONS", positions)
+        for name in ("POSITIONS", "POSITIONS_IN_THREADS"):
+            monkeypatch.setattr(strips, name, positions)
         window = blocks(x[:, :, 16:, 8:].contiguous(memory_format=torch.channels_last))
     # Each of four convolutions reads up to four positions beyond a tile.
     assert torch.equal(window[:, :, 16:, 16:], whole[:, :, 32:, 24:])

@@ -107,8 +107,10 @@ def test_what_the_bundled_architecture_sees() -> None:
     # Encoder: 1 + 1 at H/2, 4 + 1 at H/4, 2 + 1 at H/8, 3 at H/16. Decoder: 3 at H/16, 2 at H/8, 6 at H/4, 3 at H/2.
     # A convolution of the blocks at H/4 reads up to 4 positions beyond, not 1: to the end of a tile and 1 more.
     encoder, decoder = 2 * 2 + 5 * 4 + 3 * 8 + 3 * 16, 3 * 16 + 2 * 8 + 6 * 4 + 3 * 2
-    assert encoder < sights["encoder"].halo == 144 <= encoder + 4 * 3 * 4
-    assert decoder < sights["decoder"].halo == 176 <= decoder + 6 * 3 * 4 + 16
+    assert sights["encoder"].halo == 144
+    assert encoder < 144 <= encoder + 4 * 3 * 4
+    assert sights["decoder"].halo == 176
+    assert decoder < 176 <= decoder + 6 * 3 * 4 + 16
     # Pooled hyper-latents see some cells around their 64 x 64; windows start at multiples of these.
     assert {(sights[g].halo, sights[g].unit) for g in GRANULARITIES} == {(64, 64)}
 

@@ -3,9 +3,9 @@
     python experiments/joint_training.py PICTURES... --out FOLDER [--steps 300] [--data PICTURES] [--only NAMES...]
 
 Every variation starts from the networks of --start, all of them, and takes --steps steps of stage joint with the
-settings of the bundled `tiny` but for a lambda of 0.03 at all ratios. The table gives bytes at equal quality along the
-ratio path against the first line, and those of files at the same ratios. The choices of the recipe were made on
-validation pictures.
+settings of the bundled `tiny` but for a lambda of 0.03 at all ratios; those named recipe have its lambda, and
+recipe-frozen trains the entropy model alone. The table gives bytes at equal quality along the ratio path against the
+first line, and those of files at the same ratios. The choices of the recipe were made on validation pictures.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ import common
 import numpy as np
 
 from hvqcgic.files import all_pictures
+
+RECIPE = ("--lambda", "0.08", "--training.lmbda_slope", "0.6", "--pictures.downscale", "1.0")
+"""Rate and crops of the bundled `tiny`."""
 
 VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "as-configured": (),
@@ -34,6 +37,11 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "crops-256": ("--pictures.crop_px", "256", "--pictures.batch_size", "2"),
     "no-downscaling": ("--pictures.downscale", "1.0"),
     "discriminator": ("--training.adversarial_weight", "0.3"),
+    "recipe-frozen": (*RECIPE, "--stage", "hyperprior"),
+    "recipe": RECIPE,
+    "recipe-lambda-0.02": (*RECIPE, "--lambda", "0.02"),
+    "recipe-lambda-0.2": (*RECIPE, "--lambda", "0.2"),
+    "recipe-muon": (*RECIPE, "--training.optimiser", "muon", "--training.learning_rate", "1e-4"),
 }
 """Options over those of `training`."""
 

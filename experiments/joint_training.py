@@ -41,7 +41,7 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "recipe": RECIPE,
     "recipe-lambda-0.02": (*RECIPE, "--lambda", "0.02"),
     "recipe-lambda-0.2": (*RECIPE, "--lambda", "0.2"),
-    "recipe-muon": (*RECIPE, "--training.optimiser", "muon", "--training.learning_rate", "1e-4"),
+    "recipe-muon": (*RECIPE, "--training.optimiser", "muon", "--training.learning_rate", "0.0001"),
 }
 """Options over those of `training`."""
 

@@ -80,14 +80,17 @@ class StageModule(lightning.LightningModule):
         return self.stage in ("hyperprior", "joint") or self.step_index >= step
 
     def on_fit_start(self) -> None:
-        """Move modules outside the state dict to the training's device; lay out picture networks channels last."""
+        """Move modules outside the state dict to the training's device."""
         for network in self._perceptual:
             if isinstance(network, nn.Module):
                 network.to(self.device)
-        for network in self.picture_networks():
-            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         if self.average is not None:
             self.average.start(self.trained)
+
+    def setup(self, stage: str) -> None:
+        """Lay out picture networks channels last, before processes share gradients in the order of memory."""
+        for network in self.picture_networks():
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
     def on_train_start(self) -> None:
         """Lay out the state of a resumed optimiser as its weights: the fused step reads both in the order of memory."""

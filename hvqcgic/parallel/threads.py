@@ -19,8 +19,9 @@ MOST_THREADS = 4
 Part = TypeVar("Part")
 
 _pools: list[ThreadPoolExecutor] = []
-# A forked process has none of its parent's threads.
-os.register_at_fork(after_in_child=_pools.clear)
+if hasattr(os, "register_at_fork"):
+    # A forked process has none of its parent's threads.
+    os.register_at_fork(after_in_child=_pools.clear)
 
 
 @contextlib.contextmanager

@@ -93,25 +93,29 @@ class GatheredLayers:
     """
 
     def __init__(self, layers: Sequence[Layer], precision: Precision, *, single: bool) -> None:
-        starts = [n for n, layer in enumerate(layers) if n == 0 or (_looks_around(layer))]
         first = layers[0]
         assert isinstance(first, Convolution)
         self._centred = first.centred_inputs()
-        self._runs = {
-            dtype: [
-                _Run(layers[a:b], precision, centred=0 if a else self._centred, dtype=dtype)
-                for a, b in zip(starts, [*starts[1:], len(layers)], strict=True)
-            ]
-            for dtype in (torch.float64, torch.float32)[: 1 + single]
-        }
+        self._layers, self._precision, self._single = layers, precision, single
+        self._runs: dict[torch.dtype, Sequence[_Run]] = {}
 
     def at(self, plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the output (N, P) for an input plane (C, H, W), at rows and columns (N,) of the output plane.
 
         Planes and outputs hold integers in float64.
         """
-        dtype = torch.float32 if torch.float32 in self._runs and float32_is_exact() else torch.float64
-        return self._at(plane.to(dtype), rows, columns, self._runs[dtype]).double()
+        dtype = torch.float32 if self._single and float32_is_exact() else torch.float64
+        return self._at(plane.to(dtype), rows, columns, self._runs_in(dtype)).double()
+
+    def _runs_in(self, dtype: torch.dtype) -> Sequence[_Run]:
+        """The runs of layers with matrices of a type, made at its first use: programs use one type."""
+        if dtype not in self._runs:
+            starts = [n for n, layer in enumerate(self._layers) if n == 0 or _looks_around(layer)]
+            self._runs[dtype] = [
+                _Run(self._layers[a:b], self._precision, centred=0 if a else self._centred, dtype=dtype)
+                for a, b in zip(starts, [*starts[1:], len(self._layers)], strict=True)
+            ]
+        return self._runs[dtype]
 
     def _at(self, plane: Tensor, rows: Tensor, columns: Tensor, runs: Sequence[_Run]) -> Tensor:
         """See `at`, in the type of the plane."""

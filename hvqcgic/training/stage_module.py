@@ -100,7 +100,7 @@ class StageModule(lightning.LightningModule):
                 state.update({name: laid_out_as(weight, value) for name, value in state.items()})
 
     def picture_networks(self) -> list[nn.Module]:
-        """Networks of pictures that this stage trains: their gradients are faster channels last."""
+        """Networks of pictures in this stage's steps: faster channels last. Stage reverse only reads them."""
         return [] if self.stage == "hyperprior" else [self.model.encoder, self.model.decoder]
 
     @cached_property

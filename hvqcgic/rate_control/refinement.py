@@ -6,7 +6,8 @@ format is unchanged. Encoding takes longer, decoding does not.
 
 Source: Campos, Meierhans, Djelouah and Schroers 2019, "Content adaptive optimization for neural image compression".
 Deviations: a vector quantiser with a straight-through gradient, and LPIPS of two networks on pictures shifted off the
-grid of the cells, so that the gain does not come from the weaknesses of one network.
+grid of the cells, so that the gain does not come from the weaknesses of one network. Each network sees few shifts, for
+which the original's features are computed once. Steps are larger for features with larger gradients, see `_Descent`.
 """
 
 from __future__ import annotations
@@ -23,18 +24,19 @@ from hvqcgic.bitstream import CELL_PX, GRANULARITIES
 from hvqcgic.coder import UNIT, Analysed, PictureCoder, Tile, tiles
 from hvqcgic.entropy import Masks
 from hvqcgic.models import GranularityMap, PictureModel, assemble, scatter_rows
-from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, Perceptual, distortion, load_lpips, mean_of
+from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, distortion, load_lpips
 
 NETWORKS = ("alex", "squeeze")
 """Feature networks of LPIPS; the distance is the mean over both."""
-WINDOW_PX, HALO_PX = 512, 64
+WINDOW_PX, HALO_PX = 768, 64
 """Side of the largest part of a picture whose gradient is in memory at once, and overlap of the parts."""
-FIRST_RATE, LAST_RATE = 0.3, 0.03
+FIRST_RATE, LAST_RATE = 0.35, 0.03
 """Approximate movement of a feature in the first and last step (cosine schedule), in units of the distance to codes."""
-BETAS = (0.8, 0.95)
+BETAS = (0.5, 0.9)
 """Betas of Adam, smaller than in training because there are few steps."""
-LARGEST_SHIFT_PX = 3
-SMALLEST_SCALE = 1e-6
+SHIFTS, LARGEST_SHIFT_PX = 2, 3
+"""Number of shifts of the picture for each network, and rows or columns that a shift hides at most."""
+SMALLEST_SCALE, SMALLEST_GRADIENT = 1e-6, 1e-12
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def refine(
         picture: analysed by the coder.
         masks: the granularity map; features outside of its cells do not change.
         steps: of gradient descent, 0 or more.
-        generator: source of the numbers of rows and columns, up to 3, that each step hides from LPIPS; on the CPU.
+        generator: source of the numbers of rows and columns, up to 3, that the steps hide from LPIPS; on the CPU.
         progress: called after each step; a large picture is refined in parts, with all steps for each part.
     Returns:
         the picture with its new features. A picture that is too small for LPIPS is refined without it.
@@ -124,20 +126,29 @@ def _refine_window(
     y = {g: tile.window(planes.features[g], CELL_PX[g]).clone().requires_grad_() for g in GRANULARITIES}
     cores = {g: _core(tile, y[g], CELL_PX[g]) for g in GRANULARITIES}
     scale = float(networks.quantise(y, masks).quantised.commitment.detach().mean().sqrt())
-    optimiser = torch.optim.Adam(y.values(), betas=BETAS)
-    perceptual = _perceptual(pixels)
+    descent = {g: _Descent(y[g], cores[g] * masks[g]) for g in GRANULARITIES}
+    originals = _originals(pixels, generator)
     for step in range(steps):
-        optimiser.param_groups[0]["lr"] = max(scale, SMALLEST_SCALE) * rate(step, steps)
         decoded = networks.reconstruct(networks.quantise(y, masks).maps, masks, told, means)
         decoded = decoded[..., : pixels.shape[-2], : pixels.shape[-1]]
-        row, column = torch.randint(LARGEST_SHIFT_PX + 1, (2,), generator=generator).tolist()
-        loss = distortion(pixels, decoded, WEIGHTS, perceptual, shift=(row, column)).total
-        for g, gradient in zip(GRANULARITIES, torch.autograd.grad(loss, list(y.values())), strict=True):
-            y[g].grad = gradient * cores[g]
-        optimiser.step()
+        of_decoded = _gradient(pixels, decoded.detach(), originals, step)
+        for g, gradient in zip(GRANULARITIES, torch.autograd.grad(decoded, list(y.values()), of_decoded), strict=True):
+            descent[g].step(gradient, max(scale, SMALLEST_SCALE) * rate(step, steps))
         yield step + 1
     for g in GRANULARITIES:
         tile.put(y[g].detach(), planes.features[g], CELL_PX[g])
+
+
+def _gradient(pixels: Tensor, decoded: Tensor, originals: _Originals | None, step: int) -> Tensor:
+    """Gradient of the distortion with respect to a decoded picture, (1, 3, H, W); one network at a time for memory."""
+    decoded.requires_grad_()
+    (total,) = torch.autograd.grad(distortion(pixels, decoded, WEIGHTS, None).total, decoded)
+    if originals is None:
+        return total
+    for name in NETWORKS:
+        (gradient,) = torch.autograd.grad(originals.distance(name, decoded, step), decoded)
+        total.add_(gradient, alpha=WEIGHTS.lpips_weight / len(NETWORKS))
+    return total
 
 
 def rate(step: int, steps: int) -> float:
@@ -155,14 +166,68 @@ def _core(tile: Tile, window: Tensor, scale: int) -> Tensor:
     return inside
 
 
-def _perceptual(pixels: Tensor) -> Perceptual | None:
-    """LPIPS for pictures of one shape, (1, 3, H, W), the mean over its networks; None for pictures that are too small.
+class _Descent:
+    """Adam for the features of one granularity, (1, d, h, w), that divides by less than the size of each gradient.
 
-    The features of the original are computed at every step, because each step has another shift.
+    Adam divides a gradient by its own size, so that all features move equally far. Here it is divided by the geometric
+    mean of its own size and of the mean size over the cells: features that change the picture more move further, and
+    the others do not get other indices without a gain.
+
+    Args:
+        y: the features, which are changed in place.
+        moves: 1 for the features that may move, broadcast to the features; else 0.
     """
+
+    def __init__(self, y: Tensor, moves: Tensor) -> None:
+        self._y, self._moves = y, moves.expand_as(y)
+        self._mean, self._square = torch.zeros_like(y), torch.zeros_like(y)
+        self._steps = 0
+
+    @torch.no_grad()
+    def step(self, gradient: Tensor, rate: float) -> None:
+        """Take one step of about `rate` against the gradient."""
+        self._steps += 1
+        gradient = gradient * self._moves
+        self._mean.lerp_(gradient, 1 - BETAS[0])
+        self._square.lerp_(gradient.square(), 1 - BETAS[1])
+        mean, square = (m / (1 - beta**self._steps) for m, beta in zip((self._mean, self._square), BETAS, strict=True))
+        common = square.sum() / self._moves.sum().clamp(min=1)
+        self._y.sub_(rate * mean / ((square.sqrt() * common.sqrt()).sqrt() + SMALLEST_GRADIENT))
+
+
+class _Originals:
+    """LPIPS against one original, at a few shifts, with features of the original computed once.
+
+    Args:
+        pixels: the original, (1, 3, H, W), in [0, 1].
+        generator: source of the shifts.
+    """
+
+    def __init__(self, pixels: Tensor, generator: torch.Generator) -> None:
+        self._pixels = pixels
+        self._shifts = {name: _shifts(generator) for name in NETWORKS}
+        self._known: dict[tuple[str, int], list[Tensor]] = {}
+
+    def distance(self, name: str, decoded: Tensor, step: int) -> Tensor:
+        """LPIPS of a network for a decoded picture, (1, 3, H, W), at the shift of a step; a scalar."""
+        network, turn = _network(name).to(decoded.device), step % SHIFTS
+        row, column = self._shifts[name][turn]
+        if (name, turn) not in self._known:
+            self._known[name, turn] = network.features(self._pixels[..., row:, column:])
+        return network.distance(network.features(decoded[..., row:, column:]), self._known[name, turn]).mean()
+
+
+def _shifts(generator: torch.Generator) -> list[tuple[int, int]]:
+    """Numbers of rows and columns that LPIPS does not see, up to `LARGEST_SHIFT_PX`; no two have either in common."""
+    rows, columns = (torch.randperm(LARGEST_SHIFT_PX + 1, generator=generator).tolist() for _ in range(2))
+    return list(zip(rows, columns, strict=True))[:SHIFTS]
+
+
+def _originals(pixels: Tensor, generator: torch.Generator) -> _Originals | None:
+    """LPIPS against an original, (1, 3, H, W); None for a picture that is too small for it."""
     if min(pixels.shape[-2:]) < SMALLEST_SIDE_PX + LARGEST_SHIFT_PX:
         return None
-    return mean_of([_network(name).to(pixels.device) for name in NETWORKS])
+    return _Originals(pixels, generator)
 
 
 @cache

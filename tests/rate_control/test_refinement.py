@@ -12,6 +12,7 @@ from hvqcgic.codec.codec import Codec
 from hvqcgic.coder import Analysed, Encoded
 from hvqcgic.entropy import Masks
 from hvqcgic.errors import Unreachable
+from hvqcgic.perceptual import distortion, load_lpips
 from hvqcgic.perceptual.lpips import weights_path
 from hvqcgic.rate_control import refinement
 from hvqcgic.rate_control.operating_point import OperatingPoint
@@ -89,7 +90,7 @@ def test_every_window_is_refined_and_what_lies_around_it_stays(codec: Codec, mon
         cores.append((tile.rows.first, tile.columns.first))
 
     monkeypatch.setattr(refinement, "_refine_window", watched)
-    monkeypatch.setattr(refinement, "_perceptual", lambda pixels: None)
+    monkeypatch.setattr(refinement, "_originals", lambda pixels, generator: None)
     picture = codec.analyse(random_picture(200, 90, seed=4))
     told: list[tuple[int, int]] = []
     masks, generator = codec.order_cells(picture, RATIOS), torch.Generator().manual_seed(0)
@@ -98,6 +99,57 @@ def test_every_window_is_refined_and_what_lies_around_it_stays(codec: Codec, mon
     assert len(cores) == len(set(cores)) == 3
     moved = {g: (after.features[g] != picture.features[g]).any(1)[0].numpy() for g in GRANULARITIES}
     assert all(np.array_equal(moved[g], masks[g]) for g in GRANULARITIES)
+
+
+def test_larger_gradients_move_features_further_and_no_others_move() -> None:
+    y, moves = torch.zeros(1, 2, 4, 4), torch.ones(1, 1, 4, 4)
+    moves[..., 0] = 0
+    gradient = torch.full_like(y, 1e-7)
+    gradient[..., 2:] = -16e-7
+    refinement._Descent(y, moves).step(gradient, 0.5)
+    assert torch.all(y[..., 0] == 0)
+    assert torch.all(y[..., 1] < 0)
+    # A gradient divided by the root of its size moves a feature by the root of the ratio of sizes.
+    assert torch.allclose(y[..., 2:], -4 * y[..., 1:2].expand(1, 2, 4, 2))
+    even = torch.zeros_like(y)
+    refinement._Descent(even, torch.ones_like(moves)).step(torch.full_like(y, 1e-7), 0.5)
+    assert torch.allclose(even, torch.full_like(y, -0.5), rtol=1e-3)
+
+
+def test_a_network_sees_shifts_with_no_row_and_no_column_in_common() -> None:
+    shifts = refinement._shifts(torch.Generator().manual_seed(3))
+    assert shifts == refinement._shifts(torch.Generator().manual_seed(3))
+    assert len(shifts) == refinement.SHIFTS
+    for numbers in zip(*shifts, strict=True):
+        assert len(set(numbers)) == len(numbers)
+        assert set(numbers) <= set(range(refinement.LARGEST_SHIFT_PX + 1))
+
+
+@needs_lpips
+def test_lpips_is_that_of_both_pictures_shifted(cat: Pixels) -> None:
+    original, decoded = (torch.from_numpy(cat[:64, at : at + 64]).permute(2, 0, 1)[None] / 255 for at in (0, 20))
+    originals = refinement._originals(original, torch.Generator().manual_seed(0))
+    assert originals is not None
+    generator = torch.Generator().manual_seed(0)
+    shifts = {name: refinement._shifts(generator) for name in refinement.NETWORKS}
+    # In the second round the features of the original come from the first.
+    for step in range(2 * refinement.SHIFTS):
+        for name in refinement.NETWORKS:
+            row, column = shifts[name][step % refinement.SHIFTS]
+            expected = load_lpips(name)(decoded[..., row:, column:], original[..., row:, column:])
+            assert originals.distance(name, decoded, step).item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+@needs_lpips
+def test_the_gradient_is_that_of_the_whole_distortion(cat: Pixels) -> None:
+    original, decoded = (torch.from_numpy(cat[:64, at : at + 64]).permute(2, 0, 1)[None] / 255 for at in (0, 20))
+    originals = refinement._originals(original, torch.Generator().manual_seed(0))
+    assert originals is not None
+    found = refinement._gradient(original, decoded.clone(), originals, 1)
+    decoded.requires_grad_()
+    lpips = torch.stack([originals.distance(name, decoded, 1) for name in refinement.NETWORKS]).mean()
+    whole = distortion(original, decoded, refinement.WEIGHTS, None).total + refinement.WEIGHTS.lpips_weight * lpips
+    assert torch.allclose(found, torch.autograd.grad(whole, decoded)[0], rtol=1e-4, atol=1e-9)
 
 
 @needs_lpips
@@ -142,5 +194,5 @@ def test_a_quality_that_only_refined_features_have_is_reached(tiny: Codec, cat: 
 @needs_lpips
 @pytest.mark.parametrize("size", [(34, 60), (35, 60)])
 def test_lpips_is_left_out_of_what_is_too_small_for_it(codec: Codec, size: tuple[int, int]) -> None:
-    assert (refinement._perceptual(torch.zeros(1, 3, *size)) is None) == (size[0] < 35)
+    assert (refinement._originals(torch.zeros(1, 3, *size), torch.Generator()) is None) == (size[0] < 35)
     assert codec.decompress(codec.compress(random_picture(*size, seed=1), ratios=RATIOS, refine=1)).size == size

@@ -13,7 +13,7 @@ which the original's features are computed once. Steps are larger for features w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -26,26 +26,25 @@ from hvqcgic.entropy import Masks
 from hvqcgic.models import GranularityMap, PictureModel, assemble, scatter_rows
 from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, distortion, load_lpips
 
-NETWORKS = ("alex", "squeeze")
-"""Feature networks of LPIPS; the distance is the mean over both."""
+NETWORKS: Mapping[str, float] = {"alex": 0.14, "squeeze": 0.245}
+"""Feature networks of LPIPS and their weights; a few steps lower the distance of SqueezeNet less than AlexNet's."""
 WINDOW_PX, HALO_PX = 768, 64
 """Side of the largest part of a picture whose gradient is in memory at once, and overlap of the parts."""
-FIRST_RATE, LAST_RATE = 0.35, 0.03
+FIRST_RATE, LAST_RATE = 0.4, 0.03
 """Approximate movement of a feature in the first and last step (cosine schedule), in units of the distance to codes."""
 BETAS = (0.5, 0.9)
 """Betas of Adam, smaller than in training because there are few steps."""
-SHIFTS, LARGEST_SHIFT_PX = 2, 3
+SHIFTS, LARGEST_SHIFT_PX = 3, 3
 """Number of shifts of the picture for each network, and rows or columns that a shift hides at most."""
 SMALLEST_SCALE, SMALLEST_GRADIENT = 1e-6, 1e-12
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the distortion's parts, as in the training of the bundled models; see `DistortionWeights`."""
+    """Weights of the distortion's parts without LPIPS, as in the training of the bundled models."""
 
     mse_weight: float = 1.0
     l1_weight: float = 0.03
-    lpips_weight: float = 0.35
 
 
 WEIGHTS = Weights()
@@ -145,9 +144,9 @@ def _gradient(pixels: Tensor, decoded: Tensor, originals: _Originals | None, ste
     (total,) = torch.autograd.grad(distortion(pixels, decoded, WEIGHTS, None).total, decoded)
     if originals is None:
         return total
-    for name in NETWORKS:
+    for name, weight in NETWORKS.items():
         (gradient,) = torch.autograd.grad(originals.distance(name, decoded, step), decoded)
-        total.add_(gradient, alpha=WEIGHTS.lpips_weight / len(NETWORKS))
+        total.add_(gradient, alpha=weight)
     return total
 
 

@@ -147,8 +147,8 @@ def test_the_gradient_is_that_of_the_whole_distortion(cat: Pixels) -> None:
     assert originals is not None
     found = refinement._gradient(original, decoded.clone(), originals, 1)
     decoded.requires_grad_()
-    lpips = torch.stack([originals.distance(name, decoded, 1) for name in refinement.NETWORKS]).mean()
-    whole = distortion(original, decoded, refinement.WEIGHTS, None).total + refinement.WEIGHTS.lpips_weight * lpips
+    lpips = sum(weight * originals.distance(name, decoded, 1) for name, weight in refinement.NETWORKS.items())
+    whole = distortion(original, decoded, refinement.WEIGHTS, None).total + lpips
     assert torch.allclose(found, torch.autograd.grad(whole, decoded)[0], rtol=1e-4, atol=1e-9)
 
 

@@ -28,7 +28,7 @@ from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, distortion, load_lpips
 
 NETWORKS: Mapping[str, float] = {"alex": 0.14, "squeeze": 0.245}
 """Feature networks of LPIPS and their weights; a few steps lower the distance of SqueezeNet less than AlexNet's."""
-WINDOW_PX, HALO_PX = 768, 64
+WINDOW_PX, HALO_PX = 512, 64
 """Side of the largest part of a picture whose gradient is in memory at once, and overlap of the parts."""
 FIRST_RATE, LAST_RATE = 0.4, 0.03
 """Approximate movement of a feature in the first and last step (cosine schedule), in units of the distance to codes."""

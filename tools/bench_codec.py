@@ -5,7 +5,8 @@
 Stages are timed by wrapping their functions. All codecs take turns, so that other load on the machine affects them
 equally. Figures are medians over `--repeats` runs, or `--slow-repeats` runs for slow codecs. `--clock cpu` counts the
 processor seconds of this process, which vary less than wall seconds on a shared machine (with one thread). Without a
-picture, procedural noise of 768 x 512 is coded, whose indices take more bits than a photograph's.
+picture, procedural noise of 768 x 512 is coded, whose indices take more bits than a photograph's. `--against-version
+TAG` measures an older version of this codec in turns with this one in place of other codecs.
 """
 
 from __future__ import annotations
@@ -30,10 +31,11 @@ from rich.table import Table
 
 import hvqcgic
 from hvqcgic.codec import Codec
-from hvqcgic.errors import HvqcgicError
+from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
 from hvqcgic.pictures import allow_large_pictures, read_picture
 from tools.bench_rivals import RIVALS, Pixels, Rival, make_rival
+from tools.bench_versions import VersionsCompared, compare_versions, show_versions
 from tools.stage_times import STAGES, Seconds, timed_stages
 
 ENTROPY_CODING = ("map coding", "hyper-synthesis", "context networks", "index prior", "range coder")
@@ -189,20 +191,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--against", nargs="*", choices=RIVALS, default=list(RIVALS), help="others; empty for none")
+    parser.add_argument("--against-version", metavar="TAG", help="a tag or commit, in place of other codecs")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each version (%(default)s)")
     parser.add_argument("--reference-size", default="256x176", help="width x height of the picture for control-gic")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
     try:
-        report = measure(options)
+        report = beside_older(options) if options.against_version else measure(options)
     except HvqcgicError as error:
         print(f"bench_codec: {one_line([error])}", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps(dataclasses.asdict(report)))
+    elif isinstance(report, VersionsCompared):
+        show_versions(report)
     else:
         show(report)
     return 0
+
+
+def beside_older(options: argparse.Namespace) -> VersionsCompared:
+    """Run the measurement of two versions that the options request; each takes its own bundled model."""
+    if options.rounds < 1:
+        raise ConfigError(f"--rounds {options.rounds}: at least 1 turn of each version is measured")
+    model = str(Path(options.model).resolve()) if Path(options.model).is_file() else options.model
+    passed_on = ["--model", model, "--steps", str(options.steps), "--repeats", str(options.repeats)]
+    passed_on += ["--threads", str(options.threads), "--clock", options.clock]
+    if options.picture is not None:
+        passed_on.insert(0, str(options.picture.resolve()))
+    return compare_versions(options.against_version, passed_on, rounds=options.rounds)
 
 
 def measure(options: argparse.Namespace) -> Report:

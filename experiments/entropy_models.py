@@ -26,9 +26,19 @@ from hvqcgic.errors import ModelError
 from hvqcgic.files import all_pictures
 
 AS_CONFIGURED = "as-configured"
-COMPARED_WITH = {"form": "learned", "z_channels": "[4, 4, 4]", "context_width": "64", "embedding_width": "24"}
+COMPARED_WITH = {
+    "form": "learned",
+    "context_width": "64",
+    "embedding_width": "24",
+    "z_channels": "[4, 4, 4]",
+    "hyperprior": "convolutional",
+    "z_footprint": "4",
+    "hint_kernel": "5",
+}
 """What is varied: `tiny` had it until the table of docs/results.md was made."""
-CHECKERBOARDS = "[coarse, medium/0, medium/1, fine/0, fine/1]"
+CHECKERBOARDS, SIZES = "[coarse, medium/0, medium/1, fine/0, fine/1]", "[coarse, medium, fine]"
+AS_TINY = {"form": "mahalanobis", "context_width": "96", "z_channels": "[0, 0, 0]"}
+POOLED = AS_TINY | {"z_channels": "[8, 8, 8]", "hyperprior": "pooled", "z_footprint": "64", "hint_kernel": "1"}
 VARIATIONS: Mapping[str, Mapping[str, str]] = {
     AS_CONFIGURED: {},
     "diagonal": {"form": "diagonal"},
@@ -36,7 +46,7 @@ VARIATIONS: Mapping[str, Mapping[str, str]] = {
     "rank-12": {"embedding_width": "12"},
     "rank-48": {"embedding_width": "48"},
     "no-log-prior": {"log_prior": "false"},
-    "three-passes": {"schedule": "[coarse, medium, fine]"},
+    "three-passes": {"schedule": SIZES},
     "five-passes": {"schedule": CHECKERBOARDS},
     "no-hyperpriors": {"z_channels": "[0, 0, 0]"},
     "no-coarse-hyperprior": {"z_channels": "[0, 4, 4]"},
@@ -44,7 +54,11 @@ VARIATIONS: Mapping[str, Mapping[str, str]] = {
     "context-32": {"context_width": "32"},
     "context-96": {"context_width": "96"},
     "wide-without-hyperpriors": {"z_channels": "[0, 0, 0]", "context_width": "96", "embedding_width": "48"},
-    "as-tiny": {"form": "mahalanobis", "z_channels": "[0, 0, 0]", "context_width": "96"},
+    "as-tiny": AS_TINY,
+    "pooled": POOLED,
+    "as-tiny-five-passes": AS_TINY | {"schedule": CHECKERBOARDS},
+    "pooled-five-passes": POOLED | {"schedule": CHECKERBOARDS},
+    "pooled-three-passes": POOLED | {"schedule": SIZES},
 }
 """Fields of `EntropyConfig` over `COMPARED_WITH`."""
 

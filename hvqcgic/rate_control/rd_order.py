@@ -1,20 +1,14 @@
 """Granularity maps by rate and distortion: cells become fine where this lowers the distortion most per index.
 
-The picture is decoded three times: all coarse, all medium and all fine. The decodings give a distortion for every cell
-at every granularity: squared error, and the change of contrast within squares of 8 px. Squared error alone prefers a
-smoothed texture to a replaced one.
-
-Squares of 16 px are split where the decrease of distortion exceeds a slope lambda per index, a quadtree pruned as in
-Chou, Lookabaugh and Gray 1989. Lambda is chosen for the wanted number of indices. All indices have the same price: with
-the entropy model's bits as prices, cells would be split in flat, well predicted areas, where splits are cheap and
-hardly visible to people and to LPIPS. The three decodings do not show how cells of different sizes affect each other:
-the decoder blends neighbouring cells, and contexts cross their borders. Only the encoder uses this rule; the file
-format is unchanged.
+Every cell has a distortion at every granularity, see `hvqcgic.rate_control.cell_distortions`. Squares of 16 px are
+split where the decrease of distortion exceeds a slope lambda per index, a quadtree pruned as in Chou, Lookabaugh and
+Gray 1989. Lambda is chosen for the wanted number of indices. All indices have the same price: with the entropy model's
+bits as prices, cells would be split in flat, well predicted areas, where splits are cheap and hardly visible to people
+and to LPIPS. Cells are chosen as if they did not affect each other, but the decoder blends neighbouring cells, and
+contexts cross their borders. Only the encoder uses this rule; the file format is unchanged.
 """
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +17,8 @@ from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.coder import Analysed, PictureCoder
 from hvqcgic.entropy import Masks
 from hvqcgic.models import Ratios, counts_from_ratios
+from hvqcgic.rate_control.cell_distortions import Plane, cell_distortions
 
-Plane = NDArray[np.float64]
-
-_UNIFORM: Mapping[str, Ratios] = {"coarse": (0.0, 0.0, 1.0), "medium": (0.0, 1.0, 0.0), "fine": (1.0, 0.0, 0.0)}
-CONTRAST_WEIGHT = 3.0
-"""Weight of the squared difference in standard deviation of luma, against the mean squared error of a channel."""
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _SPLIT = 3
 """Additional indices when a cell is split into four cells of the next size."""
 _HALVINGS = 60
@@ -45,10 +34,7 @@ class RdOrder:
     """
 
     def __init__(self, coder: PictureCoder, picture: Analysed, weights: NDArray[np.float32] | None) -> None:
-        found: dict[str, Plane] = {}
-        for granularity in GRANULARITIES:
-            encoded = coder.quantise(picture, coder.order_cells(picture, _UNIFORM[granularity]))
-            found[granularity] = distortions(picture, np.asarray(coder.reconstruct(encoded)), weights)
+        found = cell_distortions(coder, picture, weights)
         self._grid = picture.grid
         self._fine_gain = found["medium"] - found["fine"]
         self._medium_gain = _sum_of_four(found["coarse"] - found["medium"])
@@ -91,34 +77,6 @@ def _between(coarser: Masks, finer: Masks, wanted: int) -> Masks:
 def _indices_by_square(masks: Masks) -> Plane:
     """Number of indices of every 16 px square, (rows, columns)."""
     return masks.coarse + _sum_of_four(masks.medium + _sum_of_four(masks.fine.astype(np.float64)))
-
-
-def distortions(picture: Analysed, decoded: NDArray[np.uint8], weights: NDArray[np.float32] | None) -> Plane:
-    """Squared error and change of contrast of 8 px squares; padding counts as zero.
-
-    Args:
-        picture: the original.
-        decoded: (H, W, 3).
-        weights: (H, W), or None.
-    Returns:
-        (2 rows, 2 columns): sums over the pixels and channels of each square.
-    """
-    original = picture.pixels.astype(np.float32)
-    error = _squares(picture, np.square(original - decoded).sum(2)).sum((2, 3))
-    contrast = [_squares(picture, pixels @ _LUMA).std((2, 3)) for pixels in (original, decoded.astype(np.float32))]
-    total = error + 3 * 64 * CONTRAST_WEIGHT * np.square(contrast[0] - contrast[1])
-    if weights is None:
-        return total
-    inside = _squares(picture, np.ones_like(weights)).sum((2, 3))
-    return total * _squares(picture, weights).sum((2, 3)) / np.maximum(inside, 1)
-
-
-def _squares(picture: Analysed, plane: NDArray[np.float32]) -> Plane:
-    """Cut a plane (H, W), padded with zeros, into squares (2 rows, 2 columns, 8, 8)."""
-    rows, columns = picture.grid
-    padded = np.zeros((16 * rows, 16 * columns))
-    padded[: picture.height, : picture.width] = plane
-    return padded.reshape(2 * rows, 8, 2 * columns, 8).transpose(0, 2, 1, 3)
 
 
 def _sum_of_four(plane: Plane) -> Plane:

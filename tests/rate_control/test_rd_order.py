@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.codec.codec import Codec
 from hvqcgic.models.granularity import counts_from_ratios
+from hvqcgic.rate_control.cell_distortions import cell_distortions
 from hvqcgic.rate_control.ratio_path import ratios
-from hvqcgic.rate_control.rd_order import CONTRAST_WEIGHT, RdOrder, distortions
+from hvqcgic.rate_control.rd_order import RdOrder
 from tests.random_model import random_picture
 
 Pixels = NDArray[np.uint8]
@@ -64,13 +65,10 @@ def test_the_busy_half_has_the_fine_cells(tiny: Codec, cat: Pixels) -> None:
 
 
 def test_one_split_more_wins_less_than_one_split_less_loses(tiny: Codec, cat: Pixels) -> None:
-    """What the three decoded pictures say of the map is the least, of all maps with as many indices that were tried."""
+    """What the distortions of cells say of the map is the least, of all maps with as many indices that were tried."""
     pixels = cat[:48, :64]
     picture = tiny.analyse(pixels)
-    planes = {}
-    for name, shares in {"coarse": (0.0, 0.0, 1.0), "medium": (0.0, 1.0, 0.0), "fine": (1.0, 0.0, 0.0)}.items():
-        encoded = tiny.quantise(picture, tiny.order_cells(picture, shares))
-        planes[name] = distortions(picture, np.asarray(tiny.reconstruct(encoded)), None)
+    planes = cell_distortions(tiny, picture)
 
     def total(coarse: NDArray[np.bool_], fine: NDArray[np.bool_]) -> float:
         wide = coarse.repeat(2, 0).repeat(2, 1)
@@ -89,20 +87,3 @@ def test_one_split_more_wins_less_than_one_split_less_loses(tiny: Codec, cat: Pi
             n_tried += 1
             assert total(coarse, fine) >= own
     assert n_tried > 100
-
-
-def test_distortion_counts_squared_error_and_contrast_of_the_picture_alone(codec: Codec) -> None:
-    generator = np.random.default_rng(1)
-    pixels, decoded = (generator.integers(0, 256, (13, 20, 3), dtype=np.uint8) for _ in range(2))
-    picture = codec.analyse(pixels)
-    found = distortions(picture, decoded, None)
-    assert found.shape == (2, 4)
-    inside = np.s_[:8, 8:16]
-    luma = [each[inside] @ np.array([0.299, 0.587, 0.114]) for each in (pixels, decoded)]
-    squares = np.square(pixels[inside].astype(float) - decoded[inside]).sum()
-    contrast = (luma[0].std() - luma[1].std()) ** 2
-    assert found[0, 1] == pytest.approx(squares + 3 * 64 * CONTRAST_WEIGHT * contrast, rel=1e-5)
-    assert np.all(found[:, 3] == 0)
-    assert np.all(distortions(picture, pixels, None) == 0)
-    weighted = distortions(picture, decoded, np.full((13, 20), 3, np.float32))
-    assert weighted[0] == pytest.approx(3 * found[0])

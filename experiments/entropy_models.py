@@ -25,7 +25,6 @@ import hvqcgic
 from hvqcgic.errors import ModelError
 from hvqcgic.files import all_pictures
 
-AS_CONFIGURED = "as-configured"
 COMPARED_WITH = {
     "form": "learned",
     "context_width": "64",
@@ -40,7 +39,7 @@ CHECKERBOARDS, SIZES = "[coarse, medium/0, medium/1, fine/0, fine/1]", "[coarse,
 AS_TINY = {"form": "mahalanobis", "context_width": "96", "z_channels": "[0, 0, 0]"}
 POOLED = AS_TINY | {"z_channels": "[8, 8, 8]", "hyperprior": "pooled", "z_footprint": "64", "hint_kernel": "1"}
 VARIATIONS: Mapping[str, Mapping[str, str]] = {
-    AS_CONFIGURED: {},
+    "as-configured": {},
     "diagonal": {"form": "diagonal"},
     "mahalanobis": {"form": "mahalanobis", "embedding_width": "12"},
     "rank-12": {"embedding_width": "12"},
@@ -68,11 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = common.parser(__doc__)
     common.add_training(parser, 600)
     parser.add_argument("--backbone", default="tiny-frozen", help="bundled model or model file (%(default)s)")
-    parser.add_argument("--only", nargs="+", choices=VARIATIONS, help="variations to train and compare (all)")
+    parser.add_argument("--only", nargs="+", choices=VARIATIONS, help="variations, compared with the first one (all)")
     options = parser.parse_args(arguments)
     pictures = all_pictures(options.pictures)
     start = common.backbone_alone(options.backbone, options.out / "backbone.ckpt")
-    names = [AS_CONFIGURED, *(name for name in options.only or VARIATIONS if name != AS_CONFIGURED)]
+    names = list(dict.fromkeys(options.only or VARIATIONS))
     models = {name: trained(name, start, options) for name in names}
     static, rows = measure(options.backbone, models, pictures)
     for row in rows:

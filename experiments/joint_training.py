@@ -20,6 +20,7 @@ import numpy as np
 
 from hvqcgic.files import all_pictures
 
+MUON = ("--training.optimiser", "muon", "--training.learning_rate", "0.0001")
 RECIPE = ("--lambda", "0.08", "--training.lmbda_slope", "0.6", "--pictures.downscale", "1.0")
 """Rate and crops of the bundled `tiny`."""
 
@@ -41,7 +42,10 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "recipe": RECIPE,
     "recipe-lambda-0.02": (*RECIPE, "--lambda", "0.02"),
     "recipe-lambda-0.2": (*RECIPE, "--lambda", "0.2"),
-    "recipe-muon": (*RECIPE, "--training.optimiser", "muon", "--training.learning_rate", "0.0001"),
+    "recipe-muon": (*RECIPE, *MUON),
+    "recipe-muon-lambda-0.2": (*RECIPE, *MUON, "--lambda", "0.2"),
+    "recipe-muon-3e-4-lambda-0.2": (*RECIPE, *MUON, "--training.learning_rate", "0.0003", "--lambda", "0.2"),
+    "recipe-muon-lambda-0.4": (*RECIPE, *MUON, "--lambda", "0.4"),
 }
 """Options over those of `training`."""
 

@@ -55,7 +55,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="STEPS",
         help="steps of gradient descent on each picture's features before quantisation: a closer picture at the same "
-        "size; takes seconds a step (needs LPIPS; default: 0; 10 gives most of the gain)",
+        "size; takes seconds a step (needs LPIPS; default: 0; 5 gives most of the gain)",
     )
     choice.add_argument(
         "--granularity",

@@ -155,7 +155,7 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         for options in [build_parser().parse_args(variations.training(name, 600))]
     }
     for name, fields in variations.VARIATIONS.items():
-        changed = entropy[name].items() - entropy[variations.AS_CONFIGURED].items()
+        changed = entropy[name].items() - entropy["as-configured"].items()
         assert {field for field, _ in changed} == fields.keys()
     joint = load("joint_training")
     for name, changed in joint.VARIATIONS.items():

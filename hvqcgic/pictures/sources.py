@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from hvqcgic.bitstream import MAX_PIXELS
+from hvqcgic.bitstream import MAGIC, MAX_PIXELS
 from hvqcgic.errors import KindError, PictureError
 from hvqcgic.files import (
     MAX_PIPED_PICTURE_BYTES,
@@ -126,7 +126,7 @@ def open_image(file: Path | io.BytesIO, name: str) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             return Image.open(file)
     except UnidentifiedImageError as error:
-        raise PictureError(f"{name}: not a picture that Pillow can read") from error
+        raise PictureError(f"{name}: {_in_place_of_a_picture(file)}") from error
     except Image.DecompressionBombError as error:
         cure = "scale it down"
         if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MAX_PIXELS:
@@ -134,6 +134,15 @@ def open_image(file: Path | io.BytesIO, name: str) -> Image.Image:
         raise PictureError(f"{name}: too many pixels ({reason(error)}); {cure}") from error
     except Exception as error:
         raise unreadable(name, error) from error
+
+
+def _in_place_of_a_picture(file: Path | io.BytesIO) -> str:
+    """What to say of a file that Pillow does not know."""
+    with file.open("rb") if isinstance(file, Path) else io.BytesIO(file.getbuffer()[: len(MAGIC)]) as opened:
+        start = opened.read(len(MAGIC))
+    if start == MAGIC:
+        return "a .hvq file, not a picture; `hvqcgic decompress` makes a picture of it"
+    return "not a picture that Pillow can read"
 
 
 def unreadable(name: str, error: Exception) -> PictureError:

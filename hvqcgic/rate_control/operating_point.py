@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypedDict, Unpack
 
 from hvqcgic.bitstream import CELL_PX
-from hvqcgic.errors import ConfigError, MissingPackage, UnknownOption
+from hvqcgic.errors import ConfigError, KindError, MissingPackage, UnknownOption
 from hvqcgic.extras import check_installed
+from hvqcgic.files import one_line
 from hvqcgic.models import Ratios, check_ratios
 from hvqcgic.perceptual import LPIPS_PACKAGES
 from hvqcgic.rate_control.quality import QUALITIES, Quality
 from hvqcgic.rate_control.ratio_path import DEFAULT, ratios
-from hvqcgic.rate_control.regions import Roi
+from hvqcgic.rate_control.regions import Region, Roi
 
 if TYPE_CHECKING:
     from hvqcgic.models import ModelConfig
@@ -118,6 +120,7 @@ class OperatingPoint:
             raise ConfigError(f"granularity {self.granularity!r} is unknown; use {' or '.join(GRANULARITY_ORDERS)}")
         ratios(0.0, self.path)
         self._check_quality()
+        self._check_roi()
         if isinstance(self.refine, bool) or not isinstance(self.refine, int) or not 0 <= self.refine <= LARGEST_REFINE:
             raise ConfigError(
                 f"refine {self.refine!r} is no number of steps; give a whole number from 0 (features as the encoder "
@@ -135,6 +138,14 @@ class OperatingPoint:
         if not number or not 0 <= quality <= HIGHEST_QUALITY:
             ends = f"0 (all cells coarse) to {HIGHEST_QUALITY} (all fine)"
             raise ConfigError(f"quality {quality!r} is not allowed; give a number from {ends}")
+
+    def _check_roi(self) -> None:
+        given: object = self.roi
+        single = isinstance(given, Region | str | bytes) or not isinstance(given, Sequence)
+        for roi in [given] if single else given:
+            if single or not isinstance(roi, Region | os.PathLike | str | bytes):
+                kinds = "Region(x, y, width, height), or the path or the bytes of a mask's file"
+                raise KindError(f"roi {one_line([roi])[:60]} is no list of regions; each is {kinds}")
 
     def _check_eta(self) -> None:
         eta = self.eta

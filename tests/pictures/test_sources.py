@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from hvqcgic.bitstream import MAGIC
 from hvqcgic.errors import KindError, PictureError, PictureWarning
 from hvqcgic.pictures.reading import read_picture
 
@@ -110,7 +111,8 @@ def test_all_else_is_one_line(source: Any) -> None:
 
 
 def test_bytes_that_are_no_picture() -> None:
-    for data, message in ((b"", "0 bytes"), (b"text", "not a picture that Pillow can read")):
+    hvq = (MAGIC + b"rest", "a .hvq file, not a picture; `hvqcgic decompress` makes a picture of it")
+    for data, message in ((b"", "0 bytes"), (b"text", "not a picture that Pillow can read"), hvq):
         for source in (data, io.BytesIO(data)):
             with pytest.raises(PictureError, match=message):
                 read_picture(source)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from hvqcgic.errors import ConfigError
+from hvqcgic.errors import ConfigError, KindError
 from hvqcgic.rate_control.operating_point import (
     AUTO_ETAS,
     DEFAULT_ETA,
@@ -16,6 +16,7 @@ from hvqcgic.rate_control.operating_point import (
 )
 from hvqcgic.rate_control.quality import LpipsAlex, Psnr
 from hvqcgic.rate_control.ratio_path import PATHS, ratios
+from hvqcgic.rate_control.regions import Region
 from tests.random_model import small_config
 
 
@@ -116,3 +117,12 @@ def test_a_target_is_a_quality_and_its_value() -> None:
         (LpipsAlex, 0.08),
         (Psnr, 27.0),
     ]
+
+
+@pytest.mark.parametrize("roi", [5, "mask.png", b"bytes", Region(0, 0, 1, 1), [5], [(1, 2, 3, 4)], [None]])
+def test_regions_of_another_kind_are_one_line_that_names_what_is_taken(roi: Any) -> None:
+    with pytest.raises(
+        KindError, match=r"roi .* is no list of regions; each is Region\(x, y, width, height\), or"
+    ) as told:
+        OperatingPoint(bpp=0.2, roi=roi)
+    assert "\n" not in str(told.value)

@@ -3,9 +3,10 @@
     python experiments/joint_training.py PICTURES... --out FOLDER [--steps 300] [--data PICTURES] [--only NAMES...]
 
 Every variation starts from the networks of --start, all of them, and takes --steps steps of stage joint with the
-settings of the bundled `tiny` but for a lambda of 0.03 at all ratios; those named recipe have its lambda, and
-recipe-frozen trains the entropy model alone. The table gives bytes at equal quality along the ratio path against the
-first line, and those of files at the same ratios. The choices of the recipe were made on validation pictures.
+settings of the bundled `tiny` but for a lambda of 0.03 at all ratios; those named recipe have its lambda and AdamW
+unless they name another lambda or Muon, and recipe-frozen trains the entropy model alone. The table gives bytes at
+equal quality along the ratio path against the first line, and those of files at the same ratios. The choices of the
+recipe were made on validation pictures.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ HvqcgicError
 ├── OutputError                     a result cannot be written
 │   ├── OutputExists                the file exists already, and replacing it was not requested
 │   └── BadOutputName               no file can have its name, for example because it is too long
-├── KindError (TypeError)           an argument is no picture or file of a kind that is taken
+├── KindError (TypeError)           an argument is no picture, file or region of a kind that is taken
 └── WorkerDied                      a worker process ended before its file was done
 
 PictureWarning (UserWarning)        a part of a picture was not used
@@ -88,7 +88,7 @@ class BadOutputName(OutputError):
 
 
 class KindError(HvqcgicError, TypeError):
-    """An argument is no picture, or no file, of a kind that is taken."""
+    """An argument is no picture, file or region of a kind that is taken."""
 
 
 class WorkerDied(HvqcgicError):

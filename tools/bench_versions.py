@@ -26,7 +26,7 @@ from rich.progress import track
 from rich.table import Table
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.files import one_line
+from hvqcgic.files import one_line, reason
 
 ROOT = Path(__file__).parents[1]
 WAYS = ("compress", "decompress")
@@ -102,7 +102,10 @@ def compare_versions(revision: str, arguments: Sequence[str], *, rounds: int) ->
 def checked_out(revision: str) -> Iterator[Path]:
     """A temporary folder with the files of a revision of this checkout; see `compare_versions`."""
     command = ["git", "-C", str(ROOT), "archive", "--format=tar", f"{revision}^{{commit}}"]
-    done = subprocess.run(command, capture_output=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, check=False)
+    except OSError as error:
+        raise ConfigError(f"--against-version {revision}: git cannot be run ({reason(error)}); install it") from error
     if done.returncode:
         raise ConfigError(
             f"--against-version {revision}: {one_line([done.stderr.decode().strip()])}; `git tag` and `git log` list "

@@ -61,7 +61,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         "--granularity",
         choices=("entropy", "rd"),
         default="entropy",
-        help="rule for fine cells: information density, or decrease of distortion per bit (default: entropy)",
+        help="rule for fine cells: information density, or decrease of distortion per index (default: entropy)",
     )
     choice.add_argument(
         "--roi",

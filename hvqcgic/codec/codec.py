@@ -67,7 +67,7 @@ class Codec(ReverseCoder):
                 Without choices, the model's default ratios are used.
 
         Raises:
-            KindError: the picture is of another kind; the message says what is taken.
+            KindError: the picture, or a region, is of another kind; the message says what is taken.
             PictureError: the picture cannot be read.
             ConfigError: an option is unknown or not allowed.
             ModelError: the model is retired: it only decompresses.

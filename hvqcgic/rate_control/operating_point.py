@@ -34,7 +34,7 @@ DEFAULT_ETA = 0.1
 """Default for size targets: on validation pictures, as good as any eta at high rates and better than 0 at low rates."""
 LARGEST_ETA = 100.0
 LARGEST_REFINE = 1000
-"""Largest number of steps; most of the gain comes within some tens of steps."""
+"""Largest number of steps; most of the gain comes within the first five."""
 AUTO_ETAS = (0.0, 0.1, 0.3)
 
 
@@ -73,7 +73,7 @@ class OperatingPoint:
         quality: place on the ratio path in per cent, 0 (all cells coarse) to 100 (all fine).
         eta: weight of a bit in the choice of an index, see `PictureCoder.try_out`; "auto" to choose among AUTO_ETAS for
             each picture by its squared error; None for DEFAULT_ETA with a size target and 0 otherwise.
-        granularity: "entropy" chooses fine cells by information density; "rd" by the decrease of distortion per bit.
+        granularity: "entropy" chooses fine cells by information density; "rd" by the decrease of distortion per index.
         path: the ratio path of targets, one of `hvqcgic.rate_control.ratio_path.PATHS`.
         roi: regions with finer cells than the rest, rectangles or masks.
         refine: steps of gradient descent on the picture's features before quantisation, 0 to 1000, see
@@ -85,6 +85,7 @@ class OperatingPoint:
 
     Raises:
         ConfigError: on construction, if a value is not allowed or two targets are given.
+        KindError: on construction, if a region is no `Region` and no mask's file.
         MissingPackage: on construction, if LPIPS is needed and not installed.
     """
 
@@ -141,6 +142,8 @@ class OperatingPoint:
 
     def _check_roi(self) -> None:
         given: object = self.roi
+        if given is None:  # Calls that pass on an option of theirs have None for no regions.
+            return
         single = isinstance(given, Region | str | bytes) or not isinstance(given, Sequence)
         for roi in [given] if single else given:
             if single or not isinstance(roi, Region | os.PathLike | str | bytes):
@@ -234,6 +237,7 @@ def check_choices(config: Callable[[], ModelConfig | ModelSize], **choices: Unpa
 
     Raises:
         UnknownOption: a choice is no field of `OperatingPoint`.
+        KindError: as in `OperatingPoint`.
         ConfigError: as in `OperatingPoint`.
         MissingPackage: as in `OperatingPoint`.
     """

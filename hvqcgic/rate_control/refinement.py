@@ -37,6 +37,7 @@ BETAS = (0.5, 0.9)
 SHIFTS, LARGEST_SHIFT_PX = 3, 3
 """Number of shifts of the picture for each network, and rows or columns that a shift hides at most."""
 SMALLEST_SCALE, SMALLEST_GRADIENT = 1e-6, 1e-12
+"""Keep steps and divisions finite where codes fit exactly or the gradient is 0."""
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,10 @@ def _refine_window(
 
 
 def _gradient(pixels: Tensor, decoded: Tensor, originals: _Originals | None, step: int) -> Tensor:
-    """Gradient of the distortion with respect to a decoded picture, (1, 3, H, W); one network at a time for memory."""
+    """Gradient of the distortion with respect to a decoded picture, (1, 3, H, W); one network at a time for memory.
+
+    The step, counted from 0, decides on the shift of the pictures that each network sees.
+    """
     decoded.requires_grad_()
     (total,) = torch.autograd.grad(distortion(pixels, decoded, WEIGHTS, None).total, decoded)
     if originals is None:
@@ -174,7 +178,7 @@ class _Descent:
 
     Args:
         y: the features, which are changed in place.
-        moves: 1 for the features that may move, broadcast to the features; else 0.
+        moves: 1 for the features that may move, else 0: (1, 1, h, w) or (1, d, h, w).
     """
 
     def __init__(self, y: Tensor, moves: Tensor) -> None:
@@ -184,7 +188,7 @@ class _Descent:
 
     @torch.no_grad()
     def step(self, gradient: Tensor, rate: float) -> None:
-        """Take one step of about `rate` against the gradient."""
+        """Take one step against the gradient, (1, d, h, w), of about `rate` in units of the features."""
         self._steps += 1
         gradient = gradient * self._moves
         self._mean.lerp_(gradient, 1 - BETAS[0])

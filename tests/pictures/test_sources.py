@@ -110,10 +110,12 @@ def test_all_else_is_one_line(source: Any) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_bytes_that_are_no_picture() -> None:
+def test_bytes_that_are_no_picture(tmp_path: Path) -> None:
     hvq = (MAGIC + b"rest", "a .hvq file, not a picture; `hvqcgic decompress` makes a picture of it")
     for data, message in ((b"", "0 bytes"), (b"text", "not a picture that Pillow can read"), hvq):
-        for source in (data, io.BytesIO(data)):
+        path = tmp_path / "file"
+        path.write_bytes(data)
+        for source in (data, io.BytesIO(data), path):
             with pytest.raises(PictureError, match=message):
                 read_picture(source)
     with pytest.raises(KindError, match="open the file in binary mode, 'rb'"):

@@ -1,6 +1,7 @@
 """What an encoder may be asked for, and one line for all else."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -126,3 +127,8 @@ def test_regions_of_another_kind_are_one_line_that_names_what_is_taken(roi: Any)
     ) as told:
         OperatingPoint(bpp=0.2, roi=roi)
     assert "\n" not in str(told.value)
+
+
+@pytest.mark.parametrize("roi", [None, (), [], [Region(0, 0, 1, 1), b"mask"], (Path("mask.png"),)])
+def test_regions_are_taken_as_a_list_or_not_at_all(roi: Any) -> None:
+    assert OperatingPoint(bpp=0.2, roi=roi).roi is roi

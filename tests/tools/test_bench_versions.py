@@ -1,3 +1,5 @@
+import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -5,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hvqcgic.errors import ConfigError
 from tools.bench_codec import main
-from tools.bench_versions import ROOT, StageCompared, VersionsCompared, _compared, checked_out, show_versions
+from tools.bench_versions import ROOT, StageCompared, VersionsCompared, _compared, _measured, checked_out, show_versions
 
-NO_HISTORY = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, check=False).returncode
-needs_history = pytest.mark.skipif(NO_HISTORY != 0, reason="these files are no Git checkout")
+NO_HISTORY = shutil.which("git") is None or not (ROOT / ".git").exists()
+needs_history = pytest.mark.skipif(NO_HISTORY, reason="these files are no Git checkout")
 
 
 @needs_history
@@ -20,6 +23,22 @@ def test_a_version_beside_itself(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert main([str(picture), *options]) == 0
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("HEAD, s", "this version, s", "features", "picture network", "64 x 48"))
+
+
+def test_each_version_runs_its_own_code(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    told = {"arguments": ["picture.png"], "compress": {}, "decompress": {}}
+    (tmp_path / "tools/bench_codec.py").write_text(f"import sys\nprint('first')\nprint({json.dumps(told)!r})\n")
+    assert _measured(tmp_path, ["picture.png"]) == told
+    (tmp_path / "tools/bench_codec.py").write_text("raise SystemExit('too old')\n")
+    with pytest.raises(ConfigError, match="ended with code 1: too old"):
+        _measured(tmp_path, ["picture.png"])
+
+
+def test_without_git_the_message_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ConfigError, match="--against-version HEAD: git cannot be run"), checked_out("HEAD"):
+        pass
 
 
 @needs_history

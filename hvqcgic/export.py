@@ -1,6 +1,7 @@
 """`python -m hvqcgic.export CKPT -o FILE.safetensors`: freezes a checkpoint to the one file that codes and decodes.
 
-A checkpoint of stage reverse becomes NAME-reverse.safetensors beside NAME.safetensors, the model that it belongs to.
+The file's card says which pictures the weights were trained on. A checkpoint of stage reverse becomes
+NAME-reverse.safetensors beside NAME.safetensors, the model that it belongs to.
 """
 
 from __future__ import annotations
@@ -56,9 +57,10 @@ def export(options: argparse.Namespace) -> str:
     if is_reverse(source):
         return export_reverse(options, card)
     from hvqcgic.model_files import write_model
-    from hvqcgic.training import check_half_precision, freeze_model, load_module, pictures_to_check
+    from hvqcgic.training import RECORD_KEY, check_half_precision, freeze_model, load_module, pictures_to_check
 
     module = load_module(source, raw=options.raw)
+    card = {RECORD_KEY: module.trained_on} | card
     frozen = freeze_model(module.model, module.priors, card=card, name=options.name or path.stem)
     cost = check_half_precision(module.model, module.priors, frozen, pictures_to_check(options.val))
     write_model(frozen, path, force=options.force)

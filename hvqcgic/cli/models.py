@@ -104,4 +104,4 @@ def _entries(value: Any) -> list[str]:
     """Split one field of a card into lines."""
     if isinstance(value, dict):
         return [f"{key} {item}" for key, item in value.items()]
-    return [", ".join(map(str, value)) if isinstance(value, list) else str(value)]
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]

@@ -19,6 +19,10 @@ class PictureDataModule(lightning.LightningDataModule):
     """Crops to train on, whole pictures to validate on.
 
     A checkpoint holds the number of used batches, so that a resumed training continues with the next batch.
+
+    Attributes:
+        validation: whole pictures, (3, H, W) each; none before `setup`.
+        names: of the training pictures; none before `setup`.
     """
 
     def __init__(
@@ -69,6 +73,7 @@ class PictureDataModule(lightning.LightningDataModule):
         self.batches_used = 0
         self.stream: CropStream | None = None
         self.validation: tuple[Tensor, ...] = ()
+        self.names: tuple[str, ...] = ()
 
     def setup(self, stage: str | None = None) -> None:
         """Find and read the pictures, once.
@@ -81,6 +86,7 @@ class PictureDataModule(lightning.LightningDataModule):
         split, pictures = self._split()
         if not pictures:
             raise ConfigError(f"{self.val or self.data}: no validation picture can be read; give others with --val")
+        self.names = tuple(name for shard in split.train for name in shard.names)
         self._open(split.train)
         self.validation = tuple(_to_float(picture) for picture in pictures)
 

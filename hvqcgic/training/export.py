@@ -20,6 +20,7 @@ from hvqcgic.training.bundled_tables import map_coder, means_table
 from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.module import HvqModule
+from hvqcgic.training.provenance import recorded
 from hvqcgic.training.rate import HyperLatentPriors
 from hvqcgic.training.sources import embedded_split, find_shards
 from hvqcgic.training.validation import measure
@@ -44,6 +45,7 @@ def load_module(path: str | Path, *, raw: bool = False) -> HvqModule:
         config = ModelConfig.from_dict(settings["model"])
         module = HvqModule(config, TrainingConfig.from_dict(settings["training"]), settings["stage"], None)
         module.load_state_dict(weights_of(checkpoint, raw=raw))
+        module.trained_on = recorded(checkpoint)
     except UNUSABLE as error:
         raise unusable(path, error) from error
     return module.eval()

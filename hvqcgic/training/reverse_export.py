@@ -18,6 +18,7 @@ from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.export import HALF_PRECISION_LIMIT_DB, pictures_to_check
+from hvqcgic.training.provenance import RECORD_KEY, recorded
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.thaw import thaw_networks
 
@@ -44,6 +45,7 @@ def export_reverse(options: argparse.Namespace, card: dict[str, Any]) -> str:
     """
     path = Path(options.output)
     module = load_reverse_module(Path(options.checkpoint), model_beside(path), raw=options.raw)
+    card = {RECORD_KEY: module.trained_on} | card
     frozen = freeze_reverse(module.reverse, bytes.fromhex(module.hparams["fingerprint"]), card=card)
     cost = half_precision_cost_db(module, frozen, pictures_to_check(options.val))
     if not cost <= HALF_PRECISION_LIMIT_DB:
@@ -95,6 +97,7 @@ def load_reverse_module(checkpoint: Path, model: Path, *, raw: bool = False) -> 
         config, training = ReverseConfig.from_dict(settings["reverse"]), TrainingConfig.from_dict(settings["training"])
         module = ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, None)
         module.load_state_dict(weights_of(content, raw=raw))
+        module.trained_on = recorded(content)
     except UNUSABLE as error:
         raise unusable(checkpoint, error) from error
     return module.eval()

@@ -17,6 +17,7 @@ from hvqcgic.training.average import CHECKPOINT_KEY, WeightAverage
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.losses import discriminator_loss, with_adversary
 from hvqcgic.training.optimisation import learning_rate_share, make_optimisers, trained_weights
+from hvqcgic.training.provenance import NOT_RECORDED, RECORD_KEY, before_resuming, line_of, recorded
 from hvqcgic.training.ranks import rank_and_size
 from hvqcgic.training.ratios import draw_ratios
 
@@ -33,6 +34,10 @@ class StageModule(lightning.LightningModule):
 
     A subclass defines the trained weights (`groups`), the trained model (`model`), the layer where the adversarial
     gradient is weighted (`last_layer`), and a training step.
+
+    Attributes:
+        trained_on: lines on the pictures of the starting weights, see `hvqcgic.training.provenance`.
+        pictures: text on the pictures of this stage.
     """
 
     model: HvqModel
@@ -48,6 +53,8 @@ class StageModule(lightning.LightningModule):
         self._perceptual: tuple[Perceptual | None, ...] = (perceptual,)
         self.average = WeightAverage(options.ema_decay) if options.ema_decay > 0 else None
         self.step_index = 0
+        self.trained_on: list[str] = []
+        self.pictures = NOT_RECORDED
 
     def groups(self) -> list[dict[str, Any]]:
         """Groups of weights that this stage trains, in the form of an optimiser, with their "base_lr"."""
@@ -166,13 +173,15 @@ class StageModule(lightning.LightningModule):
         self.log("loss/gradient_norm", norm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the step with the weights; schedule and randomness follow from the step."""
+        """Save the step with the weights, and what they were trained on; randomness follows from the step."""
         checkpoint["step_index"] = self.step_index
+        checkpoint[RECORD_KEY] = [*self.trained_on, line_of(self.stage, self.step_index, self.pictures)]
         if self.average is not None:
             checkpoint[CHECKPOINT_KEY] = self.average.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Load the step and the average; an average that the checkpoint lacks starts at its weights."""
         self.step_index = checkpoint["step_index"]
+        self.trained_on = before_resuming(recorded(checkpoint), self.stage, self.step_index, self.pictures)
         if self.average is not None and CHECKPOINT_KEY in checkpoint:
             self.average.load_state_dict(checkpoint[CHECKPOINT_KEY])

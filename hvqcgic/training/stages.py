@@ -25,6 +25,7 @@ from hvqcgic.training.interrupt import SaveOnInterrupt
 from hvqcgic.training.module import LOG_EVERY, HvqModule
 from hvqcgic.training.processes import Processes
 from hvqcgic.training.progress import TrainingProgress
+from hvqcgic.training.provenance import pictures_text
 from hvqcgic.training.real_files import RealFiles
 from hvqcgic.training.report import RunReport
 from hvqcgic.training.reverse_module import ReverseModule
@@ -94,6 +95,7 @@ def run_stage(
         start_from(module, start, stage_before)
     machine.processes.check_batch(pictures.batch_size)
     pictures.setup()
+    module.pictures = pictures_text(pictures.names)
     with quiet_lightning():
         trainer = make_trainer(module.stage, module.options, machine, steps_taken=done, report=report)
         trainer.fit(module, pictures, ckpt_path=str(last) if going_on else None, weights_only=True)

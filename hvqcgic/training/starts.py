@@ -30,6 +30,7 @@ from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.module import HvqModule
+from hvqcgic.training.provenance import joined, recorded
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.thaw import thaw_networks, thawed_checkpoint
 
@@ -118,6 +119,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
     taken: dict[str, Path] = {}
     for path in (*paths, *stage_before):
         checkpoint = thawed_checkpoint(path) if is_model(path) else read_checkpoint(path)
+        module.trained_on = joined([module.trained_on, recorded(checkpoint)])
         untrained = checkpoint["hyper_parameters"]["stage"] == "backbone"
         kept = (*BACKBONE, "discriminator.") if untrained else ("",)
         state = {key: value for key, value in weights_of(checkpoint).items() if key.startswith(kept) and key in own}
@@ -199,7 +201,9 @@ def make_reverse_module(
             "`python -m hvqcgic.export` makes from a checkpoint"
         )
     frozen = read_model(start[0])
-    return ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, perceptual)
+    module = ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, perceptual)
+    module.trained_on = recorded(frozen.card)
+    return module
 
 
 def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
@@ -213,6 +217,7 @@ def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
         checkpoint = read_checkpoint(path)
         if checkpoint["hyper_parameters"].get("fingerprint") != module.hparams["fingerprint"]:
             raise ConfigError(f"{path}: no checkpoint of stage reverse behind this model; leave it out of --init")
+        module.trained_on = joined([module.trained_on, recorded(checkpoint)])
         state, own = weights_of(checkpoint), module.state_dict()
         fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
         if missing := sorted(name for name in own if name.startswith("reverse.") and name not in fitting):

@@ -18,6 +18,7 @@ from hvqcgic.entropy import BIAS_BITS
 from hvqcgic.model_files import FrozenModel, read_model
 from hvqcgic.models import ClampedConv, HvqModel
 from hvqcgic.training.config import TrainingConfig
+from hvqcgic.training.provenance import RECORD_KEY, recorded
 from hvqcgic.training.rate import HyperLatentPriors
 
 
@@ -64,13 +65,15 @@ def thawed_checkpoint(name_or_path: str | Path) -> dict[str, Any]:
     Raises:
         ModelError: there is no such model, or its file is damaged.
     """
-    model, priors = thaw_model(read_model(name_or_path))
+    frozen = read_model(name_or_path)
+    model, priors = thaw_model(frozen)
     state = {f"model.{name}": value for name, value in model.state_dict().items()}
     state |= {f"priors.{name}": value for name, value in priors.state_dict().items()}
     return {
         "state_dict": state,
         "hyper_parameters": {"model": model.config.to_dict(), "training": vars(TrainingConfig()), "stage": "joint"},
         "step_index": 0,
+        RECORD_KEY: recorded(frozen.card),
     }
 
 

@@ -179,7 +179,7 @@ def test_a_checkpoint_becomes_a_model_file(
     code, out, err = run(capsys, checkpoint, "-o", output, "--val", pictures, "--card", card)
     assert (code, err) == (0, "")
     codec = hvqcgic.load(output, device="cpu")
-    assert (codec.name, codec.card) == ("mine", {"data": "random numbers"})
+    assert (codec.name, codec.card["data"]) == ("mine", "random numbers")
     assert out.startswith(
         f"{output}: {output.stat().st_size} bytes, fingerprint {codec.fingerprint.hex()}, float16 costs"
     )

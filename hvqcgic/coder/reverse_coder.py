@@ -80,7 +80,8 @@ class ReverseCoder(PreviewCoder):
         assert encoded.moments is not None
         mean = {g: moments.mean for g, moments in encoded.moments.items()}
         deviation = {g: moments.deviation for g, moments in encoded.moments.items()}
-        cells = ReadCells({g: encoded.masks[g] for g in GRANULARITIES}, encoded.indices, mean, deviation)
+        masks = {g: encoded.masks[g] for g in GRANULARITIES}
+        cells = ReadCells(masks, encoded.indices, mean, deviation, encoded.means)
         return Image.fromarray(tiled.reconstruct(cells, sampling, height=encoded.height, width=encoded.width))
 
 

@@ -17,6 +17,7 @@ from hvqcgic.coder.tiling import Batch, halo
 from hvqcgic.coder.window_size import AUTO_TILE, UNIT, Sight, TileSize, WindowSize
 from hvqcgic.models import (
     GranularityMap,
+    ModelConfig,
     PictureModel,
     assemble,
     every_size,
@@ -58,7 +59,7 @@ class TiledNetworks:
         for tile in self._tiles(height, width, "encoder"):
             window = tile.window(values, change=_as_input).to(self._device)
             if latents is not None:
-                window = less_means(window, self._means_of(tile, latents))
+                window = less_means(window, means_in(tile, self._networks.config, latents))
             part = self._networks.encoder(window)
             for g, y in part.items():
                 if g not in found:
@@ -73,13 +74,6 @@ class TiledNetworks:
             return None
         rows = AUTO_TILE // config.block_px * config.block_px
         return torch.cat([local_means(config, _as_input(part)) for part in pixels.split(rows, 2)], 2).to(self._device)
-
-    def _means_of(self, batch: Batch, latents: Tensor) -> Tensor:
-        """The picture of the means in the windows of a batch, (B, 3, h, w)."""
-        config = self._networks.config.means
-        assert config is not None
-        sides = [((t.rows.start, t.rows.stop), (t.columns.start, t.columns.stop)) for t in batch.tiles]
-        return torch.cat([spread(config, latents, *side) for side in sides])
 
     @torch.inference_mode()
     def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
@@ -119,14 +113,14 @@ class TiledNetworks:
         target = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         cells = TiledCells(masks, self._device)
         rows, columns = (side * UNIT for side in masks["coarse"].shape)
-        latents = None if means is None else torch.from_numpy(means)[None].float().to(self._device)
+        latents = as_latents(means, self._device)
         for tile in self._tiles(rows, columns, "decoder"):
             window, told = cells.window(tile), None
             codes = {g: self._codes(values) for g, values in window.take(indices).items()}
             if parameters is not None:
                 numbers = window.take({g: parameters[g].T for g in GRANULARITIES})
                 told = assemble(window.lay_out(numbers), window.masks)
-            spread_out = None if latents is None else self._means_of(tile, latents)
+            spread_out = None if latents is None else means_in(tile, self._networks.config, latents)
             decoded = self._networks.reconstruct(window.lay_out(codes), window.masks, told, spread_out)
             tile.put(as_pixels(decoded), target)
         return pixels
@@ -170,6 +164,18 @@ class TiledNetworks:
 def _as_input(pixels: Tensor) -> Tensor:
     """Pixels (1, 3, h, w) uint8 to values in [0, 1], padded to whole cells."""
     return pad_to_cells(pixels.float() / 255)
+
+
+def as_latents(means: NDArray[np.int64] | None, device: torch.device) -> Tensor | None:
+    """Latents of local means of one picture, (3, h, w), as networks read them, (1, 3, h, w); None for none."""
+    return None if means is None else torch.from_numpy(means)[None].float().to(device)
+
+
+def means_in(batch: Batch, config: ModelConfig, latents: Tensor) -> Tensor:
+    """The picture of the means in the windows of a batch, (B, 3, h, w), from the latents of a whole picture."""
+    assert config.means is not None
+    sides = [((t.rows.start, t.rows.stop), (t.columns.start, t.columns.stop)) for t in batch.tiles]
+    return torch.cat([spread(config.means, latents, *side) for side in sides])
 
 
 def as_pixels(decoded: Tensor) -> Tensor:

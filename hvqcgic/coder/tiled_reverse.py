@@ -8,12 +8,13 @@ from functools import cached_property
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.bitstream import CELL_PX
 from hvqcgic.coder.tiled_cells import CellWindow, Rows, TiledCells
-from hvqcgic.coder.tiled_networks import as_pixels
+from hvqcgic.coder.tiled_networks import as_latents, as_pixels, means_in
 from hvqcgic.coder.tiling import Batch, halo
 from hvqcgic.coder.window_size import UNIT, Sight, TileSize, WindowSize
 from hvqcgic.models import Estimate, Known, PictureModel, ReverseModel, every_size, reverse
@@ -31,12 +32,14 @@ class ReadCells:
         indices: per granularity, (N_g,).
         mean: of each cell's code under the index prior, (N_g, d) float32 each.
         deviation: standard deviation of each cell's code under the index prior, (N_g, d) float32 each.
+        means: latents of local means, (3, h, w); None for a model without.
     """
 
     masks: Mapping[str, NDArray[np.bool_]]
     indices: Rows
     mean: Rows
     deviation: Rows
+    means: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,10 @@ class TiledReverse:
         target = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         cells = TiledCells(read.masks, self._device)
         state = self._follow(read, cells, sampling)
+        latents = as_latents(read.means, self._device)
         for tile in self._tiles(read, lambda: self._sight_of_picture):
-            known = self._known(read, cells.window(tile))
+            means = None if latents is None else means_in(tile, self._networks.config, latents)
+            known = self._known(read, cells.window(tile), means)
             found = self._estimate(state, 1 / sampling.steps, tile, known)
             tile.put(as_pixels(self._model.picture(found, known, self._networks.decoder)), target)
         return pixels
@@ -126,11 +131,11 @@ class TiledReverse:
             noise=lambda: torch.randn(start.shape, generator=generator),
         )
 
-    def _known(self, read: ReadCells, window: CellWindow) -> Known:
+    def _known(self, read: ReadCells, window: CellWindow, means: Tensor | None = None) -> Known:
         """Inputs of the network in a window that the decoder knows."""
         codes = {g: self._networks.quantiser.codebook[indices] for g, indices in window.take(read.indices).items()}
         mean, deviation = (window.lay_out(window.take(rows)) for rows in (read.mean, read.deviation))
-        return self._model.known(window.lay_out(codes), mean, deviation, window.masks)
+        return self._model.known(window.lay_out(codes), mean, deviation, window.masks, means)
 
     def _estimate(self, state: Tensor, time: float, tile: Batch, known: Known) -> Estimate:
         """Estimate of the network for the state in the windows of tiles."""
@@ -153,11 +158,12 @@ class TiledReverse:
     def _sight(self, behind: Callable[[Estimate, Known], list[Tensor]]) -> Sight:
         """Receptive field of the network together with a function that runs after it."""
         network, width = self._model.network, self._model.code_width
-        now = torch.ones(1, device=self._device)
+        now, reads = torch.ones(1, device=self._device), self._networks.config.means is not None
 
         def run(probe: Tensor) -> list[Tensor]:
             state, level, planes = probe[:, :width], probe[:, width : width + 1], probe[:, width + 1 :]
-            known = Known(state, planes, level, every_size(state))
+            grey = F.interpolate(torch.zeros_like(planes[:, :3]), scale_factor=PX) if reads else None
+            known = Known(state, planes, level, every_size(state), grey)
             return behind(network(state, now, known), known)
 
         far = halo(run, network.stem.in_channels, UNIT // PX, self._device)

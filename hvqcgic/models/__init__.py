@@ -38,12 +38,13 @@ if TYPE_CHECKING:
     from hvqcgic.models.index_prior import parameter_count as parameter_count
     from hvqcgic.models.means import MEANS_CHANNELS as MEANS_CHANNELS
     from hvqcgic.models.means import largest_latent as largest_latent
+    from hvqcgic.models.means import less_means as less_means
     from hvqcgic.models.means import local_means as local_means
+    from hvqcgic.models.means import plus_means as plus_means
     from hvqcgic.models.means import spread as spread
     from hvqcgic.models.network import HvqModel as HvqModel
     from hvqcgic.models.picture_model import Codes as Codes
     from hvqcgic.models.picture_model import PictureModel as PictureModel
-    from hvqcgic.models.picture_model import less_means as less_means
     from hvqcgic.models.picture_model import scatter_rows as scatter_rows
     from hvqcgic.models.published_selection import published_entropies as published_entropies
     from hvqcgic.models.published_selection import select as select
@@ -100,9 +101,16 @@ else:
             ],
             "hyperprior": ["HYPERPRIORS", "Hyperprior", "hyper_synthesis", "sent_positions"],
             "index_prior": ["index_bits", "parameter_count"],
-            "means": ["MEANS_CHANNELS", "largest_latent", "local_means", "spread"],
+            "means": [
+                "MEANS_CHANNELS",
+                "largest_latent",
+                "less_means",
+                "local_means",
+                "plus_means",
+                "spread",
+            ],
             "network": ["HvqModel"],
-            "picture_model": ["Codes", "PictureModel", "less_means", "scatter_rows"],
+            "picture_model": ["Codes", "PictureModel", "scatter_rows"],
             "published_selection": ["published_entropies", "select"],
             "quantiser": [
                 "Quantised",

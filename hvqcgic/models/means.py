@@ -18,6 +18,8 @@ from hvqcgic.models.config import MeansConfig
 
 MEANS_CHANNELS = 3
 """Luma and two differences of colour."""
+MIDDLE = 0.5
+"""Grey that stands for no difference from the local means."""
 
 TO_LUMA_CHROMA = torch.tensor([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
 TO_RGB = torch.tensor([[1.0, 0.0, 1.402], [1.0, -0.344136, -0.714136], [1.0, 1.772, 0.0]])
@@ -66,6 +68,16 @@ def spread(config: MeansConfig, latents: Tensor, rows: tuple[int, int], columns:
         near, far = (colour.index_select(axis, end.long().clamp(0, colour.shape[axis] - 1)) for end in ends)
         colour = near + (far - near) * share
     return colour
+
+
+def less_means(picture: Tensor, means: Tensor) -> Tensor:
+    """What an encoder sees of a picture with local means: their difference around middle grey, (B, 3, H, W)."""
+    return picture - means + MIDDLE
+
+
+def plus_means(decoded: Tensor, means: Tensor | None) -> Tensor:
+    """The picture of a decoder's result, (B, 3, H, W); the result itself without local means."""
+    return decoded if means is None else decoded + (means - MIDDLE)
 
 
 def _steps(config: MeansConfig) -> Tensor:

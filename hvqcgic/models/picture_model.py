@@ -20,11 +20,8 @@ from hvqcgic.models.config import ModelConfig
 from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import hyperprior_named
-from hvqcgic.models.means import local_means, spread
+from hvqcgic.models.means import less_means, local_means, plus_means, spread
 from hvqcgic.models.quantiser import Quantised, VectorQuantiser
-
-MIDDLE = 0.5
-"""Grey that stands for no difference from the local means."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +123,8 @@ class PictureModel(nn.Module):
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
-        if means is None:
-            return self.decoder(assemble(maps, masks), masks, parameters)
-        return self.decoder(assemble(maps, masks), masks, parameters, means=means) + (means - MIDDLE)
+        given = {} if means is None else {"means": means}
+        return plus_means(self.decoder(assemble(maps, masks), masks, parameters, **given), means)
 
     def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
         """Hyper-latents before rounding, for the granularities with a hyperprior.
@@ -145,11 +141,6 @@ class PictureModel(nn.Module):
         """Hyper-latent of one granularity from features, (B, d, h_g, w_g), and mask; shape as in `hyper_latents`."""
         limit = self.config.entropy.z_limit
         return self.analysis[granularity](y, mask).clamp(-limit, limit)
-
-
-def less_means(picture: Tensor, means: Tensor) -> Tensor:
-    """What an encoder sees of a picture with local means: their difference around middle grey, (B, 3, H, W)."""
-    return picture - means + MIDDLE
 
 
 def scatter_rows(rows: Tensor, mask: Tensor) -> Tensor:

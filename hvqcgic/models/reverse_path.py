@@ -36,6 +36,7 @@ from hvqcgic.models.backbone import residual_blocks
 from hvqcgic.models.config import MOST_BLOCKS, WIDEST, ModelConfig, check_weights
 from hvqcgic.models.decoder import ConditionalDecoder, assemble
 from hvqcgic.models.granularity import GranularityMap, repeat
+from hvqcgic.models.means import plus_means
 from hvqcgic.schema import build, check, number
 
 SMALLEST_DEVIATION = 1e-3
@@ -99,12 +100,14 @@ class Known:
         planes: condition of the network, (B, 3 d + 3, H/4, W/4).
         level: expected distance of codes from features, in units of features, (B, 1, H/4, W/4).
         masks: the granularity map.
+        means: the picture of local means, (B, 3, H, W); None for a model without.
     """
 
     start: Tensor
     planes: Tensor
     level: Tensor
     masks: GranularityMap
+    means: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -168,17 +171,18 @@ class ReverseModel(nn.Module):
             ConfigError: the model's decoder cannot read estimated features.
         """
         super().__init__()
-        if model.control_gic is not None or model.backbone.decoder_prior or model.means is not None:
+        if model.control_gic is not None or model.backbone.decoder_prior:
             raise ConfigError(
-                f"model {model.name}: a reverse path needs this project's decoder, without decoder_prior and without "
-                "local means; train one"
+                f"model {model.name}: a reverse path needs this project's decoder, without decoder_prior; train one"
             )
         self.config, self.code_width = config, model.code_width
         self.network = ReverseNetwork(config, model.code_width)
         self.decoder = None
         if config.decoder == "tuned":
             guide_width = model.code_width + config.hint_channels
-            self.decoder = ConditionalDecoder(model.backbone, model.code_width, guide_width=guide_width)
+            self.decoder = ConditionalDecoder(
+                model.backbone, model.code_width, guide_width=guide_width, reads_means=model.means is not None
+            )
         self.deviation: Tensor
         self.spread: Tensor
         self.register_buffer("deviation", torch.ones(3))
@@ -191,7 +195,12 @@ class ReverseModel(nn.Module):
             self.decoder.load_state_dict(plain.state_dict(), strict=False)
 
     def known(
-        self, codes: dict[str, Tensor], mean: dict[str, Tensor], deviation: dict[str, Tensor], masks: GranularityMap
+        self,
+        codes: dict[str, Tensor],
+        mean: dict[str, Tensor],
+        deviation: dict[str, Tensor],
+        masks: GranularityMap,
+        means: Tensor | None = None,
     ) -> Known:
         """Compute the values that the decoder knows of a picture.
 
@@ -200,6 +209,7 @@ class ReverseModel(nn.Module):
             mean: of each cell's code under the index prior, same shapes.
             deviation: standard deviation of each cell's code under the index prior, same shapes.
             masks: the granularity map.
+            means: the picture of local means, (B, 3, H, W); required by a model that has them.
         """
         start = assemble(codes, masks)
         sigma = assemble(deviation, masks).clamp(min=SMALLEST_DEVIATION)
@@ -207,7 +217,7 @@ class ReverseModel(nn.Module):
         relative = sigma.square().mean(1, keepdim=True).sqrt() / _of_each(self.spread, sizes)
         level = _of_each(self.deviation, sizes) * relative.clamp(0.5, 2)
         planes = torch.cat([start, assemble(mean, masks) - start, sigma.log2(), sizes], 1)
-        return Known(start, planes, level, masks)
+        return Known(start, planes, level, masks, means)
 
     def picture(self, estimate: Estimate, known: Known, plain: nn.Module) -> Tensor:
         """Decode estimated features to a picture.
@@ -222,10 +232,11 @@ class ReverseModel(nn.Module):
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
+        given = {} if known.means is None else {"means": known.means}
         if self.decoder is None:
-            return plain(estimate.features, all_fine(estimate.features))
+            return plus_means(plain(estimate.features, all_fine(estimate.features), **given), known.means)
         guide = torch.cat([estimate.features - known.start, estimate.hints], 1)
-        return self.decoder(known.start, known.masks, guide=guide)
+        return plus_means(self.decoder(known.start, known.masks, guide=guide, **given), known.means)
 
 
 def reverse(

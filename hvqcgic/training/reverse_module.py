@@ -64,6 +64,7 @@ class Seen:
         codes: per granularity, (B, d, h_g, w_g).
         mean: of the prior, per granularity, (B, d, h_g, w_g).
         deviation: of the prior, per granularity, (B, d, h_g, w_g).
+        means: the picture of local means, (B, 3, H, W); None for a model without.
     """
 
     clean: Tensor
@@ -71,6 +72,7 @@ class Seen:
     codes: dict[str, Tensor]
     mean: dict[str, Tensor]
     deviation: dict[str, Tensor]
+    means: Tensor | None
 
 
 class ReverseModule(StageModule):
@@ -131,7 +133,7 @@ class ReverseModule(StageModule):
         seen = self.see(batch, self.masks(batch, generator))
         if self.step_index < CALIBRATION_STEPS:
             self.calibrate(seen)
-        known = self.reverse.known(seen.codes, seen.mean, seen.deviation, seen.masks)
+        known = self.reverse.known(seen.codes, seen.mean, seen.deviation, seen.masks, seen.means)
         missed = self.features_loss(seen.clean, known)
         self.log("loss/features", missed.detach())
         total = self.options.features_weight * missed
@@ -146,12 +148,12 @@ class ReverseModule(StageModule):
     def see(self, picture: Tensor, masks: GranularityMap) -> Seen:
         """Run the frozen model on pictures (B, 3, H, W), H and W multiples of 16, with the results of a decoder."""
         model = self.model
-        features = {g: y.float() for g, y in model.encoder(picture).items()}
+        features = {g: y.float() for g, y in model.features(picture).items()}
         # As in the model's training, codes and prior are in float32 for any precision of the picture networks.
         with torch.autocast(picture.device.type, enabled=False):
             codes = model.quantise(features, masks).maps
             expected = model.expected_codes(model.predict(features, masks, codes), masks)
-        return Seen(features["fine"], masks, codes, *expected)
+        return Seen(features["fine"], masks, codes, *expected, model.means_of(features))
 
     @torch.no_grad()
     def calibrate(self, seen: Seen) -> None:
@@ -227,7 +229,7 @@ class ReverseModule(StageModule):
         height, width = picture.shape[-2:]
         padded = pad_to_cells(picture[None])
         seen = self.see(padded, select_cells(self.model.config, padded, [self.model.config.default_ratios]))
-        known = self.reverse.known(seen.codes, seen.mean, seen.deviation, seen.masks)
+        known = self.reverse.known(seen.codes, seen.mean, seen.deviation, seen.masks, seen.means)
         decoded = []
         for steps in SHOWN_STEPS:
             if steps:
@@ -235,7 +237,7 @@ class ReverseModule(StageModule):
                 estimate = self.estimate(known, steps, randomness=1.0, generator=noise)
                 found = self.reverse.picture(estimate, known, self.model.decoder)
             else:
-                found = self.model.reconstruct(seen.codes, seen.masks)
+                found = self.model.reconstruct(seen.codes, seen.masks, means=seen.means)
             decoded.append(found[..., :height, :width].clamp(0, 1))
         errors = [(one - picture).square().mean().clamp(min=1e-10) for one in decoded]
         lpips = self.measured_by

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from hvqcgic.codec.codec import Codec, load
 from hvqcgic.coder import window_size
 from hvqcgic.errors import BitstreamError, ConfigError, ModelError, ModelMismatch
-from hvqcgic.model_files.frozen_model import read_model
-from tests.random_model import random_picture
+from hvqcgic.model_files.frozen_model import read_model, write_model
+from hvqcgic.models.config import MeansConfig
+from tests.random_model import random_model, random_picture, small_config
 from tests.random_reverse import model_with_reverse
 
 ROOT = Path(__file__).parents[2]
@@ -73,13 +74,20 @@ def test_two_processes_make_the_same_picture(codec: Codec, path: Path, data: byt
     assert other == hashlib.sha256(codec.decompress(data, steps=2, seed=9).tobytes()).hexdigest()
 
 
-@pytest.mark.parametrize(("decoder", "px_at_once"), [("tuned", 0), ("kept", 0), ("tuned", 10**7)])
+@pytest.mark.parametrize(
+    ("decoder", "means", "px_at_once"),
+    [("tuned", False, 0), ("kept", False, 0), ("tuned", False, 10**7), ("tuned", True, 0), ("kept", True, 0)],
+)
 def test_tiles_equal_the_whole(
-    tiny_model_path: Path, tmp_path: Path, decoder: str, px_at_once: int, monkeypatch: pytest.MonkeyPatch
+    tiny_model_path: Path, tmp_path: Path, decoder: str, means: bool, px_at_once: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(window_size, "px_at_once", lambda device: px_at_once)
     config = {"hint_channels": 0} if decoder == "kept" else {}
-    path = model_with_reverse(tiny_model_path, tmp_path, decoder=decoder, **config)
+    model = tiny_model_path
+    if means:
+        model = tmp_path / "means.safetensors"
+        write_model(random_model(dataclasses.replace(small_config(), means=MeansConfig())).freeze(), model)
+    path = model_with_reverse(model, tmp_path, decoder=decoder, **config)
     whole = load(path, device="cpu")
     data = whole.compress(random_picture(333, 70, seed=4))
     tiled = load(path, device="cpu", tile=272)

@@ -116,8 +116,12 @@ def test_statistics_of_the_path_are_those_of_its_cells() -> None:
     )
 
 
-def test_pictures_start_as_those_of_the_models_own_decoder() -> None:
+@pytest.mark.parametrize("means", [None, MeansConfig()])
+def test_pictures_start_as_those_of_the_models_own_decoder(means: MeansConfig | None) -> None:
     made = module()
+    if means is not None:
+        behind = random_model(dataclasses.replace(small_config(), means=means)).model
+        made = ReverseModule(behind, b"12345678", ReverseConfig(**SMALL), settings(), None)
     picture = torch.from_numpy(random_picture(72, 64, seed=4)).permute(2, 0, 1).float() / 255
     found = made.measure(picture)
     assert all(torch.allclose(decoded, found.decoded[0], atol=1e-5) for decoded in found.decoded)
@@ -140,11 +144,9 @@ def test_what_it_cannot_stand_behind_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match="no --init: it needs a frozen model"):
         make_reverse_module([], ReverseConfig(**SMALL), settings(), None)
-    means = dataclasses.replace(small_config(), means=MeansConfig())
-    for config in (small_config(decoder_prior=True), means):
-        behind = random_model(config).model
-        with pytest.raises(ConfigError, match="without decoder_prior and without local means"):
-            ReverseModule(behind, b"12345678", ReverseConfig(**SMALL), settings(), None)
+    behind = random_model(small_config(decoder_prior=True)).model
+    with pytest.raises(ConfigError, match="needs this project's decoder, without decoder_prior"):
+        ReverseModule(behind, b"12345678", ReverseConfig(**SMALL), settings(), None)
     assert cli.main(arguments(model_file, picture_folder, tmp_path / "one", **{"training.steps": 1})) == 0
     with pytest.raises(ConfigError, match="no checkpoint of stage reverse behind this model"):
         load_reverse_weights(module(), [tmp_path / "one/reverse.ckpt"])

@@ -4,10 +4,12 @@ r"""The trainings of `tiny`, `tiny-frozen`, `tiny-hvq` and `tiny-reverse`, in or
     python experiments/reference_models/train_tiny.py --data 'shards/*.tar' --val val/ --out runs/long --scale 10 \
         -- --pictures.batch_size 64 --pictures.prefixes '[cid22,pixls]'
 
-OUT gets a folder for each training and the four model files. --scale multiplies the steps; what follows a double
+The shipped models saw the pictures of the prefixes in line w0 of LOG.md, which are freely licensed, and no others.
+
+OUT gets a folder for each training and the model files. --scale multiplies the steps; what follows a double
 hyphen are options of `python -m hvqcgic.train`, given to each training after its own. The same command goes on where
-it was broken off. On one core `tiny` took some ten hours, `tiny-frozen` and `tiny-reverse` half an hour more each: the
-picture networks from w10 on with `--precision bf16-mixed` on a processor with AVX-512 bf16.
+it was broken off. On one core it took some twelve hours, ten of them up to w23: the picture networks from w10 to w22
+with `--precision bf16-mixed` on a processor with AVX-512 bf16.
 """
 
 from __future__ import annotations
@@ -34,11 +36,8 @@ def _networks(widths: str, encoder_blocks: str, decoder_blocks: str) -> tuple[st
     return tuple(f"model.backbone.{name}={value}" for name, value in zip(names, values, strict=True))
 
 
-PRIOR = (
-    *("model.entropy.form=learned", "model.entropy.embedding_width=48", "model.entropy.z_channels=[0,0,0]"),
-    *("model.entropy.hyperprior=convolutional", "model.entropy.z_footprint=4", "model.entropy.hint_kernel=5"),
-)
-"""The index prior of the bundled models: that of the configuration `tiny` when they were trained."""
+TINY_1 = str(Path(__file__).with_name("tiny-1.yaml"))
+"""Configuration of the models before the present ones, whose picture networks the present ones started from."""
 
 _EVEN = _networks("[32,64,96,96]", "[0,2,2,1]", "[1,3,3,2]")
 _FINER = _networks("[32,80,96,96]", "[0,2,1,1]", "[1,3,1,1]")
@@ -56,13 +55,29 @@ _ENTROPY = (
     "training.learning_rate=2e-3",
     "training.final_learning_rate=0.02",
 )
-_JOINT = (
-    "lambda=0.08",
-    "training.lmbda_slope=0.6",
-    "training.entropy_learning_rate=1.5e-3",
-    "training.lmbda_warmup=1",
-    "training.codebook_slowdown=3",
+_ON_MEANS = (*_ALL_RATES, *_SHARP, "training.warmup_steps=30")
+_PICTURES = (
+    *_ON_MEANS,
+    "training.optimiser=muon",
+    "training.learning_rate=1.5e-4",
+    "training.final_learning_rate=0.02",
+    "training.codebook_decay=0.9967",
+    "training.ema_decay=0.998",
+    "training.lpips_start=0",
+    "second_perceptual=squeeze",
 )
+_JOINT = (
+    *_PICTURES,
+    "training.learning_rate=1e-4",
+    "training.ema_decay=0",
+    "lambda=0.2",
+    "training.lmbda_slope=0.6",
+    "training.lmbda_warmup=1",
+    "training.z_warmup=0",
+    "training.codebook_slowdown=3",
+    "training.entropy_learning_rate=1e-3",
+)
+_CODES = (*_ON_MEANS, "training.entropy_learning_rate=2e-3", "training.final_learning_rate=0.02")
 
 
 @dataclass(frozen=True)
@@ -86,7 +101,7 @@ class Training:
     start: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     model: str = ""
-    config: str = "tiny"
+    config: str = TINY_1
     cached: bool = False
 
 
@@ -143,53 +158,59 @@ RECIPE: tuple[Training | Conversion, ...] = (
         steps=2500,
         start=("finer-e0.ckpt", "w22/backbone.ckpt"),
         options=_ENTROPY + _SHARP,
-        model="tiny-frozen.safetensors",
+        model="tiny-frozen-1.safetensors",
     ),
-    # The same with the rate in the loss.
+    # From there on with local means, hyperpriors and coarse grids: configs/tiny.yaml.
     Training(
-        name="w24",
-        stage="joint",
-        steps=1700,
-        start=("finer-e0.ckpt", "w21/backbone.ckpt"),
-        options=(
-            *_FROM_HIGH_TO_REST,
-            *_SHARP,
-            *_JOINT,
-        ),
+        name="w30",
+        stage="hyperprior",
+        steps=2200,
+        start=("tiny-frozen-1.safetensors",),
+        options=(*_CODES, "training.final_learning_rate=0.2", "training.z_warmup=1000"),
+        config="tiny",
+        cached=True,
     ),
-    Training("w25", "hyperprior", 2500, ("w24/joint.ckpt",), _ENTROPY + _SHARP, "tiny.safetensors"),
-    Training("v9", "reverse", 1000, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
+    # On distortion alone, then the entropy model on it, fixed.
+    Training("w31", "backbone", 2200, ("tiny-frozen-1.safetensors",), _PICTURES, config="tiny"),
+    Training(
+        name="w33",
+        stage="hyperprior",
+        steps=2200,
+        start=("w30/hyperprior.ckpt", "w31/backbone.ckpt"),
+        options=(*_CODES, "training.z_warmup=0"),
+        model="tiny-frozen.safetensors",
+        config="tiny",
+        cached=True,
+    ),
+    # The same with the rate in the loss. In the shipped `tiny`, w32 started from w33 at step 1000.
+    Training("w32", "joint", 500, ("w33/hyperprior.ckpt",), _JOINT, config="tiny"),
+    Training(
+        name="w34",
+        stage="hyperprior",
+        steps=2200,
+        start=("w32/joint.ckpt",),
+        options=(*_CODES, "training.z_warmup=0"),
+        model="tiny.safetensors",
+        config="tiny",
+        cached=True,
+    ),
+    Training("v10", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
     # The paper's entropy model on the picture networks of tiny-frozen, then the rate in the loss.
     Training(
-        name="h1",
+        name="h3",
         stage="hyperprior",
-        steps=2500,
+        steps=2000,
         start=("tiny-frozen.safetensors",),
-        options=(
-            *_ALL_RATES,
-            "training.warmup_steps=30",
-            "training.entropy_learning_rate=2e-3",
-            "training.final_learning_rate=0.02",
-        ),
+        options=(*_CODES, "training.final_learning_rate=0.1", "training.z_warmup=800"),
         config="tiny-hvq",
         cached=True,
     ),
     Training(
-        name="h2",
+        name="h4",
         stage="joint",
-        steps=1700,
-        start=("h1/hyperprior.ckpt",),
-        options=(
-            *_JOINT,
-            *_ALL_RATES,
-            *_SHARP,
-            "training.z_warmup=0",
-            "training.warmup_steps=30",
-            "training.learning_rate=5e-4",
-            "training.final_learning_rate=0.02",
-            "training.codebook_decay=0.9967",
-            "training.ema_decay=0.998",
-        ),
+        steps=500,
+        start=("h3/hyperprior.ckpt",),
+        options=_JOINT,
         model="tiny-hvq.safetensors",
         config="tiny-hvq",
     ),
@@ -227,8 +248,7 @@ def take(training: Training, options: argparse.Namespace, run: Runner) -> int:
     if training.start:
         command += ["--init", *(str(options.out / name) for name in training.start)]
     command += ["--cache", str(options.out / "features")] if training.cached else []
-    model = PRIOR if training.config == "tiny" else ()
-    command += [f"--{option}" for option in (*model, *training.options, f"training.steps={steps}")] + options.options
+    command += [f"--{option}" for option in (*training.options, f"training.steps={steps}")] + options.options
     code = run("hvqcgic.train", command)
     if code or not training.model:
         return code

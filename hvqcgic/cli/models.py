@@ -93,7 +93,9 @@ def format_model(model: Listed) -> str:
         return f"{title}; replaced by {model.successor}"
     codebook = f"codebook of {summary.config.get('codebook_size', '?')}"
     lines = [f"{summary.name}: {size}, {codebook}, fingerprint {summary.fingerprint.hex()}"]
-    for name, value in summary.card.items():
+    # Where a card describes its pictures in words, their record is left to --json.
+    shown = {name: value for name, value in summary.card.items() if name != "trained_on" or "data" not in summary.card}
+    for name, value in shown.items():
         entries = _entries(value)
         lines += [f"  {label:<12}{entry}" for label, entry in zip([name, *[""] * len(entries)], entries, strict=False)]
     path = f"path of {reverse.size_bytes / 1e6:.1f} MB, for decompress --steps" if reverse else "no path"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +129,7 @@ class Measuring:
             found = codec.read(data)
             size += len(data)
             if not codec.config.backbone.decoder_prior:
-                static += len(codec.write(replace(found, z={}), coding="static-arithmetic").data)
+                static += len(codec.write(found, coding="static-arithmetic").data)
             areas = [found.masks[g].sum() * CELL_PX[g] ** 2 for g in reversed(GRANULARITIES)]
             shares.append(np.array(areas) / sum(areas))
         fine, medium, coarse = np.mean(shares, 0).tolist()

@@ -63,25 +63,29 @@ def test_config_files_are_valid_and_keep_to_their_size(path: Path) -> None:
     assert numbers + model.quantiser.codebook.numel() <= LARGEST[config.name]
 
 
-def without_hyperpriors(config: ModelConfig) -> ModelConfig:
-    """Hyperpriors are the choice of a configuration; what says nothing of them has none."""
+CHOSEN = ("z_channels", "hyperprior", "z_footprint", "hint_kernel", "activation_bits", "weight_bits")
+
+
+def without_choices(config: ModelConfig) -> ModelConfig:
+    """Hyperpriors, local means and coarse grids are choices of a configuration; what says nothing of them has none."""
     plain = EntropyConfig()
-    none = {name: getattr(plain, name) for name in ("z_channels", "hyperprior", "z_footprint", "hint_kernel")}
-    return dataclasses.replace(config, entropy=dataclasses.replace(config.entropy, **none))
+    entropy = dataclasses.replace(config.entropy, **{name: getattr(plain, name) for name in CHOSEN})
+    return dataclasses.replace(config, entropy=entropy, means=None)
 
 
 def test_training_from_nothing_is_that_of_tinys_configuration() -> None:
     path = str(next(path for path in CONFIGS if path.stem == "tiny"))
     nothing, named = parse_options(["--init", "none"]), parse_options(["--config", path])
     assert nothing.model == named.model
-    assert parse_options(["--init", "none", "--config", "demo"]).model != named.model
+    assert parse_options(["--config", "demo", "--init", "none"]).model != named.model
 
 
 def test_the_defaults_are_tinys() -> None:
     path = str(next(path for path in CONFIGS if path.stem == "tiny"))
     options = build_parser().parse_args(["--config", path])
     config = ModelConfig.from_dict(options.model.as_dict())
-    assert without_hyperpriors(config) == ModelConfig()
+    assert without_choices(config) == ModelConfig()
+    assert config.means is not None
     assert config.entropy.z_channels == (8, 8, 8)
     assert TrainingConfig(**vars(options.training), lmbda=options["lambda"]) == TrainingConfig()
     given = ("stage", "backbone_steps", "hyperprior_steps", "pictures")
@@ -92,7 +96,7 @@ def test_without_config_init_and_stage_the_bundled_model_is_trained_on() -> None
     options = parse_options(["--lambda", "0.01", "--data", "pictures"])
     assert (options.stage, options.init, options["lambda"], options.data) == ("joint", ["tiny"], 0.01, "pictures")
     config = ModelConfig.from_dict(options.model.as_dict())
-    assert without_hyperpriors(config) == ModelConfig.from_dict(read_summary(find_model("tiny")).config)
+    assert config == ModelConfig.from_dict(read_summary(find_model("tiny")).config)
     assert config.entropy.z_channels == (8, 8, 8)
     assert options.training.steps < parse_options(["--config", "tiny"]).training.steps
 

@@ -70,6 +70,7 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     paper = hvqcgic.load(tmp_path / "out/tiny-hvq.safetensors")
     assert paper.decompress(paper.compress(noise[0])).size == (64, 48)
     assert paper.config.entropy.z_channels == (4, 4, 4)
+    assert (paper.config.entropy.hyperprior, paper.config.entropy.z_footprint) == ("convolutional", 4)
     assert (paper.config.entropy.embedding, paper.config.entropy.context) == ("codebook", False)
     assert same_encoder("out/h3/hyperprior.ckpt", "out/w31/backbone.ckpt", half=True)
     assert not same_encoder("out/h4/joint.ckpt", "out/w31/backbone.ckpt", half=True)

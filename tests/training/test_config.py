@@ -101,6 +101,14 @@ def test_without_config_init_and_stage_the_bundled_model_is_trained_on() -> None
     assert options.training.steps < parse_options(["--config", "tiny"]).training.steps
 
 
+def test_the_papers_model_has_the_papers_hyperpriors_whatever_it_starts_from() -> None:
+    options = parse_options(["--config", "tiny-hvq"])
+    entropy = ModelConfig.from_dict(options.model.as_dict()).entropy
+    assert (entropy.hyperprior, entropy.z_channels) == ("convolutional", (4, 4, 4))
+    assert (entropy.z_footprint, entropy.hint_kernel) == (4, 5)
+    assert (entropy.embedding, entropy.log_prior, entropy.context) == ("codebook", False, False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "stage", "init"),
     [

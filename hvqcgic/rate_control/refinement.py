@@ -128,13 +128,24 @@ def _refine_window(
     scale = float(networks.quantise(y, masks).quantised.commitment.detach().mean().sqrt())
     descent = {g: _Descent(y[g], cores[g] * masks[g]) for g in GRANULARITIES}
     originals = _originals(pixels, generator)
-    for step in range(steps):
+
+    def decode() -> Tensor:
         decoded = networks.reconstruct(networks.quantise(y, masks).maps, masks, told, means)
-        decoded = decoded[..., : pixels.shape[-2], : pixels.shape[-1]]
+        return decoded[..., : pixels.shape[-2], : pixels.shape[-1]]
+
+    def error() -> float:
+        return float(distortion(pixels, decode().detach(), WEIGHTS, None).total)
+
+    # Of so few cells as a picture too small for LPIPS has, the steps may find none that are better.
+    before = error() if originals is None else math.inf
+    for step in range(steps):
+        decoded = decode()
         of_decoded = _gradient(pixels, decoded.detach(), originals, step)
         for g, gradient in zip(GRANULARITIES, torch.autograd.grad(decoded, list(y.values()), of_decoded), strict=True):
             descent[g].step(gradient, max(scale, SMALLEST_SCALE) * rate(step, steps))
         yield step + 1
+    if originals is None and error() > before:
+        return
     for g in GRANULARITIES:
         tile.put(y[g].detach(), planes.features[g], CELL_PX[g])
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from hvqcgic.bitstream import MEANS
 from hvqcgic.bitstream.schedule import CELL_PX, GRANULARITIES
 from hvqcgic.models.granularity import Ratios, granularity_map, pad_to_cells
 from hvqcgic.models.index_prior import parameter_count
@@ -41,10 +42,13 @@ def test_pictures_of_any_size_pass_through_every_network(
     config, (rows, columns) = model.config, (-(-height // 16), -(-width // 16))
     padded = pad_to_cells(noise(2, 3, height, width))
     masks = granularity_map(padded, [ratios, MIXED], config.entropy_sigma)
-    features = model.encoder(padded)
+    features = model.features(padded)
     codes = model.quantise(features, masks)
     z = model.hyper_latents(features, masks)
-    hints = model.hints({g: values.round() for g, values in z.items()}, masks)
+    known = {g: values.round() for g, values in z.items()} | {
+        name: features[name] for name in features if name == MEANS
+    }
+    hints = model.hints(known, masks)
     parameters = model.pass_parameters(masks, codes.maps, hints)
     indices = model.pass_indices(masks, codes.index_maps)
     for g in GRANULARITIES:
@@ -55,13 +59,13 @@ def test_pictures_of_any_size_pass_through_every_network(
         if g in z:
             footprint = config.entropy.z_footprint
             assert z[g].shape == (2, model.z_channels[g], -(-grid[0] // footprint), -(-grid[1] // footprint))
-            assert hints[g].shape == (2, config.entropy.synthesis_channels, *grid)
+            assert hints[g].shape == (2, model.hint_count(g), *grid)
     assert sum(map(len, indices.values())) == sum(codes.counts) == len(codes.y)
     width_of_prior = parameter_count(config.entropy, config.code_width)
     assert {name: found.shape for name, found in parameters.items()} == {
         name: (len(found), width_of_prior) for name, found in indices.items()
     }
-    assert model.reconstruct(codes.maps, masks).shape == padded.shape
+    assert model.reconstruct(codes.maps, masks, means=model.means_of(features)).shape == padded.shape
 
 
 def test_granularities_without_hyper_latents_have_no_networks_for_them() -> None:

@@ -45,9 +45,11 @@ def without_lpips(codec: Codec, pixels: Pixels, steps: int = 20) -> tuple[float,
     return error(codec, picture, codec.quantise(picture, masks)), error(codec, after, codec.quantise(after, masks))
 
 
-def test_a_small_picture_comes_nearer_by_squared_error(tiny: Codec, cat: Pixels) -> None:
-    before, after = without_lpips(tiny, cat[20:52, 30:60])
-    assert after < 0.9 * before
+def test_small_pictures_come_nearer_by_squared_error_or_stay(tiny: Codec, cat: Pixels) -> None:
+    places = [(20, 30), (0, 0), (60, 100), (80, 20), (40, 60), (70, 60)]
+    found = [without_lpips(tiny, cat[top : top + 32, left : left + 30]) for top, left in places]
+    assert all(after <= 1.01 * before for before, after in found)
+    assert sum(after for _, after in found) < 0.95 * sum(before for before, _ in found)
 
 
 def test_a_decoder_that_reads_the_prior_is_followed_too(prior_reading_codec: Codec) -> None:

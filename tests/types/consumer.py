@@ -34,7 +34,7 @@ from hvqcgic.rate_control import OperatingPoint, Region, allocate, ratios
 
 def sources(pixels: NDArray[np.uint8], folder: Path) -> list[bytes]:
     """The same picture in every kind that `compress` takes."""
-    codec = hvqcgic.load("tiny", device="cpu", tile=512)
+    codec = hvqcgic.load("tiny", device="cpu", tile=1024)
     path = folder / "x.png"
     Image.fromarray(pixels).save(path)
     content = path.read_bytes()

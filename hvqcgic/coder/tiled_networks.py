@@ -153,7 +153,7 @@ class TiledNetworks:
 
         def run(probe: Tensor) -> list[Tensor]:
             told = probe[:, width:] if reads else None
-            grey = {"means": F.interpolate(torch.zeros_like(probe[:, :3]), scale_factor=4)} if config.means else {}
+            grey = {"means": blank_means(probe)} if config.means else {}
             return [self._networks.decoder(probe[:, :width], every_size(probe), told, **grey)]
 
         fine = CELL_PX["fine"]
@@ -176,6 +176,11 @@ def means_in(batch: Batch, config: ModelConfig, latents: Tensor) -> Tensor:
     assert config.means is not None
     sides = [((t.rows.start, t.rows.stop), (t.columns.start, t.columns.stop)) for t in batch.tiles]
     return torch.cat([spread(config.means, latents, *side) for side in sides])
+
+
+def blank_means(planes: Tensor) -> Tensor:
+    """A picture of means, (B, 3, H, W), of zeros, for planes (B, C, H/4, W/4): receptive fields do not depend on it."""
+    return F.interpolate(torch.zeros_like(planes[:, :3]), scale_factor=CELL_PX["fine"])
 
 
 def as_pixels(decoded: Tensor) -> Tensor:

@@ -8,13 +8,12 @@ from functools import cached_property
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.bitstream import CELL_PX
 from hvqcgic.coder.tiled_cells import CellWindow, Rows, TiledCells
-from hvqcgic.coder.tiled_networks import as_latents, as_pixels, means_in
+from hvqcgic.coder.tiled_networks import as_latents, as_pixels, blank_means, means_in
 from hvqcgic.coder.tiling import Batch, halo
 from hvqcgic.coder.window_size import UNIT, Sight, TileSize, WindowSize
 from hvqcgic.models import Estimate, Known, PictureModel, ReverseModel, every_size, reverse
@@ -162,7 +161,7 @@ class TiledReverse:
 
         def run(probe: Tensor) -> list[Tensor]:
             state, level, planes = probe[:, :width], probe[:, width : width + 1], probe[:, width + 1 :]
-            grey = F.interpolate(torch.zeros_like(planes[:, :3]), scale_factor=PX) if reads else None
+            grey = blank_means(planes) if reads else None
             known = Known(state, planes, level, every_size(state), grey)
             return behind(network(state, now, known), known)
 

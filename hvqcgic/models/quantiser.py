@@ -11,6 +11,8 @@ CACHED = 1 << 19
 """Number of distances that fit a processor's cache."""
 LARGE = 1 << 23
 """Number of distances that keep a GPU busy."""
+FADED = 1e-6
+"""Share of the mean use below which the averages of a code say nothing of it any more."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +78,18 @@ class VectorQuantiser(nn.Module):
     usage: Tensor
     initialised: Tensor
 
-    def __init__(self, codebook_size: int, code_width: int, *, decay: float = 0.99) -> None:
-        """Create a codebook; `start` (k-means) or the weights of a file initialise it."""
+    def __init__(self, codebook_size: int, code_width: int, *, decay: float = 0.99, revive_below: float = 0.05) -> None:
+        """Create a codebook; `start` (k-means) or the weights of a file initialise it.
+
+        Args:
+            codebook_size: K.
+            code_width: d.
+            decay: of the moving averages, 0 to 1.
+            revive_below: a code is dead below this share of the mean use; a revived code starts at four times this
+                share. At 0 no code is revived, and those out of use stay where they are.
+        """
         super().__init__()
-        self.decay = decay
+        self.decay, self.revive_below = decay, revive_below
         self.register_buffer("codebook", torch.zeros(codebook_size, code_width))
         self.register_buffer("cluster_size", torch.ones(codebook_size))
         self.register_buffer("cluster_sum", torch.zeros(codebook_size, code_width))
@@ -119,15 +129,13 @@ class VectorQuantiser(nn.Module):
         self.initialised.fill_(True)
 
     @torch.no_grad()
-    def update(self, y: Tensor, indices: Tensor, generator: torch.Generator, *, revive_below: float = 0.05) -> None:
+    def update(self, y: Tensor, indices: Tensor, generator: torch.Generator) -> None:
         """Move codes towards their features, and dead codes onto random features.
 
         Args:
             y: features, (N, d).
             indices: their codes, (N,).
             generator: source of the features that revive dead codes.
-            revive_below: a code is dead below this share of the mean use; a revived code starts at four times this
-                share.
         """
         size = self.codebook.shape[0]
         count = torch.bincount(indices, minlength=size).to(y.dtype)
@@ -135,12 +143,14 @@ class VectorQuantiser(nn.Module):
         self.cluster_size.lerp_(count, 1 - self.decay)
         self.cluster_sum.lerp_(total, 1 - self.decay)
         mean = self.cluster_size.mean()
-        dead = self.cluster_size < revive_below * mean
+        dead = self.cluster_size < self.revive_below * mean
         if bool(dead.any()):
-            size_again = 4 * revive_below * mean
+            size_again = 4 * self.revive_below * mean
             self.cluster_sum[dead] = y[_sample(len(y), int(dead.sum()), generator)] * size_again
             self.cluster_size[dead] = size_again
-        self.codebook.copy_(self.cluster_sum / self.cluster_size[:, None])
+        # Averages of codes out of use fade towards 0 / 0.
+        used = self.cluster_size > FADED * mean
+        self.codebook[used] = (self.cluster_sum / self.cluster_size[:, None])[used]
 
     @torch.no_grad()
     def count(self, granularity: int, indices: Tensor, *, decay: float = 0.998) -> None:

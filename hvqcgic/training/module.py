@@ -55,6 +55,9 @@ class HvqModule(StageModule):
         self.model = HvqModel(model)
         slowdown = training.codebook_slowdown if stage == "joint" else 1.0
         self.model.quantiser.decay = 1 - (1 - training.codebook_decay) / slowdown
+        if stage == "joint":
+            # The index prior prices a dead code as one that is never used: revived, it costs a hundred bits a use.
+            self.model.quantiser.revive_below = 0.0
         self.priors = HyperLatentPriors(
             {g: c for g, c in zip(GRANULARITIES, model.entropy.z_channels, strict=True) if c}
         )

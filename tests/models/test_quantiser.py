@@ -14,8 +14,8 @@ def normal(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=generator(seed))
 
 
-def quantiser(codebook: Tensor, *, decay: float = 0.99) -> VectorQuantiser:
-    found = VectorQuantiser(*codebook.shape, decay=decay)
+def quantiser(codebook: Tensor, *, decay: float = 0.99, revive_below: float = 0.05) -> VectorQuantiser:
+    found = VectorQuantiser(*codebook.shape, decay=decay, revive_below=revive_below)
     found.codebook.copy_(codebook)
     return found
 
@@ -110,6 +110,19 @@ def test_a_revived_code_is_a_feature() -> None:
     y = normal(50, 2)
     module.update(y, module(y).indices, generator())
     assert float((module.codebook[1] - y).abs().sum(1).min()) < 1e-5
+
+
+def test_without_revival_codes_out_of_use_stay_where_they_are() -> None:
+    codebook = torch.cat([normal(7, 2), torch.full((1, 2), 1e3)])
+    module = quantiser(codebook, decay=0.5, revive_below=0.0)
+    module.cluster_sum.copy_(codebook)
+    y = normal(400, 2, seed=1)
+    # After 200 steps the averages of the last code have faded to 0.
+    for step in range(200):
+        module.update(y, module(y).indices, generator(step))
+    assert float(module.cluster_size[7]) == 0
+    assert torch.equal(module.codebook[7], codebook[7])
+    assert mean_distance(module, y) < mean_distance(quantiser(codebook), y)
 
 
 def test_counts_of_use_fade() -> None:

@@ -103,6 +103,16 @@ def test_settings_of_stage_joint_change_the_encoder(
         assert 0 < result.metrics["loss/adversarial_weight"] <= 1
 
 
+@pytest.mark.parametrize(("stage", "comes_back"), [("backbone", True), ("joint", False)])
+def test_stage_joint_revives_no_code(picture_folder: Path, tmp_path: Path, stage: Stage, comes_back: bool) -> None:
+    trained = module(stage, settings(steps=1, codebook_decay=0.5))
+    quantiser = trained.model.quantiser
+    quantiser.codebook[0], quantiser.cluster_size[0], quantiser.cluster_sum[0] = 1e3, 1e-4, 0.1
+    write_checkpoint(tmp_path / "start.ckpt", trained, "joint")
+    run_stage(trained, Pictures(picture_folder), Machine(tmp_path, "cpu"), start=[tmp_path / "start.ckpt"])
+    assert (float(quantiser.codebook[0].max()) < 100) == comes_back
+
+
 def test_a_training_is_not_replaced_unasked(picture_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "backbone.ckpt").write_text("a day's work")
     with pytest.raises(ConfigError, match="there is a training already"):

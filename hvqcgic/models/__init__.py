@@ -66,7 +66,6 @@ if TYPE_CHECKING:
     from hvqcgic.models.selection import order_cells as order_cells
     from hvqcgic.models.selection import picture_density as picture_density
     from hvqcgic.models.selection import select_cells as select_cells
-    from hvqcgic.models.sequential import ACTIVATION_LIMIT as ACTIVATION_LIMIT
     from hvqcgic.models.sequential import ClampedConv as ClampedConv
     from hvqcgic.models.sequential import describe as describe
     from hvqcgic.models.steps import check_steps as check_steps
@@ -131,6 +130,6 @@ else:
             ],
             "selection": ["order_cells", "picture_density", "select_cells"],
             "steps": ["check_steps"],
-            "sequential": ["ACTIVATION_LIMIT", "ClampedConv", "describe"],
+            "sequential": ["ClampedConv", "describe"],
         },
     )

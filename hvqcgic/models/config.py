@@ -119,6 +119,7 @@ class EntropyConfig:
             the granularity map alone.
         weight_bits: fractional bits of frozen weights.
         activation_bits: fractional bits of frozen activations.
+        activation_limit: magnitude that the results of all convolutions are clamped to.
     """
 
     form: FormName = "mahalanobis"
@@ -133,6 +134,7 @@ class EntropyConfig:
     context_width: int = number(96, low=1, high=WIDEST)
     weight_bits: int = number(14, low=1, high=24)
     activation_bits: int = number(12, low=1, high=24)
+    activation_limit: float = number(32.0, low=8, high=32)
     hyperprior: str = "convolutional"
     context: bool = True
     z_footprint: Literal[4, 8, 16, 32, 64] = 4

@@ -19,7 +19,7 @@ from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import hyperprior_named, means_synthesis, sent_positions
 from hvqcgic.models.index_prior import IndexPrior, code_moments, parameter_count
 from hvqcgic.models.picture_model import PictureModel
-from hvqcgic.models.sequential import describe
+from hvqcgic.models.sequential import ClampedConv, describe
 
 Cells = dict[str, Tensor]
 """Values of the cells of each granularity on its grid, (B, C, h_g, w_g)."""
@@ -55,6 +55,9 @@ class HvqModel(PictureModel):
         }
         self.context = nn.ModuleDict({name.replace("/", "_"): network for name, network in networks.items()})
         self.prior = IndexPrior(entropy, config.codebook_size, config.code_width)
+        for layer in self.modules():
+            if isinstance(layer, ClampedConv):
+                layer.limit = entropy.activation_limit
 
     def backbone_parameters(self) -> list[nn.Parameter]:
         """Weights that reconstruct pictures."""

@@ -12,14 +12,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 ACTIVATION_LIMIT = 32.0
-"""Magnitude to which every convolution's result is clamped."""
+"""Magnitude to which every convolution's result is clamped where a configuration does not say otherwise."""
 
 SLOPE_SHIFT = 3
 """Leaky ReLU multiplies negative values by 2^-3."""
 
 
 class ClampedConv(nn.Module):
-    """Zero padding (left, right, top, bottom), valid convolution, clamp to +-32."""
+    """Zero padding (left, right, top, bottom), valid convolution, clamp to +-limit.
+
+    Attributes:
+        limit: the largest magnitude of a result; `HvqModel` sets it.
+    """
 
     def __init__(
         self,
@@ -38,7 +42,7 @@ class ClampedConv(nn.Module):
         """
         super().__init__()
         self.convolution = nn.Conv2d(inputs, outputs, kernel, stride=stride)
-        self.centred = centred
+        self.centred, self.limit = centred, ACTIVATION_LIMIT
         half = kernel // 2
         row, column = offset
         self.pad = (half - column, half + column, half - row, half + row)
@@ -56,7 +60,7 @@ class ClampedConv(nn.Module):
         """(B, inputs, h, w) to (B, outputs, h / stride, w / stride)."""
         convolution = self.convolution
         sums = F.conv2d(F.pad(x, self.pad), self.weight(), convolution.bias, stride=convolution.stride)
-        return sums.clamp(-ACTIVATION_LIMIT, ACTIVATION_LIMIT)
+        return sums.clamp(-self.limit, self.limit)
 
 
 class PowerLeaky(nn.Module):

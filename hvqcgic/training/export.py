@@ -14,7 +14,7 @@ from torch import Tensor
 from hvqcgic.entropy import FrozenMeans, Precision, freeze
 from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.model_files import FrozenModel, network_weights
-from hvqcgic.models import ACTIVATION_LIMIT, HvqModel, ModelConfig, describe
+from hvqcgic.models import HvqModel, ModelConfig, describe
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.bundled_tables import map_coder, means_table
 from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
@@ -88,7 +88,7 @@ def freeze_model(
         map_tables=map_coder(),
         log_prior=_float64(prior.log_prior) if entropy.log_prior else None,
         features=_float64(prior.features) if entropy.learns_embedding else None,
-        precision=Precision(entropy.activation_bits, entropy.weight_bits, ACTIVATION_LIMIT),
+        precision=Precision(entropy.activation_bits, entropy.weight_bits, entropy.activation_limit),
         decoder_prior=config.backbone.decoder_prior,
         means=frozen_means(model),
         z_footprint=entropy.z_footprint,

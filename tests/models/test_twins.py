@@ -122,3 +122,19 @@ def test_both_send_the_same_hyper_latents(size: tuple[int, int], footprint: int)
 def test_both_put_the_same_cells_into_a_pass(schedule: tuple[str, ...]) -> None:
     for step in parse_schedule(schedule):
         np.testing.assert_array_equal(positions(step, 5, 8), phase_mask(step, torch.zeros(5, 8)).numpy())
+
+
+def test_both_clamp_at_the_limit_of_the_configuration() -> None:
+    estimates = []
+    for limit in (8.0, 32.0):
+        built = sharp_model("mahalanobis", SEVEN_PASSES, {"activation_limit": limit})
+        with torch.no_grad():
+            for step in built.model.passes:
+                network = built.model.context_of(step)
+                network.get_parameter("0.convolution.weight").mul_(40)
+                network.get_parameter("6.convolution.weight").mul_(0.1)
+        assert built.freeze().spec["activation_limit"] == limit
+        estimated, coded = bits_of_both(built, random_picture(120, 72, seed=3))
+        assert sum(coded.values()) == pytest.approx(sum(estimated.values()), rel=TOLERANCE)
+        estimates.append(sum(estimated.values()))
+    assert abs(estimates[0] / estimates[1] - 1) > 5 * TOLERANCE

@@ -63,7 +63,8 @@ def test_config_files_are_valid_and_keep_to_their_size(path: Path) -> None:
     assert numbers + model.quantiser.codebook.numel() <= LARGEST[config.name]
 
 
-CHOSEN = ("z_channels", "hyperprior", "z_footprint", "hint_kernel", "activation_bits", "weight_bits")
+GRIDS = ("activation_bits", "weight_bits", "activation_limit")
+CHOSEN = ("z_channels", "hyperprior", "z_footprint", "hint_kernel", *GRIDS)
 
 
 def without_choices(config: ModelConfig) -> ModelConfig:

@@ -56,8 +56,8 @@ def export(options: argparse.Namespace) -> str:
 
     if is_reverse(source):
         return export_reverse(options, card)
-    from hvqcgic.model_files import write_model
-    from hvqcgic.training import RECORD_KEY, check_half_precision, freeze_model, load_module, pictures_to_check
+    from hvqcgic.model_files import RECORD_KEY, write_model
+    from hvqcgic.training import check_half_precision, freeze_model, load_module, pictures_to_check
 
     module = load_module(source, raw=options.raw)
     card = {RECORD_KEY: module.trained_on} | card

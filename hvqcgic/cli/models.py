@@ -86,6 +86,8 @@ def as_dict(model: Listed) -> dict[str, Any]:
 
 def format_model(model: Listed) -> str:
     """Format one model for a person: a title, its card, and whether it has a reverse path; a title if it is retired."""
+    from hvqcgic.model_files import RECORD_KEY
+
     summary, reverse = model.summary, model.reverse
     size = f"{summary.size_bytes / 1e6:.1f} MB"
     if model.successor is not None:
@@ -94,7 +96,7 @@ def format_model(model: Listed) -> str:
     codebook = f"codebook of {summary.config.get('codebook_size', '?')}"
     lines = [f"{summary.name}: {size}, {codebook}, fingerprint {summary.fingerprint.hex()}"]
     # Where a card describes its pictures in words, their record is left to --json.
-    shown = {name: value for name, value in summary.card.items() if name != "trained_on" or "data" not in summary.card}
+    shown = {name: value for name, value in summary.card.items() if name != RECORD_KEY or "data" not in summary.card}
     for name, value in shown.items():
         entries = _entries(value)
         lines += [f"  {label:<12}{entry}" for label, entry in zip([name, *[""] * len(entries)], entries, strict=False)]

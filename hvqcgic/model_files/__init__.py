@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hvqcgic.model_files.frozen_model import read_model as read_model
     from hvqcgic.model_files.frozen_model import write_model as write_model
     from hvqcgic.model_files.registry import MODEL_SUFFIX as MODEL_SUFFIX
+    from hvqcgic.model_files.registry import RECORD_KEY as RECORD_KEY
     from hvqcgic.model_files.registry import REVERSE_ENDING as REVERSE_ENDING
     from hvqcgic.model_files.registry import REVERSE_OF as REVERSE_OF
     from hvqcgic.model_files.registry import ModelSummary as ModelSummary
@@ -41,6 +42,7 @@ else:
             "registry": [
                 "MODEL_SUFFIX",
                 "ModelSummary",
+                "RECORD_KEY",
                 "REVERSE_ENDING",
                 "REVERSE_OF",
                 "bundled_models",

@@ -24,6 +24,8 @@ REVERSE_ENDING = "-reverse"
 """End of the file name of a reverse path, without the suffix."""
 REVERSE_OF = "model"
 """Metadata entry of a reverse path with the fingerprint of its model, in hexadecimal digits."""
+RECORD_KEY = "trained_on"
+"""Entry of a card and of a checkpoint: pictures of each training, see `hvqcgic.training.provenance`."""
 _VERSIONED = re.compile(r"(?P<name>.+)-(?P<version>[1-9]\d*)")
 """Name of a model file, without the suffix, that a retired model has."""
 MAX_HEADER_BYTES = 1 << 24

@@ -246,6 +246,7 @@ class ModelConfig:
             (values["entropy"], "context"),
             (values["entropy"], "z_footprint"),
             (values["entropy"], "hint_kernel"),
+            (values["entropy"], "activation_limit"),
         )
         for owner, name in added:
             if owner[name] == _LATER_DEFAULTS[name]:
@@ -278,6 +279,7 @@ _LATER_DEFAULTS = {
     "context": True,
     "z_footprint": 4,
     "hint_kernel": 5,
+    "activation_limit": 32.0,
 }
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from hvqcgic.training.export import pictures_to_check as pictures_to_check
     from hvqcgic.training.module import HvqModule as HvqModule
     from hvqcgic.training.options import parse_options as parse_options
-    from hvqcgic.training.provenance import RECORD_KEY as RECORD_KEY
     from hvqcgic.training.rate import HyperLatentPriors as HyperLatentPriors
     from hvqcgic.training.rate import estimate_rate as estimate_rate
     from hvqcgic.training.ratios import draw_ratios as draw_ratios
@@ -59,7 +58,6 @@ else:
             "reverse_export": ["export_reverse", "is_reverse"],
             "module": ["HvqModule"],
             "options": ["parse_options"],
-            "provenance": ["RECORD_KEY"],
             "rate": ["HyperLatentPriors", "estimate_rate"],
             "ratios": ["draw_ratios"],
             "bundled_tables": ["table_name"],

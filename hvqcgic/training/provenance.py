@@ -10,10 +10,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hvqcgic.model_files import RECORD_KEY
 from hvqcgic.training.sources import prefix_of
 
-RECORD_KEY = "trained_on"
-"""Key of the record in a checkpoint and in a model's card: a list of lines, the first training first."""
 NOT_RECORDED = "pictures not recorded"
 """Line of a start that says nothing of its pictures."""
 _NAMED = 40

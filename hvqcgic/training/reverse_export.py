@@ -12,13 +12,21 @@ import torch
 from torch import Tensor
 
 from hvqcgic.errors import ConfigError, ModelError
-from hvqcgic.model_files import MODEL_SUFFIX, REVERSE_ENDING, FrozenReverse, freeze_reverse, read_model, write_reverse
+from hvqcgic.model_files import (
+    MODEL_SUFFIX,
+    RECORD_KEY,
+    REVERSE_ENDING,
+    FrozenReverse,
+    freeze_reverse,
+    read_model,
+    write_reverse,
+)
 from hvqcgic.models import ReverseConfig
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.export import HALF_PRECISION_LIMIT_DB, pictures_to_check
-from hvqcgic.training.provenance import RECORD_KEY, recorded
+from hvqcgic.training.provenance import recorded
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.thaw import thaw_networks
 

@@ -11,13 +11,14 @@ import lightning
 import torch
 from torch import Tensor, nn
 
+from hvqcgic.model_files import RECORD_KEY
 from hvqcgic.models import GranularityMap, HvqModel, PatchDiscriminator, select_cells
 from hvqcgic.perceptual import Perceptual, mean_of
 from hvqcgic.training.average import CHECKPOINT_KEY, WeightAverage
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.losses import discriminator_loss, with_adversary
 from hvqcgic.training.optimisation import learning_rate_share, make_optimisers, trained_weights
-from hvqcgic.training.provenance import NOT_RECORDED, RECORD_KEY, before_resuming, line_of, recorded
+from hvqcgic.training.provenance import NOT_RECORDED, before_resuming, line_of, recorded
 from hvqcgic.training.ranks import rank_and_size
 from hvqcgic.training.ratios import draw_ratios
 

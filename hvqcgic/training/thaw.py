@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.entropy import BIAS_BITS
-from hvqcgic.model_files import FrozenModel, read_model
+from hvqcgic.model_files import RECORD_KEY, FrozenModel, read_model
 from hvqcgic.models import ClampedConv, HvqModel
 from hvqcgic.training.config import TrainingConfig
-from hvqcgic.training.provenance import RECORD_KEY, recorded
+from hvqcgic.training.provenance import recorded
 from hvqcgic.training.rate import HyperLatentPriors
 
 

@@ -7,7 +7,8 @@ import pytest
 
 import hvqcgic
 from hvqcgic import export
-from hvqcgic.training.provenance import NOT_RECORDED, RECORD_KEY, before_resuming, pictures_text
+from hvqcgic.model_files import RECORD_KEY
+from hvqcgic.training.provenance import NOT_RECORDED, before_resuming, pictures_text
 from hvqcgic.training.stages import Machine, run_stage
 from tests.training.small_training import Pictures, module, saved, settings, write_checkpoint
 

@@ -55,7 +55,7 @@ _ENTROPY = (
     "training.learning_rate=2e-3",
     "training.final_learning_rate=0.02",
 )
-_ON_MEANS = (*_ALL_RATES, *_SHARP, "training.warmup_steps=30")
+_ON_MEANS = (*_ALL_RATES, *_SHARP, "training.warmup_steps=30", "model.entropy.activation_limit=32")
 _PICTURES = (
     *_ON_MEANS,
     "training.optimiser=muon",
@@ -182,34 +182,43 @@ RECIPE: tuple[Training | Conversion, ...] = (
         config="tiny",
         cached=True,
     ),
-    # The same with the rate in the loss. In the shipped `tiny`, w32 started from w33 at step 1000.
-    Training("w32", "joint", 500, ("w33/hyperprior.ckpt",), _JOINT, config="tiny"),
+    # The same with the rate in the loss, then the entropy model again, its activations in a narrower range.
+    Training("w36", "joint", 500, ("w33/hyperprior.ckpt",), _JOINT, config="tiny"),
     Training(
-        name="w34",
+        name="w37",
         stage="hyperprior",
         steps=2200,
-        start=("w32/joint.ckpt",),
-        options=(*_CODES, "training.z_warmup=0"),
+        start=("w36/joint.ckpt",),
+        options=(*_CODES, "training.z_warmup=0", "model.entropy.activation_limit=10"),
         model="tiny.safetensors",
         config="tiny",
         cached=True,
     ),
-    Training("v10", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
+    Training("v11", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
     # The paper's entropy model on the picture networks of tiny-frozen, then the rate in the loss.
     Training(
-        name="h3",
+        name="h6",
         stage="hyperprior",
-        steps=2000,
+        steps=2500,
         start=("tiny-frozen.safetensors",),
-        options=(*_CODES, "training.final_learning_rate=0.1", "training.z_warmup=800"),
+        options=(*_CODES, "training.z_warmup=1000"),
         config="tiny-hvq",
         cached=True,
     ),
     Training(
-        name="h4",
+        name="h7",
+        stage="hyperprior",
+        steps=3000,
+        start=("h6/hyperprior.ckpt",),
+        options=(*_CODES, "training.z_warmup=0", "training.final_learning_rate=0.05"),
+        config="tiny-hvq",
+        cached=True,
+    ),
+    Training(
+        name="h8",
         stage="joint",
         steps=500,
-        start=("h3/hyperprior.ckpt",),
+        start=("h7/hyperprior.ckpt",),
         options=_JOINT,
         model="tiny-hvq.safetensors",
         config="tiny-hvq",

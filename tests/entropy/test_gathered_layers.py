@@ -8,7 +8,8 @@ import torch
 from hvqcgic.entropy import exact_layers
 from hvqcgic.entropy.exact_layers import Convolution, Precision, freeze_network, output_bounds, read_layers
 from hvqcgic.entropy.exact_network import ExactNetwork
-from hvqcgic.entropy.gathered_layers import GATHER_ROWS, Positions
+from hvqcgic.entropy.gathered_layers import GATHER_ROWS, GatheredLayers, Positions
+from hvqcgic.model_files import read_model
 
 PRECISION = Precision()
 ONE = 2.0**PRECISION.activation_bits
@@ -150,3 +151,17 @@ def test_float32_is_left_where_a_program_allows_less(monkeypatch: pytest.MonkeyP
     finally:
         torch.set_float32_matmul_precision(before)
     assert used == {torch.float64}
+
+
+def test_every_pass_of_the_bundled_model_runs_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[bool] = []
+    create = GatheredLayers.__init__
+
+    def noted(self: GatheredLayers, *arguments: Any, single: bool) -> None:
+        found.append(single)
+        create(self, *arguments, single=single)
+
+    monkeypatch.setattr(GatheredLayers, "__init__", noted)
+    read_model("tiny").entropy_model()
+    assert len(found) >= 7
+    assert all(found)

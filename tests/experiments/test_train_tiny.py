@@ -54,15 +54,17 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert recipe.main(command, in_this_process) == 0
     said = capsys.readouterr().out
     assert "== w0: stage backbone, 2 steps\n" in said
-    assert "== w32: stage joint, 1 steps\n" in said
+    assert "== w36: stage joint, 1 steps\n" in said
     assert same_encoder("out/w23/hyperprior.ckpt", "out/w22/backbone.ckpt")
     assert not same_encoder("out/w23/hyperprior.ckpt", "out/finer-e0.ckpt")
     assert same_encoder("out/w33/hyperprior.ckpt", "out/w31/backbone.ckpt")
     assert not same_encoder("out/w33/hyperprior.ckpt", "out/w30/hyperprior.ckpt")
-    assert same_encoder("out/w34/hyperprior.ckpt", "out/w32/joint.ckpt")
-    assert load_module("out/w34/hyperprior.ckpt").model.config.backbone == BackboneConfig()
+    assert same_encoder("out/w37/hyperprior.ckpt", "out/w36/joint.ckpt")
+    last = load_module("out/w37/hyperprior.ckpt").model.config
+    assert last.backbone == BackboneConfig()
+    assert (last.entropy.z_channels, last.entropy.activation_limit) == ((8, 8, 8), 10)
+    assert load_module("out/w33/hyperprior.ckpt").model.config.entropy.activation_limit == 32
     assert load_module("out/w23/hyperprior.ckpt").model.config.means is None
-    assert load_module("out/w34/hyperprior.ckpt").model.config.entropy.z_channels == (8, 8, 8)
     codec = hvqcgic.load(tmp_path / "out/tiny.safetensors")
     assert codec.compress(noise[0])
     assert codec.decompress(codec.compress(noise[0]), steps=1).size == (64, 48)
@@ -72,8 +74,8 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert paper.config.entropy.z_channels == (4, 4, 4)
     assert (paper.config.entropy.hyperprior, paper.config.entropy.z_footprint) == ("convolutional", 4)
     assert (paper.config.entropy.embedding, paper.config.entropy.context) == ("codebook", False)
-    assert same_encoder("out/h3/hyperprior.ckpt", "out/w31/backbone.ckpt", half=True)
-    assert not same_encoder("out/h4/joint.ckpt", "out/w31/backbone.ckpt", half=True)
+    assert same_encoder("out/h6/hyperprior.ckpt", "out/w31/backbone.ckpt", half=True)
+    assert not same_encoder("out/h8/joint.ckpt", "out/w31/backbone.ckpt", half=True)
     # One of each stage and tool: they are done again, or not, each for itself.
     kinds = {getattr(step, "stage", None) or step.tool: step for step in recipe.RECIPE}
     assert len(kinds) == 6

@@ -122,6 +122,12 @@ class Conversion:
     options: tuple[str, ...] = ()
 
 
+def _fitted(name: str, start: tuple[str, ...], model: str, *options: str) -> Training:
+    """The entropy model of configs/tiny.yaml, trained to rest on fixed picture networks."""
+    options = (*_CODES, "training.z_warmup=0", *options)
+    return Training(name, "hyperprior", 2200, start, options, model, config="tiny", cached=True)
+
+
 RECIPE: tuple[Training | Conversion, ...] = (
     # Finds its features with many codes, which are merged then.
     Training(
@@ -172,28 +178,10 @@ RECIPE: tuple[Training | Conversion, ...] = (
     ),
     # On distortion alone, then the entropy model on it, fixed.
     Training("w31", "backbone", 2200, ("tiny-frozen-1.safetensors",), _PICTURES, config="tiny"),
-    Training(
-        name="w33",
-        stage="hyperprior",
-        steps=2200,
-        start=("w30/hyperprior.ckpt", "w31/backbone.ckpt"),
-        options=(*_CODES, "training.z_warmup=0"),
-        model="tiny-frozen.safetensors",
-        config="tiny",
-        cached=True,
-    ),
+    _fitted("w33", ("w30/hyperprior.ckpt", "w31/backbone.ckpt"), "tiny-frozen.safetensors"),
     # The same with the rate in the loss, then the entropy model again, its activations in a narrower range.
     Training("w36", "joint", 500, ("w33/hyperprior.ckpt",), _JOINT, config="tiny"),
-    Training(
-        name="w37",
-        stage="hyperprior",
-        steps=2200,
-        start=("w36/joint.ckpt",),
-        options=(*_CODES, "training.z_warmup=0", "model.entropy.activation_limit=10"),
-        model="tiny.safetensors",
-        config="tiny",
-        cached=True,
-    ),
+    _fitted("w37", ("w36/joint.ckpt",), "tiny.safetensors", "model.entropy.activation_limit=10"),
     Training("v11", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
     # The paper's entropy model on the picture networks of tiny-frozen, then the rate in the loss.
     Training(

@@ -47,6 +47,10 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "recipe-muon-lambda-0.2": (*RECIPE, *MUON, "--lambda", "0.2"),
     "recipe-muon-3e-4-lambda-0.2": (*RECIPE, *MUON, "--training.learning_rate", "0.0003", "--lambda", "0.2"),
     "recipe-muon-lambda-0.4": (*RECIPE, *MUON, "--lambda", "0.4"),
+    "usage": (*RECIPE, *MUON, "--lambda", "0.2", "--training.usage_weight", "0.5"),
+    "usage-lambda-0.4": (*RECIPE, *MUON, "--lambda", "0.4", "--training.usage_weight", "0.5"),
+    "usage-lambda-1": (*RECIPE, *MUON, "--lambda", "1.0", "--training.usage_weight", "1.0"),
+    "annealed-eta": (*RECIPE, *MUON, "--lambda", "0.2", "--training.rdo_choice", "0.2", "--training.rdo_warmup", "400"),
 }
 """Options over those of `training`."""
 

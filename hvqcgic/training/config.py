@@ -48,8 +48,11 @@ class TrainingConfig:
         rate_gradient: path of the rate's gradient to the features in stage joint: `soft` (cross-entropy of
             softmax(-distance^2 / tau) against the prior, as in RDVQ), or `none`.
         tau: temperature of `soft`, in units of the mean squared distance to the nearest code.
+        usage_weight: share, 0 to 1, of the bits that the global use of codes would take in static coding, which
+            `soft` does not charge: a large lambda then makes codes easier to predict, and not fewer.
         rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), for one bit in units of
             the mean squared distance to the nearest code; 0 chooses the nearest code.
+        rdo_warmup: steps over which this eta rises from 0.
         steps: optimiser steps of this stage.
         optimiser: `adamw`, or `muon` for convolutions between hidden layers and AdamW for all other weights.
         learning_rate: learning rate of the picture networks after warm-up.
@@ -88,7 +91,9 @@ class TrainingConfig:
     texture_weight: float = 0.0
     rate_gradient: RateGradient = "soft"
     tau: float = number(1.0, low=1e-3)
+    usage_weight: float = number(0.0, high=1)
     rdo_choice: float = 0.0
+    rdo_warmup: int = 1
     steps: int = 2500
     optimiser: Optimiser = "adamw"
     learning_rate: float = 8e-4

@@ -1,39 +1,14 @@
-"""Rate and adversarial terms of the loss; the distortion is in `hvqcgic.perceptual.losses`."""
+"""Adversarial terms of the loss; the distortion is in `hvqcgic.perceptual.losses`, the rate in `rate`."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hvqcgic.entropy import FREQUENCY_BITS
-from hvqcgic.index_priors import BITS_A_NAT
-from hvqcgic.models import squared_distances
 from hvqcgic.training.ranks import same_for_all
-
-
-def soft_bits(y: Tensor, codebook: Tensor, logits: Tensor, tau: float) -> Tensor:
-    """Bits of a soft choice of codes, the term that carries the rate's gradient to the features.
-
-    Args:
-        y: features, (N, d).
-        codebook: (K, d), fixed.
-        logits: log-probabilities of the prior in bits, (N, K), fixed.
-        tau: temperature, in units of the mean squared distance to the nearest code.
-    Returns:
-        (N,), in bits. A code costs at most `FREQUENCY_BITS` more than the cell's cheapest code, as in files. Without
-        this limit, the forms whose bits grow with the distance could move codes beyond the range of the exact prior.
-    Source: RDVQ (CVPR 2026): cross-entropy of softmax(-distance^2 / tau) against the prior.
-    """
-    distances = squared_distances(y, codebook) + (y * y).sum(1, keepdim=True)
-    scale = distances.detach().min(1).values.mean().clamp(min=1e-6)
-    soft = torch.softmax(-distances / (tau * scale), 1)
-    within = torch.maximum(logits, logits.amax(1, keepdim=True) - FREQUENCY_BITS)
-    bits = (torch.logsumexp(within * math.log(2), 1, keepdim=True) * BITS_A_NAT - within).detach()
-    return (soft * bits).sum(1)
 
 
 def discriminator_loss(real: Tensor, fake: Tensor) -> Tensor:

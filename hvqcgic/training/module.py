@@ -22,7 +22,8 @@ from hvqcgic.training.crops import Batch, CachedCrops
 from hvqcgic.training.latent_start import start_hyper_latents
 from hvqcgic.training.optimisation import parameter_groups
 from hvqcgic.training.ranks import gather_parts, mean_over_all, rank_and_size, same_for_all
-from hvqcgic.training.rate import HyperLatentPriors, choose_by_rate, estimate_rate, weights_by_cells
+from hvqcgic.training.rate import HyperLatentPriors, choose_by_rate, estimate_rate
+from hvqcgic.training.rate_gradient import Pull, weights_by_cells
 from hvqcgic.training.scalars import StaticLengths, distortion_scalars, rate_scalars, validation_scalars
 from hvqcgic.training.stage_module import StageModule
 from hvqcgic.training.validation import Measured, measure
@@ -100,7 +101,7 @@ class HvqModule(StageModule):
             if bool(self.model.quantiser.initialised):
                 codes = self.model.quantise(features, masks)
                 if self.stage == "joint" and self.options.rdo_choice > 0:
-                    codes = choose_by_rate(self.model, features, masks, codes, self.options.rdo_choice)
+                    codes = choose_by_rate(self.model, features, masks, codes, self.eta_now())
                 return codes
             parts = [features[g].permute(0, 2, 3, 1)[masks[g][:, 0]] for g in GRANULARITIES]
             y = torch.cat(parts)
@@ -122,20 +123,8 @@ class HvqModule(StageModule):
         options = self.options
         total, rate = batch.new_zeros(()), None
         if self.stage != "backbone":
-            gradient = options.rate_gradient if self.stage == "joint" else "none"
-            ratios, slope = self.model.config.default_ratios, options.lmbda_slope
-            weights = weights_by_cells(masks, ratios, slope) if gradient != "none" and slope > 0 else None
             with torch.autocast(batch.device.type, enabled=False):
-                rate = estimate_rate(
-                    self.model,
-                    self.priors,
-                    features,
-                    masks,
-                    codes,
-                    gradient=gradient,
-                    tau=options.tau,
-                    pull_weights=weights,
-                )
+                rate = estimate_rate(self.model, self.priors, features, masks, codes, pull=self.pull(masks))
             scale = self.lambda_now() if self.stage == "joint" else 1.0
             price_of_z = min(1.0, (self.step_index + 1) / max(self.options.z_warmup, 1))
             bits = rate.index_bits + price_of_z * rate.z_bits + rate.pull_bits
@@ -189,6 +178,19 @@ class HvqModule(StageModule):
     def reads_prior(self) -> bool:
         """Whether the decoder reads the index prior's parameters."""
         return self.model.config.backbone.decoder_prior
+
+    def pull(self, masks: GranularityMap) -> Pull | None:
+        """How the rate pulls at the features of these pictures; None where it does not."""
+        options = self.options
+        if self.stage != "joint" or options.rate_gradient == "none":
+            return None
+        ratios, slope = self.model.config.default_ratios, options.lmbda_slope
+        weights = weights_by_cells(masks, ratios, slope) if slope > 0 else None
+        return Pull(options.tau, options.usage_weight, weights)
+
+    def eta_now(self) -> float:
+        """Eta of the choice of codes at the current step; it rises from 0."""
+        return self.options.rdo_choice * min(1.0, (self.step_index + 1) / max(self.options.rdo_warmup, 1))
 
     def lambda_now(self) -> float:
         """Lambda at the current step, with warm-up from 0."""

@@ -14,15 +14,13 @@ from hvqcgic.models import (
     Codes,
     GranularityMap,
     HvqModel,
-    Ratios,
     index_bits,
     sent_positions,
     squared_distances,
     straight_through,
 )
 from hvqcgic.training.bundled_tables import means_coder
-from hvqcgic.training.config import RateGradient
-from hvqcgic.training.losses import soft_bits
+from hvqcgic.training.rate_gradient import Pull, pass_features, pull_bits
 
 
 @dataclass(frozen=True)
@@ -79,9 +77,7 @@ def estimate_rate(
     masks: GranularityMap,
     codes: Codes,
     *,
-    gradient: RateGradient = "none",
-    tau: float = 1.0,
-    pull_weights: Tensor | None = None,
+    pull: Pull | None = None,
 ) -> Rate:
     """Bits of a batch under the model's own predictions, all passes at once.
 
@@ -91,29 +87,23 @@ def estimate_rate(
         features: of the encoder, (B, d, h_g, w_g) each.
         masks: the granularity map.
         codes: the batch, quantised.
-        gradient: how the rate reaches the features; `none` leaves `pull_bits` at 0.
-        tau: temperature of the gradient `soft`.
-        pull_weights: of each picture's bits in `pull_bits`, (B,); 1 where None.
+        pull: how the rate reaches the features; None leaves `pull_bits` at 0.
     """
     z_bits, z = hyper_latent_bits(model, priors, features, masks)
     fixed = {g: codes_g.detach() for g, codes_g in codes.maps.items()}
     parameters = model.pass_parameters(masks, fixed, model.hints(z, masks))
     indices = model.pass_indices(masks, codes.index_maps)
-    total, pull = codes.y.new_zeros(()), codes.y.new_zeros(())
+    total, by_pass = codes.y.new_zeros(()), {}
     cell_bits = {g: torch.zeros_like(masks[g], dtype=torch.float32) for g in GRANULARITIES}
-    y = pass_features(model, features, masks) if gradient != "none" else {}
     for step in model.passes:
         place = GRANULARITIES.index(step.granularity)
         logits = model.prior(parameters[step.name], place, model.quantiser.codebook)
         bits = index_bits(logits, indices[step.name])
         total = total + bits.sum()
-        cells = model.cells(step, masks)
-        cell_bits[step.granularity][cells] = bits.detach()
-        if gradient == "none":
-            continue
-        felt = soft_bits(y[step.name], model.quantiser.codebook, logits.detach(), tau)
-        pull = pull + (felt if pull_weights is None else felt * pull_weights[cells.nonzero()[:, 0]]).sum()
-    return Rate(total, z_bits, pull, cell_bits, parameters)
+        cell_bits[step.granularity][model.cells(step, masks)] = bits.detach()
+        by_pass[step.name] = logits
+    felt = codes.y.new_zeros(()) if pull is None else pull_bits(model, features, masks, by_pass, pull)
+    return Rate(total, z_bits, felt, cell_bits, parameters)
 
 
 def hyper_latent_bits(
@@ -162,22 +152,6 @@ def choose_by_rate(
     indices = torch.cat([chosen[g][masks[g]] for g in GRANULARITIES])
     with torch.enable_grad():
         return model.lay_out(codes.y, straight_through(codes.y, codebook[indices], indices), masks)
-
-
-def weights_by_cells(masks: GranularityMap, default: Ratios, slope: float) -> Tensor:
-    """Weight of each picture's rate, (B,): (cells at the default ratios / its cells) ** slope.
-
-    A bit is worth the more distortion the fewer of them a picture gets; along the ratio path the slope of distortion
-    over rate falls about as such a power of the number of cells.
-    """
-    cells = torch.stack([masks[g].flatten(1).sum(1) for g in GRANULARITIES]).sum(0) / masks["coarse"][0].numel()
-    fine, medium, coarse = default
-    return ((16 * fine + 4 * medium + coarse) / cells) ** slope
-
-
-def pass_features(model: HvqModel, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
-    """Features of every pass's cells, (N_pass, d), in the order of `HvqModel.pass_indices`."""
-    return {s.name: features[s.granularity].permute(0, 2, 3, 1)[model.cells(s, masks)[:, 0]] for s in model.passes}
 
 
 def arithmetic_lengths(usage: Tensor) -> Tensor:

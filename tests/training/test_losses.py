@@ -6,17 +6,18 @@ import pytest
 import torch
 
 from hvqcgic.entropy.index_prior import FREQUENCY_BITS
-from hvqcgic.training.losses import discriminator_loss, soft_bits, with_adversary
+from hvqcgic.training.losses import discriminator_loss, with_adversary
+from hvqcgic.training.rate_gradient import soft_assignment, soft_bits, usage_bits
 
 
 def test_the_soft_choice_of_a_far_code_costs_that_codes_bits_and_pulls_towards_cheap_ones() -> None:
     codebook = torch.tensor([[0.0], [1.0]])
     logits = torch.log2(torch.tensor([[0.9, 0.1]]))
-    assert float(soft_bits(torch.tensor([[0.0]]), codebook, logits, tau=1e-3)) == pytest.approx(
+    assert float(soft_bits(soft_assignment(torch.tensor([[0.0]]), codebook, 1e-3), logits)) == pytest.approx(
         -math.log2(0.9), abs=1e-3
     )
     y = torch.tensor([[0.6]], requires_grad=True)
-    soft_bits(y, codebook, logits, tau=1.0).sum().backward()
+    soft_bits(soft_assignment(y, codebook, 1.0), logits).sum().backward()
     assert y.grad is not None
     assert float(y.grad) > 0  # down the gradient lies the likely code
 
@@ -24,12 +25,21 @@ def test_the_soft_choice_of_a_far_code_costs_that_codes_bits_and_pulls_towards_c
 def test_a_code_costs_at_most_what_files_can_charge_for_it() -> None:
     codebook = torch.tensor([[0.0], [1.0]])
     y = torch.tensor([[0.5]], requires_grad=True)
-    far = soft_bits(y, codebook, torch.tensor([[0.0, -5000.0]]), tau=1.0)
+    far = soft_bits(soft_assignment(y, codebook, 1.0), torch.tensor([[0.0, -5000.0]]))
     assert far.item() == pytest.approx(FREQUENCY_BITS / 2, rel=1e-5)
     far.sum().backward()
     near = torch.tensor([[0.5]], requires_grad=True)
-    soft_bits(near, codebook, torch.tensor([[0.0, -float(FREQUENCY_BITS)]]), tau=1.0).sum().backward()
+    dearest = torch.tensor([[0.0, -float(FREQUENCY_BITS)]])
+    soft_bits(soft_assignment(near, codebook, 1.0), dearest).sum().backward()
     torch.testing.assert_close(y.grad, near.grad)
+
+
+def test_bits_of_global_use_are_those_of_a_static_code() -> None:
+    two_of_four = torch.tensor([[1.0, 0, 0, 0], [1, 0, 0, 0], [0, 1, 0, 0]])
+    halves = usage_bits(two_of_four, torch.tensor([1.0, 1.0, 2.0]))
+    assert halves.item() == pytest.approx(4)  # four cells of one bit each
+    assert usage_bits(two_of_four, torch.tensor([1.0, 1.0, 0.0])).item() == pytest.approx(0)
+    assert usage_bits(two_of_four[:0], torch.zeros(0)).item() == 0
 
 
 def test_hinge_loss_is_zero_only_beyond_the_margin() -> None:

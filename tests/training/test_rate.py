@@ -11,17 +11,16 @@ from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.index_priors import FORMS
 from hvqcgic.models.granularity import GranularityMap, granularity_map
 from hvqcgic.models.picture_model import Codes
-from hvqcgic.training.config import RateGradient
 from hvqcgic.training.rate import (
     arithmetic_lengths,
     choose_by_rate,
     estimate_rate,
     huffman_lengths,
-    pass_features,
     static_bits,
-    weights_by_cells,
 )
+from hvqcgic.training.rate_gradient import Pull, pass_features, weights_by_cells
 from tests.random_model import RandomModel, random_model, random_picture, small_config
+from tests.training.small_training import module, settings
 
 
 @dataclass(frozen=True)
@@ -47,15 +46,13 @@ def batch() -> Batch:
     return analyse("learned")
 
 
-def estimate(batch: Batch, gradient: RateGradient, tau: float = 1.0):
+def estimate(batch: Batch, pull: Pull | None = None):
     source = batch.source
-    return estimate_rate(
-        source.model, source.priors, batch.features, batch.masks, batch.codes, gradient=gradient, tau=tau
-    )
+    return estimate_rate(source.model, source.priors, batch.features, batch.masks, batch.codes, pull=pull)
 
 
 def test_bits_of_cells_sum_to_those_of_all_indices(batch: Batch) -> None:
-    rate = estimate(batch, "none")
+    rate = estimate(batch)
     cells = sum(float(bits.sum()) for bits in rate.cell_bits.values())
     assert cells == pytest.approx(rate.index_bits.item(), rel=1e-5)
     assert rate.pull_bits.item() == 0
@@ -67,14 +64,29 @@ def test_the_pull_reaches_the_encoder_and_leaves_the_prior_alone(form: str) -> N
     batch = analyse(form)
     model = batch.source.model
     model.zero_grad()
-    estimate(batch, "soft").pull_bits.backward()
+    estimate(batch, Pull()).pull_bits.backward()
     assert sum(float(w.grad.abs().sum()) for w in model.encoder.parameters() if w.grad is not None) > 0
     assert all(w.grad is None or not w.grad.any() for w in [*model.context.parameters(), *model.prior.parameters()])
 
 
 def test_a_hard_soft_choice_costs_what_the_indices_cost(batch: Batch) -> None:
-    rate = estimate(batch, "soft", tau=1e-5)
+    rate = estimate(batch, Pull(tau=1e-5))
     assert rate.pull_bits.item() == pytest.approx(rate.index_bits.item(), rel=1e-3)
+
+
+def test_what_global_use_would_take_is_not_charged(batch: Batch) -> None:
+    hard, relieved = (estimate(batch, Pull(tau=1e-5, usage_weight=share)).pull_bits.item() for share in (0, 0.5))
+    # A static code for each granularity, of the indices themselves.
+    counts = [torch.bincount(rows) for rows in batch.codes.quantised.indices.split(batch.codes.counts)]
+    static = sum(float((torch.log2(n.sum() / n.clamp(min=1)) * n).sum()) for n in counts)
+    assert hard - relieved == pytest.approx(static / 2, rel=1e-3)
+
+
+def test_eta_rises_from_0_over_its_warm_up() -> None:
+    made, etas = module("joint", settings(rdo_choice=0.2, rdo_warmup=4)), []
+    for made.step_index in (0, 1, 3, 9):
+        etas.append(made.eta_now())
+    assert etas == pytest.approx([0.05, 0.1, 0.2, 0.2])
 
 
 def test_static_bits_are_the_lengths_of_the_chosen_codes(batch: Batch) -> None:
@@ -138,8 +150,8 @@ def test_weights_of_the_pull_belong_to_pictures() -> None:
     codes = source.model.quantise(features, masks)
 
     def pull(weights: Tensor | None) -> Tensor:
-        rate = estimate_rate(source.model, source.priors, features, masks, codes, gradient="soft", pull_weights=weights)
-        return rate.pull_bits
+        pull = Pull(weights=weights)
+        return estimate_rate(source.model, source.priors, features, masks, codes, pull=pull).pull_bits
 
     first, second = pull(torch.tensor([1.0, 0.0])), pull(torch.tensor([0.0, 1.0]))
     assert first.item() > second.item() > 0

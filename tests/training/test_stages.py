@@ -82,6 +82,7 @@ def test_the_rate_falls_when_the_entropy_networks_are_fitted(picture_folder: Pat
         ({"lpips_weight": 0.0}, "diagonal"),
         ({}, "quadratic"),
         ({"rate_gradient": "none", "rdo_choice": 0.2}, "learned"),
+        ({"usage_weight": 1.0, "rdo_choice": 0.2, "rdo_warmup": 4}, "mahalanobis"),
         ({"adversarial_weight": 0.5, "adversarial_start": 100}, "learned"),
         ({"precision": "bf16-mixed"}, "learned"),
     ],

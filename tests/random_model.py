@@ -14,6 +14,7 @@ from torch import nn
 
 from hvqcgic.model_files.frozen_model import FrozenModel
 from hvqcgic.models import backbone
+from hvqcgic.models.bf16 import Convolution
 from hvqcgic.models.config import BackboneConfig, EntropyConfig, ModelConfig
 from hvqcgic.models.network import HvqModel
 from hvqcgic.training.export import freeze_model
@@ -53,9 +54,17 @@ def small_config(*, decoder_prior: bool = False, **entropy: Any) -> ModelConfig:
     return ModelConfig("random", codebook_size=64, backbone=networks, entropy=EntropyConfig(**sizes | entropy))
 
 
-def plain_convolution(inputs: int, outputs: int, side: int, *, stride: int = 1, gain: float = 0.0) -> nn.Conv2d:
+def plain_convolution(
+    inputs: int,
+    outputs: int,
+    side: int,
+    *,
+    stride: int = 1,
+    gain: float = 0.0,
+    kind: type[nn.Conv2d] = Convolution,
+) -> nn.Conv2d:
     """In place of `level_convolution`; the gain is PyTorch's own."""
-    return nn.Conv2d(inputs, outputs, side, stride=stride, padding=1)
+    return kind(inputs, outputs, side, stride=stride, padding=1)
 
 
 def random_model(config: ModelConfig | None = None, *, seed: int = 0) -> RandomModel:

@@ -36,12 +36,14 @@ from hvqcgic.models import (
     GranularityMap,
     ModelConfig,
     PictureModel,
+    PicturePrecision,
     Ratios,
     check_ratios,
     order_cells,
     pad_to_cells,
     picture_density,
     sent_positions,
+    use_bf16,
 )
 from hvqcgic.pictures import PictureSource, read_picture
 
@@ -52,7 +54,9 @@ SMALLEST_SCALE = 1e-6
 class PictureCoder:
     """The networks and the entropy model of one model, with the steps of encoding and decoding."""
 
-    def __init__(self, model: FrozenModel, device: torch.device, tile: TileSize = "auto") -> None:
+    def __init__(
+        self, model: FrozenModel, device: torch.device, tile: TileSize = "auto", precision: PicturePrecision = "float32"
+    ) -> None:
         """Create a coder of one model.
 
         Args:
@@ -60,14 +64,18 @@ class PictureCoder:
             device: device of the picture networks; the entropy model always runs on the CPU.
             tile: side in pixels of the largest part of a picture that the picture networks process at once; "auto" cuts
                 large pictures.
+            precision: of the picture networks: "float32", "bfloat16", or "auto", which is bfloat16 on processors that
+                multiply it, about 1.4 times as fast.
 
         Raises:
-            ConfigError: the tile is no valid size, or too small for the margin that the networks read.
+            ConfigError: the tile is no valid size, or too small for the margin that the networks read; or there is no
+                such precision.
         """
         self.config: ModelConfig = model.config
         self.name, self.card, self.fingerprint = model.config.name, model.card, model.fingerprint
         self.device = device
         self.networks: PictureModel = model.picture_model(device)
+        use_bf16(self.networks, precision, device)
         self._tiled = TiledNetworks(self.networks, device, tile)
         self._entropy = model.entropy_model()
 

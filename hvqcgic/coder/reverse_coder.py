@@ -13,7 +13,7 @@ from hvqcgic.coder.tiled_reverse import ReadCells, Sampling, TiledReverse
 from hvqcgic.coder.window_size import TileSize
 from hvqcgic.errors import BitstreamError, ConfigError, ModelError
 from hvqcgic.model_files import FrozenModel, FrozenReverse, check_reverse, find_reverse, read_reverse
-from hvqcgic.models import check_steps
+from hvqcgic.models import PicturePrecision, check_steps
 
 LARGEST_SEED = 2**63 - 1
 
@@ -21,9 +21,11 @@ LARGEST_SEED = 2**63 - 1
 class ReverseCoder(PreviewCoder):
     """A coder that can also use the reverse path whose file is beside its model's file."""
 
-    def __init__(self, model: FrozenModel, device: torch.device, tile: TileSize = "auto") -> None:
+    def __init__(
+        self, model: FrozenModel, device: torch.device, tile: TileSize = "auto", precision: PicturePrecision = "float32"
+    ) -> None:
         """See `PictureCoder`; the file of the reverse path is read when it is first needed."""
-        super().__init__(model, device, tile)
+        super().__init__(model, device, tile, precision)
         self._source = model.source
         self._tile: TileSize = tile
 

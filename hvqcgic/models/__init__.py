@@ -10,6 +10,8 @@ from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
     from hvqcgic.models.backbones import BACKBONES as BACKBONES
+    from hvqcgic.models.bf16 import PicturePrecision as PicturePrecision
+    from hvqcgic.models.bf16 import use_bf16 as use_bf16
     from hvqcgic.models.config import BackboneConfig as BackboneConfig
     from hvqcgic.models.config import ControlGicConfig as ControlGicConfig
     from hvqcgic.models.config import EntropyConfig as EntropyConfig
@@ -74,6 +76,7 @@ else:
         __name__,
         {
             "backbones": ["BACKBONES"],
+            "bf16": ["PicturePrecision", "use_bf16"],
             "config": [
                 "BackboneConfig",
                 "ControlGicConfig",

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.models.bf16 import Convolution
 from hvqcgic.models.config import BackboneConfig
 from hvqcgic.models.strips import add_in_strips, pays
 from hvqcgic.models.winograd import is_faster, winograd
@@ -41,8 +42,8 @@ class ResidualBlock(nn.Module):
         """Args: width: channels in and out; tiled: whether windows of its planes begin at multiples of four."""
         super().__init__()
         self.tiled = tiled
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.first = Convolution(width, width, 3, padding=1)
+        self.second = Convolution(width, width, 3, padding=1)
         for convolution in (self.first, self.second):
             start_normal(convolution.weight, gain=math.sqrt(2))
         self.second.weight.data.mul_(0.1)
@@ -81,7 +82,15 @@ SILU_GAIN, HEAD_GAIN = 1.7, 3.0
 """Initial gain of convolutions before an activation (which keeps 0.36 of a normal input's power) and of last ones."""
 
 
-def level_convolution(inputs: int, outputs: int, side: int, *, stride: int = 1, gain: float = SILU_GAIN) -> nn.Conv2d:
+def level_convolution(
+    inputs: int,
+    outputs: int,
+    side: int,
+    *,
+    stride: int = 1,
+    gain: float = SILU_GAIN,
+    kind: type[nn.Conv2d] = Convolution,
+) -> nn.Conv2d:
     """Build a convolution whose initial outputs are as large as its inputs before their activation (He et al. 2015).
 
     With PyTorch's initialisation, features are a few hundredths and grow for thousands of steps. A new decoder then
@@ -93,8 +102,9 @@ def level_convolution(inputs: int, outputs: int, side: int, *, stride: int = 1, 
         side: of the kernel.
         stride: of the convolution.
         gain: standard deviation of an output over the root mean square of the inputs.
+        kind: of the convolution; those of features are never in bfloat16.
     """
-    made = nn.Conv2d(inputs, outputs, side, stride=stride, padding=1)
+    made = kind(inputs, outputs, side, stride=stride, padding=1)
     start_normal(made.weight, gain=gain)
     return made
 
@@ -109,7 +119,9 @@ class Encoder(nn.Module):
         self.stem = level_convolution(12, widths[0], 3)
         self.downs = nn.ModuleList(level_convolution(a, b, 4, stride=2) for a, b in pairwise(widths))
         self.stages = level_blocks(widths, blocks)
-        self.heads = nn.ModuleList(level_convolution(width, code_width, 3, gain=HEAD_GAIN) for width in widths[1:])
+        self.heads = nn.ModuleList(
+            level_convolution(width, code_width, 3, gain=HEAD_GAIN, kind=nn.Conv2d) for width in widths[1:]
+        )
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
         """Compute the features of each granularity at all of its positions.

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hvqcgic.models.backbone import level_blocks
+from hvqcgic.models.bf16 import Convolution, runs_in_bf16
 from hvqcgic.models.config import BackboneConfig
 from hvqcgic.models.granularity import GranularityMap, repeat
 from hvqcgic.models.means import MEANS_CHANNELS
@@ -46,8 +47,12 @@ def enlarge(x: Tensor, convolution: nn.Conv2d) -> Tensor:
     outputs = convolution.out_channels // 4
     weight = convolution.weight.view(outputs, 4, channels).transpose(0, 1).reshape(4 * outputs, channels)
     bias = convolution.bias.view(outputs, 4).t().reshape(-1)
-    found = F.linear(x.permute(0, 2, 3, 1), weight, bias).view(batch, height, width, 2, 2, outputs)
-    return found.transpose(2, 3).reshape(batch, 2 * height, 2 * width, outputs).permute(0, 3, 1, 2)
+    rows = x.permute(0, 2, 3, 1)
+    if runs_in_bf16(convolution):
+        rows, weight, bias = rows.bfloat16(), weight.bfloat16(), bias.bfloat16()
+    found = F.linear(rows, weight, bias).view(batch, height, width, 2, 2, outputs)
+    larger = found.transpose(2, 3).reshape(batch, 2 * height, 2 * width, outputs)
+    return larger.to(x.dtype).permute(0, 3, 1, 2)
 
 
 class ConditionalDecoder(nn.Module):
@@ -78,13 +83,13 @@ class ConditionalDecoder(nn.Module):
         inputs = code_width + self.prior_width + self.means_width
         half, quarter, eighth, sixteenth = config.decoder_widths
         blocks = config.decoder_blocks
-        self.stem = nn.Conv2d(inputs + 3, sixteenth, 3, padding=1)
-        self.medium_condition = nn.Conv2d(inputs + 3, eighth, 3, padding=1)
-        self.fine_condition = nn.Conv2d(inputs + 3, quarter, 3, padding=1)
+        self.stem = Convolution(inputs + 3, sixteenth, 3, padding=1)
+        self.medium_condition = Convolution(inputs + 3, eighth, 3, padding=1)
+        self.fine_condition = Convolution(inputs + 3, quarter, 3, padding=1)
         self.stages = level_blocks(config.decoder_widths, blocks)
-        self.to_eighth = nn.Conv2d(sixteenth, eighth * 4, 1)
-        self.to_quarter = nn.Conv2d(eighth, quarter * 4, 1)
-        self.to_half = nn.Conv2d(quarter, half * 4, 1)
+        self.to_eighth = Convolution(sixteenth, eighth * 4, 1)
+        self.to_quarter = Convolution(eighth, quarter * 4, 1)
+        self.to_half = Convolution(quarter, half * 4, 1)
         self.to_picture = nn.Conv2d(half, 12, 3, padding=1)
         self.guides = None
         if guide_width:

@@ -19,6 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hvqcgic.models.bf16 import in_bf16, runs_in_bf16
 from hvqcgic.models.winograd import TILE, WinogradRows, is_faster
 from hvqcgic.parallel import each_in_threads, threads_for
 
@@ -96,7 +97,7 @@ def _add(band: _Band, first: _Rows, second: _Rows, most: int) -> None:
     """Both convolutions of a band, in strips of at most this number of rows."""
     _, _, width, channels = band.rows.shape
     # Five rows of the strip before, the strip, and a row of zeros below the plane.
-    middle = band.rows.new_zeros(1, TILE + 1 + most + 1, width, channels)
+    middle = band.rows.new_zeros(1, TILE + 1 + most + 1, width, channels, dtype=first.dtype)
     for row in range(band.start, band.stop, most):
         count, last = min(most, band.stop - row), row + most >= band.stop
         found = first(F.silu(band.before(row - 1, row + count + 1)))
@@ -111,15 +112,22 @@ def _add(band: _Band, first: _Rows, second: _Rows, most: int) -> None:
 
 
 class _Rows:
-    """A convolution of 3 x 3 from (1, n + 2, w, C) to (1, n, w, K), with zeros left and right of the rows."""
+    """A convolution of 3 x 3 from (1, n + 2, w, C) to (1, n, w, K), with zeros left and right of the rows.
+
+    Attributes:
+        dtype: of its results, bfloat16 or float32.
+    """
 
     def __init__(self, convolution: nn.Conv2d, *, tiled: bool) -> None:
-        """Args: convolution: with a bias; tiled: whether n and w are multiples of 4, and it is computed by tiles."""
-        self._weight, self._bias = convolution.weight, convolution.bias
-        self._by_tiles = WinogradRows(convolution.weight) if tiled else None
+        """Args: convolution: with a bias; tiled: whether n and w are multiples of 4, and float32 goes by tiles."""
+        half = runs_in_bf16(convolution)
+        self._weight, self._bias = in_bf16(convolution) if half else (convolution.weight, convolution.bias)
+        self._by_tiles = WinogradRows(convolution.weight) if tiled and not half else None
+        self.dtype = self._weight.dtype
 
     def __call__(self, rows: Tensor) -> Tensor:
         if self._by_tiles is not None:
             assert self._bias is not None
             return self._by_tiles(rows).add_(self._bias)
-        return F.conv2d(rows.permute(0, 3, 1, 2), self._weight, self._bias, padding=(0, 1)).permute(0, 2, 3, 1)
+        planes = rows.to(self.dtype).permute(0, 3, 1, 2)
+        return F.conv2d(planes, self._weight, self._bias, padding=(0, 1)).permute(0, 2, 3, 1)

@@ -11,6 +11,7 @@ from hvqcgic import lazy_exports
 if TYPE_CHECKING:
     from hvqcgic.models.backbones import BACKBONES as BACKBONES
     from hvqcgic.models.bf16 import PicturePrecision as PicturePrecision
+    from hvqcgic.models.bf16 import gradients_as as gradients_as
     from hvqcgic.models.bf16 import use_bf16 as use_bf16
     from hvqcgic.models.config import BackboneConfig as BackboneConfig
     from hvqcgic.models.config import ControlGicConfig as ControlGicConfig
@@ -76,7 +77,7 @@ else:
         __name__,
         {
             "backbones": ["BACKBONES"],
-            "bf16": ["PicturePrecision", "use_bf16"],
+            "bf16": ["PicturePrecision", "gradients_as", "use_bf16"],
             "config": [
                 "BackboneConfig",
                 "ControlGicConfig",

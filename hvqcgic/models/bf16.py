@@ -74,3 +74,9 @@ def use_bf16(networks: nn.Module, precision: PicturePrecision, device: torch.dev
     for module in networks.modules():
         if isinstance(module, Convolution):
             module.in_bf16 = wanted
+
+
+def gradients_as(networks: nn.Module, device: torch.device) -> torch.autocast:
+    """A context in which gradients are computed in bfloat16, too, if the convolutions of networks run in it."""
+    halved = any(isinstance(module, Convolution) and module.in_bf16 for module in networks.modules())
+    return torch.autocast(device.type, torch.bfloat16, enabled=halved)

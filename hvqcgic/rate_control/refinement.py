@@ -23,7 +23,7 @@ from torch import Tensor
 from hvqcgic.bitstream import CELL_PX, GRANULARITIES
 from hvqcgic.coder import UNIT, Analysed, PictureCoder, Tile, tiles
 from hvqcgic.entropy import Masks
-from hvqcgic.models import GranularityMap, PictureModel, assemble, scatter_rows
+from hvqcgic.models import GranularityMap, PictureModel, assemble, gradients_as, scatter_rows
 from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, distortion, load_lpips
 
 NETWORKS: Mapping[str, float] = {"alex": 0.14, "squeeze": 0.245}
@@ -130,7 +130,9 @@ def _refine_window(
     originals = _originals(pixels, generator)
 
     def decode() -> Tensor:
-        decoded = networks.reconstruct(networks.quantise(y, masks).maps, masks, told, means)
+        maps = networks.quantise(y, masks).maps
+        with gradients_as(networks, pixels.device):
+            decoded = networks.reconstruct(maps, masks, told, means).float()
         return decoded[..., : pixels.shape[-2], : pixels.shape[-1]]
 
     def error() -> float:
@@ -140,7 +142,8 @@ def _refine_window(
     before = error() if originals is None else math.inf
     for step in range(steps):
         decoded = decode()
-        of_decoded = _gradient(pixels, decoded.detach(), originals, step)
+        with gradients_as(networks, pixels.device):
+            of_decoded = _gradient(pixels, decoded.detach(), originals, step)
         for g, gradient in zip(GRANULARITIES, torch.autograd.grad(decoded, list(y.values()), of_decoded), strict=True):
             descent[g].step(gradient, max(scale, SMALLEST_SCALE) * rate(step, steps))
         yield step + 1

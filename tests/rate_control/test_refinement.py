@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from hvqcgic.bitstream.schedule import CELL_PX, GRANULARITIES
-from hvqcgic.codec.codec import Codec
+from hvqcgic.codec.codec import Codec, load
 from hvqcgic.coder import Analysed, Encoded
 from hvqcgic.entropy import Masks
 from hvqcgic.errors import Unreachable
@@ -166,6 +166,20 @@ def test_lpips_falls_at_the_same_size_and_the_file_decodes_as_any(tiny: Codec, c
         sizes.append(len(found.written.data))
     assert all(abs(size - 0.3 * cat.shape[0] * cat.shape[1] / 8) <= 16 for size in sizes)
     assert values[1] < 0.85 * values[0]
+
+
+@needs_lpips
+def test_gradients_in_bfloat16_help_as_much_as_those_in_float32(cat: Pixels) -> None:
+    quality, single = LpipsAlex(cat), load("tiny", "cpu", precision="float32")
+
+    def measured(data: bytes) -> float:
+        return quality.measure(np.asarray(single.decompress(data)))
+
+    plain = measured(single.compress(cat, ratios=RATIOS))
+    codecs = [load("tiny", "cpu", precision=precision) for precision in ("float32", "bfloat16")]
+    refined_twice = [measured(codec.compress(cat, ratios=RATIOS, refine=4)) for codec in codecs]
+    assert refined_twice[0] != refined_twice[1]
+    assert max(refined_twice) < 0.75 * plain
 
 
 @needs_lpips

@@ -17,6 +17,7 @@ from hvqcgic.models import ModelConfig
 from hvqcgic.perceptual import TERMS
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
+from hvqcgic.training.processes import lightning_precision
 from hvqcgic.training.progress import duration
 from hvqcgic.training.real_files import FileFigures
 from hvqcgic.training.stage_module import StageModule
@@ -176,7 +177,8 @@ def machine_text(options: Namespace, device: torch.device) -> str:
     number = torch.get_num_threads()
     threads = f", {number} thread{'s' if number > 1 else ''}" if device.type == "cpu" else ""
     count = options.trainer.devices * options.trainer.num_nodes
-    return f"{device}{threads}{f', {count} processes' if count > 1 else ''}, precision {options.precision}"
+    precision = lightning_precision(options.precision, options.accelerator)
+    return f"{device}{threads}{f', {count} processes' if count > 1 else ''}, precision {precision}"
 
 
 def time_text(steps: Mapping[Stage, int], module: StageModule, step_s: float) -> str:

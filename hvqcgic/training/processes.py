@@ -1,4 +1,4 @@
-"""Number and start of the processes of one training (data-parallel training, Lightning's DDP)."""
+"""Where a training runs: its processes (data-parallel training, Lightning's DDP), and its precision."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from lightning.pytorch.strategies import DDPStrategy
 from rich.console import Console
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.models import processor_multiplies_bf16
 
 
 @dataclass(frozen=True)
@@ -75,3 +77,17 @@ def is_first() -> bool:
 def first_console() -> Console:
     """Console on standard error for the first process; silent for the others."""
     return Console(stderr=True, quiet=not is_first())
+
+
+def lightning_precision(precision: str, accelerator: str) -> str:
+    """Lightning's name of a precision.
+
+    Args:
+        precision: a name of Lightning's, which is returned as it is, or "auto": "bf16-mixed" on a processor that
+            multiplies bfloat16, "32-true" on others and on a GPU.
+        accelerator: Lightning's cpu, cuda, mps or auto.
+    """
+    if precision != "auto":
+        return precision
+    on_processor = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
+    return "bf16-mixed" if on_processor and processor_multiplies_bf16() else "32-true"

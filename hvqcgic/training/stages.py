@@ -23,7 +23,7 @@ from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.interrupt import SaveOnInterrupt
 from hvqcgic.training.module import LOG_EVERY, HvqModule
-from hvqcgic.training.processes import Processes
+from hvqcgic.training.processes import Processes, lightning_precision
 from hvqcgic.training.progress import TrainingProgress
 from hvqcgic.training.provenance import pictures_text
 from hvqcgic.training.real_files import RealFiles
@@ -42,7 +42,7 @@ class Machine:
     Attributes:
         folder: for checkpoints, `STAGE.ckpt` each, and TensorBoard files, a folder for each stage.
         accelerator: of Lightning: cpu, cuda, mps or auto.
-        precision: of Lightning: 32-true or bf16-mixed.
+        precision: see `lightning_precision`.
         processes: processes that train together.
         resume: continue a stage's checkpoint if there is one.
         force: start anew if there is a checkpoint.
@@ -139,7 +139,7 @@ def make_trainer(
         return lightning.Trainer(
             accelerator=machine.accelerator,
             **machine.processes.for_trainer(),
-            precision=machine.precision,  # pyright: ignore[reportArgumentType]
+            precision=lightning_precision(machine.precision, machine.accelerator),  # pyright: ignore[reportArgumentType]
             max_epochs=-1,
             callbacks=callbacks,
             logger=ChartLogger(machine.folder, stage, steps_taken=steps_taken),

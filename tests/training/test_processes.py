@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hvqcgic.errors import ConfigError
+from hvqcgic.training import processes
 from hvqcgic.training.processes import Processes, first_console, is_first
 from hvqcgic.training.ranks import gather_parts, mean_over_all, own_share
 from hvqcgic.training.stages import Machine, run_stage
@@ -121,3 +122,13 @@ def test_a_single_process_needs_no_group() -> None:
     assert own_share(5) == slice(0, 5)
     assert mean_over_all(values) == values.mean()
     assert torch.equal(gather_parts([values[:2], values[2:2], values[2:]]), values)
+
+
+@pytest.mark.parametrize(("multiplies", "expected"), [(True, "bf16-mixed"), (False, "32-true")])
+def test_auto_is_what_the_processor_multiplies(
+    monkeypatch: pytest.MonkeyPatch, multiplies: bool, expected: str
+) -> None:
+    monkeypatch.setattr(processes, "processor_multiplies_bf16", lambda: multiplies)
+    assert processes.lightning_precision("auto", "cpu") == expected
+    assert processes.lightning_precision("auto", "cuda") == "32-true"
+    assert processes.lightning_precision("16-mixed", "cpu") == "16-mixed"

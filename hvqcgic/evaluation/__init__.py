@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hvqcgic.evaluation.plots import STYLE as STYLE
     from hvqcgic.evaluation.plots import save_figure as save_figure
     from hvqcgic.evaluation.published import read_json as read_json
+    from hvqcgic.evaluation.rate_distortion import compare_rate as compare_rate
     from hvqcgic.evaluation.rate_distortion import lower_is_better as lower_is_better
     from hvqcgic.evaluation.results import Row as Row
     from hvqcgic.evaluation.results import Run as Run
@@ -67,7 +68,7 @@ else:
             "pictures": ["Source", "picture_names", "prepare"],
             "plots": ["STYLE", "save_figure"],
             "published": ["read_json"],
-            "rate_distortion": ["lower_is_better"],
+            "rate_distortion": ["compare_rate", "lower_is_better"],
             "results": ["Row", "Run", "metric_names", "read_rows", "read_run", "row_from_json", "stream_path"],
             "runner": ["Outcome", "Plan", "collect", "make_plan", "run_jobs", "to_do"],
             "spec": ["CodecSpec", "parse_specs"],

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hvqcgic.training.stages import Machine as Machine
     from hvqcgic.training.stages import make_trainer as make_trainer
     from hvqcgic.training.stages import quiet_lightning as quiet_lightning
+    from hvqcgic.training.stages import run_stage as run_stage
     from hvqcgic.training.starts import start_from as start_from
     from hvqcgic.training.thaw import thawed_checkpoint as thawed_checkpoint
     from hvqcgic.training.validation import measure as measure
@@ -62,7 +63,7 @@ else:
             "ratios": ["draw_ratios"],
             "bundled_tables": ["table_name"],
             "sources": ["EMBEDDED_TRAIN", "EMBEDDED_VAL", "find_shards"],
-            "stages": ["Machine", "make_trainer", "quiet_lightning"],
+            "stages": ["Machine", "make_trainer", "quiet_lightning", "run_stage"],
             "starts": ["start_from"],
             "thaw": ["thawed_checkpoint"],
             "validation": ["measure"],

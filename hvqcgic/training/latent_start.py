@@ -30,7 +30,10 @@ def start_hyper_latents(
         masks: its granularity map.
         granularities: those that start; one without a cell in the batch stays as it is.
     """
-    for g, z in model.hyper_latents(features, masks).items():
+    # New hyper-latents differ by so little that bfloat16 may not tell them apart.
+    with torch.autocast(features["fine"].device.type, enabled=False):
+        found = model.hyper_latents(features, masks)
+    for g, z in found.items():
         if g not in granularities:
             continue
         sent = sent_positions(masks[g], model.config.entropy.z_footprint)[:, 0]

@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import torch
 
 import hvqcgic
 from hvqcgic.bitstream import MODES
@@ -16,7 +17,9 @@ from hvqcgic.errors import ModelError
 from hvqcgic.model_files.frozen_model import write_model
 from hvqcgic.models import REPORTED_RATIOS
 from hvqcgic.models.config import ModelConfig
-from tests.random_model import random_model
+from hvqcgic.models.selection import select_cells
+from tests.random_model import random_model, small_config
+from tests.training.small_training import settings
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 TABLE = {"granularity_ratio_fmc": [0, 0.5, 0.5], "bpp_zip": 0.3, "bpp_huffman_uniform": 0.2}
@@ -173,6 +176,29 @@ def test_every_training_of_the_experiments_has_options_that_are_taken() -> None:
         "coarse and fine": (False, True),
         "coarse alone": (False, False),
     }
+
+
+def test_a_model_told_lambda_starts_as_one_that_is_not_and_may_leave_it() -> None:
+    experiment, source = load("lambda_conditioned"), random_model(small_config())
+    module = experiment.Conditioned(source.model.config, settings(), "joint", None)
+    missing, unknown = module.load_state_dict(
+        {f"model.{name}": value for name, value in source.model.state_dict().items()}, strict=False
+    )
+    assert not unknown
+    assert {name.split(".")[0] for name in missing} == {"told", "priors"}
+    picture = torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    module.level = torch.tensor([-1.0, 1.0]).view(2, 1, 1, 1)
+    with torch.no_grad():
+        expected, found = source.model.features(picture), module.model.features(picture)
+        assert all(torch.equal(found[g], y) for g, y in expected.items())
+        for weight in module.told:
+            weight.fill_(0.1)
+        found = module.model.features(picture)
+        assert all(not torch.allclose(found[g], y) for g, y in expected.items())
+    masks = select_cells(source.model.config, picture, [(0.5, 0.4, 0.1)] * 2)
+    weights = module.pull(masks).weights
+    assert float(weights[1] / weights[0]) == pytest.approx(experiment.RANGE**2)
+    assert {id(weight) for weight in module.told} <= {id(w) for group in module.groups() for w in group["params"]}
 
 
 def test_what_is_refused_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,10 +2,11 @@
 
     python experiments/lambda_conditioned.py PICTURES... --out FOLDER [--steps 400] [--data PICTURES]
 
-Both start from --start and train as `recipe-muon-lambda-0.2` of joint_training.py does. In the conditioned one, lambda
-is drawn for each picture, log-uniformly from a quarter to four times 0.2. A scale and a shift for each channel, linear
-in the logarithm of lambda and 0 at first, follow the blocks of encoder and decoder at H/4, H/8 and H/16; contexts and
-index prior are not told. Bits are estimated (indices and side information, no map) at four places of the ratio path.
+Both start from --start and train as `recipe-muon-lambda-0.2` of joint_training.py does, on LPIPS of two networks. In
+the conditioned one, lambda is drawn for each picture, log-uniformly from a quarter to four times 0.2. A scale and a
+shift for each channel, linear in the logarithm of lambda and 0 at first, follow the blocks of encoder and decoder at
+H/4, H/8 and H/16; contexts and index prior are not told. Bits are estimated (indices and side information, no map) at
+four places of the ratio path.
 Source: Choi, El-Khamy and Lee 2019, "Variable rate deep image compression with a conditional autoencoder".
 """
 
@@ -126,12 +127,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def trained(kind: type[HvqModule], options: argparse.Namespace) -> HvqModule:
     """A module in evaluation mode, trained or resumed in a folder of its own."""
     words = [*joint_training.training(SETTINGS, options), "--perceptual", options.perceptual]
+    words += ["--second_perceptual", "squeeze"]
     words += ["--data", options.data] if options.data else []
     words += ["--training.validate_every", str(options.steps), "--training.validation_pictures", "1"]
     given = parse_options([*words, "--training.file_pictures", "0"])
     plain = make_module(given, "joint", options.steps)
     assert isinstance(plain, HvqModule)
-    module = kind(plain.model.config, plain.options, "joint", plain.measured_by)
+    module = kind(plain.model.config, plain.options, "joint", None)
+    module._perceptual = plain._perceptual
     missing, unknown = module.load_state_dict(thawed_checkpoint(options.start)["state_dict"], strict=False)
     assert not unknown
     assert all(name.startswith("told") for name in missing)

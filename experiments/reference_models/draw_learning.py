@@ -3,8 +3,8 @@
     python experiments/reference_models/draw_learning.py -o docs/images/learning
 
 Reads validation.csv beside this file: figures of LOG.md, on eight validation pictures at the default ratios, over the
-core minutes that a lineage had trained. These are minutes of busy machines. Those of w10, w16, w17 and w21 are of bf16,
-at twice as many crops a second. Writes a PNG and an SVG file.
+core minutes that a lineage had trained. These are minutes of busy machines. Those of w10, w16, w17, w21 and w35 are of
+bf16, at up to twice as many crops a second. Writes a PNG and an SVG file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 TABLE = Path(__file__).with_name("validation.csv")
-LINEAGES = {"tiny": "lineage of tiny: AdamW, then bf16; 444 pictures", "next": "w29: Muon, local means; 1363 pictures"}
+LINEAGES = {
+    "tiny": "tiny: AdamW, then Muon; 444 pictures",
+    "next": "w29: Muon, local means; 1363 pictures",
+}
 METRICS = ("lpips_alex", "psnr_db")
 Points = dict[str, list[dict[str, float]]]
 """Lineage to its points: core hours, and each of `METRICS`."""

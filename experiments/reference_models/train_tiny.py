@@ -8,8 +8,8 @@ The shipped models saw the pictures of the prefixes in line w0 of LOG.md, which 
 
 OUT gets a folder for each training and the model files. --scale multiplies the steps; what follows a double
 hyphen are options of `python -m hvqcgic.train`, given to each training after its own. The same command goes on where
-it was broken off. On one core it took some twelve hours, ten of them up to w23: the picture networks from w10 to w22
-with `--precision bf16-mixed` on a processor with AVX-512 bf16.
+it was broken off. On one core it took some fourteen hours, ten of them up to w23: the picture networks from w10 to w22
+and in w35, w39 and h10 with `--precision bf16-mixed` on a processor with AVX-512 bf16.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ _ENTROPY = (
     "training.learning_rate=2e-3",
     "training.final_learning_rate=0.02",
 )
-_ON_MEANS = (*_ALL_RATES, *_SHARP, "training.warmup_steps=30", "model.entropy.activation_limit=32")
+_ON_MEANS = (*_ALL_RATES, *_SHARP, "training.warmup_steps=30")
+_WIDE_RANGE = ("model.entropy.activation_limit=32",)
 _PICTURES = (
     *_ON_MEANS,
     "training.optimiser=muon",
@@ -66,6 +67,8 @@ _PICTURES = (
     "training.lpips_start=0",
     "second_perceptual=squeeze",
 )
+_MORE_LPIPS = ("training.lpips_weight=0.5",)
+_LONGER = (*_PICTURES, *_WIDE_RANGE, *_MORE_LPIPS, "training.learning_rate=2.5e-4")
 _JOINT = (
     *_PICTURES,
     "training.learning_rate=1e-4",
@@ -77,6 +80,7 @@ _JOINT = (
     "training.codebook_slowdown=3",
     "training.entropy_learning_rate=1e-3",
 )
+_SHARPER = (*_MORE_LPIPS, "lambda=0.25")
 _CODES = (*_ON_MEANS, "training.entropy_learning_rate=2e-3", "training.final_learning_rate=0.02")
 
 
@@ -172,23 +176,26 @@ RECIPE: tuple[Training | Conversion, ...] = (
         stage="hyperprior",
         steps=2200,
         start=("tiny-frozen-1.safetensors",),
-        options=(*_CODES, "training.final_learning_rate=0.2", "training.z_warmup=1000"),
+        options=(*_CODES, *_WIDE_RANGE, "training.final_learning_rate=0.2", "training.z_warmup=1000"),
         config="tiny",
         cached=True,
     ),
     # On distortion alone, then the entropy model on it, fixed.
-    Training("w31", "backbone", 2200, ("tiny-frozen-1.safetensors",), _PICTURES, config="tiny"),
-    _fitted("w33", ("w30/hyperprior.ckpt", "w31/backbone.ckpt"), "tiny-frozen.safetensors"),
-    # The same with the rate in the loss, then the entropy model again, its activations in a narrower range.
-    Training("w36", "joint", 500, ("w33/hyperprior.ckpt",), _JOINT, config="tiny"),
-    _fitted("w37", ("w36/joint.ckpt",), "tiny.safetensors", "model.entropy.activation_limit=10"),
-    Training("v11", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
-    # The paper's entropy model on the picture networks of tiny-frozen, then the rate in the loss.
+    Training("w31", "backbone", 2200, ("tiny-frozen-1.safetensors",), _PICTURES + _WIDE_RANGE, config="tiny"),
+    _fitted("w33", ("w30/hyperprior.ckpt", "w31/backbone.ckpt"), "", *_WIDE_RANGE),
+    # More of the same, with more weight on LPIPS, then the entropy model again, its activations in a narrower range.
+    Training("w35", "backbone", 6000, ("w33/hyperprior.ckpt",), _LONGER, config="tiny"),
+    _fitted("w38", ("w33/hyperprior.ckpt", "w35/backbone.ckpt"), "tiny-frozen.safetensors"),
+    # The same with the rate in the loss, then the entropy model again.
+    Training("w39", "joint", 500, ("w38/hyperprior.ckpt",), _JOINT + _SHARPER, config="tiny"),
+    _fitted("w40", ("w39/joint.ckpt",), "tiny.safetensors"),
+    Training("v12", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
+    # The paper's entropy model, from the picture networks of w31 to those of tiny-frozen, then the rate in the loss.
     Training(
         name="h6",
         stage="hyperprior",
         steps=2500,
-        start=("tiny-frozen.safetensors",),
+        start=("w33/hyperprior.ckpt",),
         options=(*_CODES, "training.z_warmup=1000"),
         config="tiny-hvq",
         cached=True,
@@ -202,12 +209,22 @@ RECIPE: tuple[Training | Conversion, ...] = (
         config="tiny-hvq",
         cached=True,
     ),
+    Training("h8", "joint", 500, ("h7/hyperprior.ckpt",), _JOINT, config="tiny-hvq"),
     Training(
-        name="h8",
+        name="h9",
+        stage="hyperprior",
+        steps=2500,
+        start=("h8/joint.ckpt", "w35/backbone.ckpt"),
+        options=(*_CODES, "training.z_warmup=0"),
+        config="tiny-hvq",
+        cached=True,
+    ),
+    Training(
+        name="h10",
         stage="joint",
         steps=500,
-        start=("h7/hyperprior.ckpt",),
-        options=_JOINT,
+        start=("h9/hyperprior.ckpt",),
+        options=_JOINT + _SHARPER,
         model="tiny-hvq.safetensors",
         config="tiny-hvq",
     ),

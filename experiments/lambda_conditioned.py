@@ -73,7 +73,8 @@ class Conditioned(HvqModule):
     def _tell(self, number: int) -> Any:
         def change(blocks: nn.Module, given: Any, found: Tensor) -> Tensor:
             scale, shift = self.told[number][..., None, None]
-            return found * (1 + scale * self.level) + shift * self.level
+            level = self.level.to(found.device)
+            return found * (1 + scale * level) + shift * level
 
         return change
 
@@ -93,7 +94,8 @@ class Conditioned(HvqModule):
         pull = super().pull(masks)
         assert pull is not None
         assert pull.weights is not None
-        return dataclasses.replace(pull, weights=pull.weights * RANGE ** self.level[:, 0, 0, 0])
+        factors = RANGE ** self.level[:, 0, 0, 0].to(pull.weights.device)
+        return dataclasses.replace(pull, weights=pull.weights * factors)
 
     def validation_step(self, batch: Tensor, batch_index: int) -> Any:
         """Validate at the lambda in the middle."""
@@ -138,7 +140,11 @@ def trained(kind: type[HvqModule], options: argparse.Namespace) -> HvqModule:
     missing, unknown = module.load_state_dict(thawed_checkpoint(options.start)["state_dict"], strict=False)
     assert not unknown
     assert all(name.startswith("told") for name in missing)
-    machine = Machine(options.out / kind.__name__, precision=options.precision, resume=True)
+    machine = Machine(
+        options.out / kind.__name__, precision=options.precision, resume=not options.force, force=options.force
+    )
+    if (machine.folder / "joint.ckpt").exists() and machine.resume:
+        sys.stderr.write(f"note: {machine.folder} is there already and is gone on with; --force trains anew\n")
     run_stage(module, make_pictures(given), machine)
     checkpoint = torch.load(machine.folder / "joint.ckpt", weights_only=False)
     module.load_state_dict(checkpoint["state_dict"])

@@ -33,6 +33,7 @@ import hvqcgic
 from hvqcgic.codec import Codec
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
+from hvqcgic.models import precision_of
 from hvqcgic.pictures import allow_large_pictures, read_picture
 from tools.bench_rivals import RIVALS, Pixels, Rival, make_rival
 from tools.bench_versions import VersionsCompared, compare_versions, show_versions
@@ -190,6 +191,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--slow-repeats", type=int, default=1, help="repeats of codecs that take many seconds")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="as of commands")
     parser.add_argument("--against", nargs="*", choices=RIVALS, default=list(RIVALS), help="others; empty for none")
     parser.add_argument("--against-version", metavar="TAG", help="a tag or commit, in place of other codecs")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each version (%(default)s)")
@@ -220,7 +222,8 @@ def beside_older(options: argparse.Namespace) -> VersionsCompared:
     passed_on += ["--threads", str(options.threads), "--clock", options.clock]
     if options.picture is not None:
         passed_on.insert(0, str(options.picture.resolve()))
-    return compare_versions(options.against_version, passed_on, rounds=options.rounds)
+    own = ["--precision", options.precision]
+    return compare_versions(options.against_version, passed_on, rounds=options.rounds, own=own)
 
 
 def measure(options: argparse.Namespace) -> Report:
@@ -229,10 +232,11 @@ def measure(options: argparse.Namespace) -> Report:
     source = options.picture or np.random.default_rng(0).integers(0, 256, (512, 768, 3), dtype=np.uint8)
     pixels, (width, height) = read_picture(source), map(int, options.reference_size.split("x"))
     rivals = [make_rival(name, pixels, (height, width)) for name in options.against]
-    codec = hvqcgic.load(options.model, "cpu")
+    codec = hvqcgic.load(options.model, "cpu", precision=options.precision)
     bench = Bench(codec, source, rivals, options.repeats, options.slow_repeats, CLOCKS[options.clock], options.steps)
     name = "noise" if options.picture is None else options.picture.name
-    return bench.run(f"{options.model}, {options.threads} threads, {options.clock} seconds, {name}")
+    threads = f"{precision_of(codec.networks)}, {options.threads} threads"
+    return bench.run(f"{options.model}, {threads}, {options.clock} seconds, {name}")
 
 
 if __name__ == "__main__":

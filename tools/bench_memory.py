@@ -110,7 +110,7 @@ def run(way: str, source: str, target: str, *, options: argparse.Namespace) -> T
     torch.set_num_threads(options.threads)
     allow_large_pictures()
     tile = "auto" if options.tile == "auto" else int(options.tile)
-    codec = hvqcgic.load(options.model, "cpu", tile=tile)
+    codec = hvqcgic.load(options.model, "cpu", tile=tile, precision="auto")
     loaded, start = memory_mb("VmRSS"), time.perf_counter()
     if way == "compress":
         Path(target).write_bytes(codec.compress(source))

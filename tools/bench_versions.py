@@ -74,13 +74,16 @@ class VersionsCompared:
     stages: tuple[StageCompared, ...]
 
 
-def compare_versions(revision: str, arguments: Sequence[str], *, rounds: int) -> VersionsCompared:
+def compare_versions(
+    revision: str, arguments: Sequence[str], *, rounds: int, own: Sequence[str] = ()
+) -> VersionsCompared:
     """Measure an older version and this one in turns.
 
     Args:
         revision: a tag or commit of this checkout.
         arguments: of `tools.bench_codec`, for both versions; paths must be absolute.
         rounds: measurements of each version, at least 1.
+        own: further arguments, for this version alone.
 
     Raises:
         ConfigError: there is no such revision, or a measurement ended with an error.
@@ -88,7 +91,7 @@ def compare_versions(revision: str, arguments: Sequence[str], *, rounds: int) ->
     found: list[tuple[Mapping[str, Any], Mapping[str, Any]]] = []
     with checked_out(revision) as folder:
         for _ in track(range(rounds), "rounds", console=Console(stderr=True), disable=not sys.stderr.isatty()):
-            found.append((_measured(folder, arguments), _measured(ROOT, arguments)))
+            found.append((_measured(folder, arguments), _measured(ROOT, [*arguments, *own])))
     stages = [
         _compared(way, stage, [(older[way].get(stage, 0.0), newer[way].get(stage, 0.0)) for older, newer in found])
         for way in WAYS

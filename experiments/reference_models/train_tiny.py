@@ -213,9 +213,9 @@ RECIPE: tuple[Training | Conversion, ...] = (
     Training(
         name="h9",
         stage="hyperprior",
-        steps=2500,
+        steps=1500,
         start=("h8/joint.ckpt", "w35/backbone.ckpt"),
-        options=(*_CODES, "training.z_warmup=0"),
+        options=(*_CODES, "training.z_warmup=0", "training.entropy_learning_rate=1e-3"),
         config="tiny-hvq",
         cached=True,
     ),

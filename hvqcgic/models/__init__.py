@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from hvqcgic.models.backbones import BACKBONES as BACKBONES
     from hvqcgic.models.bf16 import PicturePrecision as PicturePrecision
     from hvqcgic.models.bf16 import gradients_as as gradients_as
+    from hvqcgic.models.bf16 import precision_of as precision_of
     from hvqcgic.models.bf16 import processor_multiplies_bf16 as processor_multiplies_bf16
     from hvqcgic.models.bf16 import use_bf16 as use_bf16
     from hvqcgic.models.config import BackboneConfig as BackboneConfig
@@ -78,7 +79,7 @@ else:
         __name__,
         {
             "backbones": ["BACKBONES"],
-            "bf16": ["PicturePrecision", "gradients_as", "processor_multiplies_bf16", "use_bf16"],
+            "bf16": ["PicturePrecision", "gradients_as", "precision_of", "processor_multiplies_bf16", "use_bf16"],
             "config": [
                 "BackboneConfig",
                 "ControlGicConfig",

@@ -122,7 +122,7 @@ class Measuring:
             spec: codec and point.
             model: a bundled model, or a file.
         """
-        codec = hvqcgic.load(model, self.request.device, precision="float32")
+        codec = hvqcgic.load(model, self.request.device)
         size, static, shares = 0, 0, list[NDArray[np.float64]]()
         for row in collect(self.plan(spec)).rows[:FILES_READ]:
             data = stream_path(self.folder, row, STREAM_SUFFIX).read_bytes()

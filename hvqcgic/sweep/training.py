@@ -27,7 +27,8 @@ LOCAL = ("data", "val", "cache", "threads", "accelerator")
 
 _STAGES = ("joint", "hyperprior")
 _OWN = ("out", "force", "resume", "config")
-_DEFAULTS = {"stage": "joint", "training.file_pictures": 0}
+_DEFAULTS = {"stage": "joint", "training.file_pictures": 0, "precision": "32-true"}
+"""Of every trial; workers on different processors shall train alike."""
 
 
 def check_training(space: Space) -> None:

@@ -49,7 +49,8 @@ class TrainingConfig:
             softmax(-distance^2 / tau) against the prior, as in RDVQ), or `none`.
         tau: temperature of `soft`, in units of the mean squared distance to the nearest code.
         usage_weight: share, 0 to 1, of the bits that the global use of codes would take in static coding, which
-            `soft` does not charge: a large lambda then makes codes easier to predict, and not fewer.
+            `soft` does not charge: a large lambda then makes codes easier to predict, and not fewer. The use is that of
+            the cells of a process's own share of the batch.
         rdo_choice: eta of k = argmin |y - e_k|^2 + eta * bits(k) in training (stage joint), for one bit in units of
             the mean squared distance to the nearest code; 0 chooses the nearest code.
         rdo_warmup: steps over which this eta rises from 0.

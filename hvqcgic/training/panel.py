@@ -17,7 +17,7 @@ from hvqcgic.models import ModelConfig
 from hvqcgic.perceptual import TERMS
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
-from hvqcgic.training.processes import lightning_precision
+from hvqcgic.training.processes import Processes, lightning_precision
 from hvqcgic.training.progress import duration
 from hvqcgic.training.real_files import FileFigures
 from hvqcgic.training.stage_module import StageModule
@@ -176,8 +176,8 @@ def machine_text(options: Namespace, device: torch.device) -> str:
     """Device, threads or processes, and precision."""
     number = torch.get_num_threads()
     threads = f", {number} thread{'s' if number > 1 else ''}" if device.type == "cpu" else ""
-    count = options.trainer.devices * options.trainer.num_nodes
-    precision = lightning_precision(options.precision, options.accelerator)
+    processes = Processes(**vars(options.trainer))
+    precision, count = lightning_precision(options.precision, options.accelerator, processes), processes.count
     return f"{device}{threads}{f', {count} processes' if count > 1 else ''}, precision {precision}"
 
 

@@ -79,15 +79,16 @@ def first_console() -> Console:
     return Console(stderr=True, quiet=not is_first())
 
 
-def lightning_precision(precision: str, accelerator: str) -> str:
+def lightning_precision(precision: str, accelerator: str, processes: Processes) -> str:
     """Lightning's name of a precision.
 
     Args:
         precision: a name of Lightning's, which is returned as it is, or "auto": "bf16-mixed" on a processor that
-            multiplies bfloat16, "32-true" on others and on a GPU.
+            multiplies bfloat16, "32-true" on others, on a GPU, and on several machines, which may differ.
         accelerator: Lightning's cpu, cuda, mps or auto.
+        processes: of the training.
     """
     if precision != "auto":
         return precision
     on_processor = accelerator == "cpu" or (accelerator == "auto" and not torch.accelerator.is_available())
-    return "bf16-mixed" if on_processor and processor_multiplies_bf16() else "32-true"
+    return "bf16-mixed" if on_processor and processes.num_nodes == 1 and processor_multiplies_bf16() else "32-true"

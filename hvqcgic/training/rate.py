@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from hvqcgic.bitstream import GRANULARITIES, MEANS
-from hvqcgic.entropy import code_lengths
+from hvqcgic.entropy import FREQUENCY_BITS, code_lengths
+from hvqcgic.index_priors import BITS_A_NAT
 from hvqcgic.models import (
     Codes,
     GranularityMap,
@@ -98,12 +100,30 @@ def estimate_rate(
     for step in model.passes:
         place = GRANULARITIES.index(step.granularity)
         logits = model.prior(parameters[step.name], place, model.quantiser.codebook)
-        bits = index_bits(logits, indices[step.name])
+        bits = charged_bits(index_bits(logits, indices[step.name]), logits, training=model.training)
         total = total + bits.sum()
         cell_bits[step.granularity][model.cells(step, masks)] = bits.detach()
         by_pass[step.name] = logits
     felt = codes.y.new_zeros(()) if pull is None else pull_bits(model, features, masks, by_pass, pull)
     return Rate(total, z_bits, felt, cell_bits, parameters)
+
+
+def charged_bits(bits: Tensor, logits: Tensor, *, training: bool) -> Tensor:
+    """Bits that files charge: at most `FREQUENCY_BITS` above those of the cell's cheapest code.
+
+    A Gaussian that is narrow in the wrong place makes one index cost 100 000 bits, whose gradient, clipped with all
+    others, would be all that is learned. Beyond the bound bits count as their logarithm in training, so that the
+    gradient of such an index still points the right way.
+
+    Args:
+        bits: of the cells' indices, (N,).
+        logits: log-probabilities of the prior in bits, (N, K), up to a constant of each cell.
+        training: whether the gradient is needed.
+    """
+    scaled = logits.detach() * math.log(2)
+    most = (scaled.logsumexp(1) - scaled.amax(1)) * BITS_A_NAT + FREQUENCY_BITS
+    beyond = torch.log((bits / most).clamp(min=1)) if training else 0.0
+    return torch.minimum(bits, most) * (1 + beyond)
 
 
 def hyper_latent_bits(

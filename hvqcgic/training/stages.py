@@ -139,7 +139,7 @@ def make_trainer(
         return lightning.Trainer(
             accelerator=machine.accelerator,
             **machine.processes.for_trainer(),
-            precision=lightning_precision(machine.precision, machine.accelerator),  # pyright: ignore[reportArgumentType]
+            precision=lightning_precision(machine.precision, machine.accelerator, machine.processes),  # pyright: ignore[reportArgumentType]
             max_epochs=-1,
             callbacks=callbacks,
             logger=ChartLogger(machine.folder, stage, steps_taken=steps_taken),

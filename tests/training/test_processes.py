@@ -129,6 +129,7 @@ def test_auto_is_what_the_processor_multiplies(
     monkeypatch: pytest.MonkeyPatch, multiplies: bool, expected: str
 ) -> None:
     monkeypatch.setattr(processes, "processor_multiplies_bf16", lambda: multiplies)
-    assert processes.lightning_precision("auto", "cpu") == expected
-    assert processes.lightning_precision("auto", "cuda") == "32-true"
-    assert processes.lightning_precision("16-mixed", "cpu") == "16-mixed"
+    assert processes.lightning_precision("auto", "cpu", Processes()) == expected
+    assert processes.lightning_precision("auto", "cuda", Processes()) == "32-true"
+    assert processes.lightning_precision("auto", "cpu", Processes(num_nodes=2)) == "32-true"
+    assert processes.lightning_precision("16-mixed", "cpu", Processes()) == "16-mixed"

@@ -1,5 +1,6 @@
 """The estimated rate: its parts, what static coding costs, and how it reaches features and choices."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +9,14 @@ import torch
 from torch import Tensor
 
 from hvqcgic.bitstream.schedule import GRANULARITIES
+from hvqcgic.entropy import FREQUENCY_BITS
 from hvqcgic.index_priors import FORMS
+from hvqcgic.models import index_bits
 from hvqcgic.models.granularity import GranularityMap, granularity_map
 from hvqcgic.models.picture_model import Codes
 from hvqcgic.training.rate import (
     arithmetic_lengths,
+    charged_bits,
     choose_by_rate,
     estimate_rate,
     huffman_lengths,
@@ -87,6 +91,20 @@ def test_eta_rises_from_0_over_its_warm_up() -> None:
     for made.step_index in (0, 1, 3, 9):
         etas.append(made.eta_now())
     assert etas == pytest.approx([0.05, 0.1, 0.2, 0.2])
+
+
+def test_an_index_costs_at_most_what_files_charge_and_its_gradient_stays() -> None:
+    logits = torch.tensor([[0.0, -3.0, -1e5], [0.0, -3.0, -1e5]], requires_grad=True)
+    bits = index_bits(logits, torch.tensor([1, 2]))
+    cheapest = math.log2(1 + 2**-3)
+    in_files = charged_bits(bits, logits, training=False)
+    assert in_files.tolist() == pytest.approx([3 + cheapest, FREQUENCY_BITS + cheapest], rel=1e-5)
+    learned = charged_bits(bits, logits, training=True)
+    most = FREQUENCY_BITS + cheapest
+    assert learned.tolist() == pytest.approx([3 + cheapest, most * (1 + math.log(1e5 / most))], rel=1e-4)
+    (gradient,) = torch.autograd.grad(learned.sum(), logits)
+    assert gradient[1, 2].item() == pytest.approx(-most / 1e5, rel=1e-3)
+    assert gradient[0, 1].item() == pytest.approx(-8 / 9, rel=1e-4)
 
 
 def test_static_bits_are_the_lengths_of_the_chosen_codes(batch: Batch) -> None:

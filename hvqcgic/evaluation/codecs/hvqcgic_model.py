@@ -239,4 +239,4 @@ def _ratios_label(part: str) -> str:
 
 @lru_cache(maxsize=2)
 def _load(model: str, device: str) -> Codec:
-    return load(find_model(model), device=device, precision="float32")
+    return load(find_model(model), device=device)

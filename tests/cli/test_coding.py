@@ -63,7 +63,7 @@ def test_a_picture_there_and_back(call: Call, tmp_path: Path, picture: Path, mod
 def test_every_coding_decodes_to_the_same_picture(
     call: Call, tmp_path: Path, picture: Path, model: Path, coding: str
 ) -> None:
-    codec = hvqcgic.load(model, device="cpu")
+    codec = hvqcgic.load(model, device="cpu", precision="auto")
     expected = np.asarray(codec.reconstruct(codec.encode(picture)))
     assert call("compress", picture, "-o", tmp_path, "--model", model, "--coding", coding).code == 0
     assert unpack((tmp_path / "x.hvq").read_bytes()).header.mode == coding
@@ -152,7 +152,7 @@ def test_compare_prints_what_other_programs_read(call: Call, tmp_path: Path, pic
         ("x.png", 52, 37),
         ("y.png", 16, 16),
     ]
-    codec = hvqcgic.load(model, device="cpu")
+    codec = hvqcgic.load(model, device="cpu", precision="auto")
     for entry in summary["pictures"]:
         assert set(entry) == {"name", "width", "height", "bytes", "estimated_bits", "parts"}
         path = picture.parent / entry["name"]

@@ -55,7 +55,7 @@ def test_a_limit_is_kept(call: Call, tmp_path: Path, photo: Path, model: Path, t
 
 
 def test_options_are_those_of_the_package(call: Call, tmp_path: Path, photo: Path, model: Path) -> None:
-    codec = hvqcgic.load(model, device="cpu")
+    codec = hvqcgic.load(model, device="cpu", precision="auto")
     mask = np.zeros((80, 96), np.uint8)
     mask[:40] = 255
     Image.fromarray(mask).save(tmp_path / "mask.png")
@@ -76,7 +76,7 @@ def test_a_quality_is_told_and_is_that_of_the_package(call: Call, tmp_path: Path
     assert (result.code, result.err) == (0, "")
     entry = json.loads(result.out)
     assert (entry["asked"], entry["place"], entry["eta"], entry["trials"]) == ({"quality": 60}, 0.6, 0.0, 1)
-    codec = hvqcgic.load(model, device="cpu")
+    codec = hvqcgic.load(model, device="cpu", precision="auto")
     expected = codec.compress(photo, quality=60)
     assert (tmp_path / "photo.hvq").read_bytes() == expected == codec.compress(photo, ratios=ratios(0.6))
     compared = json.loads(call("compare", photo, "--model", model, "-q", 60, "--json").out)
@@ -85,7 +85,7 @@ def test_a_quality_is_told_and_is_that_of_the_package(call: Call, tmp_path: Path
 
 def test_features_are_refined(call: Call, tmp_path: Path, model: Path) -> None:
     small = save(tmp_path / "in/small.png", 34, 30, seed=3)
-    codec = hvqcgic.load(model, device="cpu")
+    codec = hvqcgic.load(model, device="cpu", precision="auto")
     assert call("compress", small, "-o", tmp_path, "--model", model, "--refine", 3).code == 0
     assert (tmp_path / "small.hvq").read_bytes() == codec.compress(small, refine=3) != codec.compress(small)
 
@@ -154,7 +154,7 @@ def test_clamped_is_said(call: Call, tmp_path: Path, photo: Path, model: Path) -
     assert result.code == 0
     assert "20 bpp cannot be reached" in result.complaint
     assert result.complaint.endswith("took the nearest")
-    largest = hvqcgic.load(model, device="cpu").compress(photo, ratios=(1.0, 0.0, 0.0), eta=0.1)
+    largest = hvqcgic.load(model, device="cpu", precision="auto").compress(photo, ratios=(1.0, 0.0, 0.0), eta=0.1)
     assert (tmp_path / "photo.hvq").read_bytes() == largest
 
 
@@ -204,7 +204,9 @@ def test_a_budget_is_kept_and_used(call: Call, tmp_path: Path, limit: int | None
 def test_a_budget_of_more_than_all_is_no_error(call: Call, tmp_path: Path) -> None:
     Image.fromarray(data.cat()[70:134, 150:214]).save(tmp_path / "cat.png")
     assert call("compress", tmp_path / "cat.png", "-o", tmp_path, "--budget", "1MB").code == 0
-    largest = hvqcgic.load("tiny", device="cpu").compress(tmp_path / "cat.png", ratios=(1.0, 0.0, 0.0), eta=0.1)
+    largest = hvqcgic.load("tiny", device="cpu", precision="auto").compress(
+        tmp_path / "cat.png", ratios=(1.0, 0.0, 0.0), eta=0.1
+    )
     assert (tmp_path / "cat.hvq").stat().st_size >= len(largest) - 16
 
 

@@ -31,7 +31,7 @@ def test_steps_are_told(call: Call, tmp_path: Path, stream: Path, model: Path) -
     assert found.code == 0, found.err
     assert found.out.endswith(" bytes, in 2 steps of the reverse path (randomness 1, seed 7)\n")
     assert not found.err
-    expected = load(model, device="cpu").decompress(stream.read_bytes(), 2, 1.0, 7)
+    expected = load(model, device="cpu", precision="auto").decompress(stream.read_bytes(), 2, 1.0, 7)
     with Image.open(out) as image:
         assert np.array_equal(np.asarray(image), np.asarray(expected))
 

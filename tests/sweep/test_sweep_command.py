@@ -80,6 +80,7 @@ def _check_trained_trial(folder: Path) -> None:
     """A trial's checkpoint, model, charts and configurations."""
     checkpoint = read_checkpoint(folder / "joint.ckpt")
     options = yaml.safe_load((folder / "train.yaml").read_text())
+    assert options["precision"] == "32-true"  # equal on every worker
     assert checkpoint["hyper_parameters"]["training"]["lmbda"] == options["lambda"]
     assert checkpoint["step_index"] == 2
     codec = hvqcgic.load(folder / "model.safetensors", device="cpu")

@@ -71,6 +71,7 @@ def measure_point(name: str, ratios: Ratios, pictures: tuple[Path, ...], *, lpip
             (coded / f"{path.stem}.hvq").write_bytes(data)
             rows.append(row)
         decode = [sys.executable, "-m", "hvqcgic", "decompress", str(coded), "-o", str(opened) + "/", "--model", name]
+        decode += ["--precision", "float32"]  # as the codec here
         subprocess.run(decode, check=True, stdout=subprocess.DEVNULL)
         for row, path in zip(rows, pictures, strict=True):
             decoded = np.asarray(Image.open(opened / f"{path.stem}.png"))

@@ -135,7 +135,8 @@ def test_files_open_in_another_process(codec: Codec, tmp_path: Path, tiny_model_
     streams = [tmp_path / f"{coding}.hvq" for coding in ("adaptive", "zip")]
     for stream in streams:
         stream.write_bytes(codec.write(encoded, coding=stream.stem).data)
-    arguments = ["decompress", *streams, "-o", tmp_path, "--model", tiny_model_path, "--device", "cpu", "--jobs", 1]
+    arguments = ["decompress", *streams, "-o", tmp_path, "--model", tiny_model_path, "--device", "cpu"]
+    arguments += ["--jobs", 1, "--precision", "float32"]
     threads = ["--threads", torch.get_num_threads()]
     subprocess.run([sys.executable, "-m", "hvqcgic", *map(str, arguments + threads)], check=True, capture_output=True)
     for stream in streams:

@@ -64,7 +64,7 @@ def add_plan(parser: ArgumentParser) -> None:
         type=Number(),
         default=TrainingConfig.lmbda,
         help="weight of one bit per pixel against the distortion in stage joint, at least 0; 0.01 to 0.3 is the useful "
-        "range. A smaller lambda than that of the starting weights (0.2 for the bundled model) gives more bits and "
+        "range. A smaller lambda than that of the starting weights (0.25 for the bundled model) gives more bits and "
         "slightly better pictures at the same ratios, a larger one fewer bits and worse pictures. After 100 steps of "
         "the default training, against the bundled model: 0.01 +8.3 % bits, LPIPS -0.0080; 0.08 +4.1 % bits, LPIPS "
         "-0.0069; 0.3 -9.7 % bits, LPIPS +0.0148. More steps change more: 1000 at 0.2 collapse the codes",

@@ -179,7 +179,7 @@ def test_gradients_in_bfloat16_help_as_much_as_those_in_float32(cat: Pixels) -> 
     codecs = [load("tiny", "cpu", precision=precision) for precision in ("float32", "bfloat16")]
     refined_twice = [measured(codec.compress(cat, ratios=RATIOS, refine=4)) for codec in codecs]
     assert refined_twice[0] != refined_twice[1]
-    assert max(refined_twice) < 0.75 * plain
+    assert max(refined_twice) < 0.85 * plain
 
 
 @needs_lpips

@@ -66,8 +66,8 @@ def add_plan(parser: ArgumentParser) -> None:
         help="weight of one bit per pixel against the distortion in stage joint, at least 0; 0.01 to 0.3 is the useful "
         "range. A smaller lambda than that of the starting weights (0.25 for the bundled model) gives more bits and "
         "slightly better pictures at the same ratios, a larger one fewer bits and worse pictures. After 100 steps of "
-        "the default training, against the bundled model: 0.01 +8.3 % bits, LPIPS -0.0080; 0.08 +4.1 % bits, LPIPS "
-        "-0.0069; 0.3 -9.7 % bits, LPIPS +0.0148. More steps change more: 1000 at 0.2 collapse the codes",
+        "the default training, against the bundled model: 0.01 +5.3 % bits, LPIPS -0.0055; 0.08 +1.8 % bits, LPIPS "
+        "-0.0036; 0.3 -12.4 % bits, LPIPS +0.0172. More steps change more: 1000 at 0.2 collapse the codes",
     )
     parser.add_argument("--backbone_steps", type=int, default=4500, help="steps of stage backbone with --stage all")
     parser.add_argument(

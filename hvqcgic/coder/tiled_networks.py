@@ -14,7 +14,7 @@ from torch import Tensor
 from hvqcgic.bitstream import CELL_PX, GRANULARITIES, MEANS
 from hvqcgic.coder.tiled_cells import Rows, TiledCells
 from hvqcgic.coder.tiling import Batch, halo
-from hvqcgic.coder.window_size import AUTO_TILE, UNIT, Sight, TileSize, WindowSize
+from hvqcgic.coder.window_size import UNIT, Sight, TileSize, WindowSize
 from hvqcgic.models import (
     GranularityMap,
     ModelConfig,
@@ -28,6 +28,8 @@ from hvqcgic.models import (
     spread,
 )
 
+BAND_PIXELS = 2**20
+"""Pixels whose local means are computed at a time: 12 MB of floats, and as much padded."""
 PX_OF_PLANES = CELL_PX["fine"]
 """Side in pixels that is counted for a position of every feature plane, so that tiles are equally large in all."""
 
@@ -72,7 +74,7 @@ class TiledNetworks:
         config = self._networks.config.means
         if config is None:
             return None
-        rows = AUTO_TILE // config.block_px * config.block_px
+        rows = max(BAND_PIXELS // pixels.shape[3] // config.block_px, 1) * config.block_px
         return torch.cat([local_means(config, _as_input(part)) for part in pixels.split(rows, 2)], 2).to(self._device)
 
     @torch.inference_mode()

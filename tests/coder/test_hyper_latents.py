@@ -10,6 +10,7 @@ from PIL import Image
 
 from hvqcgic.bitstream import GRANULARITIES, MEANS, MODES
 from hvqcgic.codec import Codec
+from hvqcgic.coder import tiled_networks
 from hvqcgic.errors import ConfigError
 from hvqcgic.models import ControlGicConfig, MeansConfig, ModelConfig
 from hvqcgic.training.thaw import thaw_networks
@@ -62,6 +63,13 @@ def test_the_picture_changes_with_its_means() -> None:
     first, second = (np.asarray(codec.reconstruct(e)).astype(float) for e in (encoded, brighter))
     # Two steps of luma are 20 of 255; the clamp and the decoder's own reading move single pixels.
     assert np.median(second - first) == pytest.approx(20, abs=4)
+
+
+def test_means_come_from_bands_as_from_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    codec, pixels = made(), random_picture(70, 150, seed=4)
+    whole = codec.analyse(pixels).features[MEANS]
+    monkeypatch.setattr(tiled_networks, "BAND_PIXELS", 1)
+    assert torch.equal(codec.analyse(pixels).features[MEANS], whole)
 
 
 def test_tiles_change_nothing() -> None:

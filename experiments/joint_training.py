@@ -49,7 +49,6 @@ VARIATIONS: Mapping[str, tuple[str, ...]] = {
     "recipe-muon-lambda-0.4": (*RECIPE, *MUON, "--lambda", "0.4"),
     "usage": (*RECIPE, *MUON, "--lambda", "0.2", "--training.usage_weight", "0.5"),
     "usage-lambda-0.4": (*RECIPE, *MUON, "--lambda", "0.4", "--training.usage_weight", "0.5"),
-    "usage-lambda-1": (*RECIPE, *MUON, "--lambda", "1.0", "--training.usage_weight", "1.0"),
     "annealed-eta": (*RECIPE, *MUON, "--lambda", "0.2", "--training.rdo_choice", "0.2", "--training.rdo_warmup", "300"),
 }
 """Options over those of `training`; eta rises over the default number of steps (400 for the table of results)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,6 @@ from torch import Tensor, nn
 
 from hvqcgic.bitstream import GRANULARITIES, MEANS
 from hvqcgic.entropy import FREQUENCY_BITS, code_lengths
-from hvqcgic.index_priors import BITS_A_NAT
 from hvqcgic.models import (
     Codes,
     GranularityMap,
@@ -120,8 +118,7 @@ def charged_bits(bits: Tensor, logits: Tensor, *, training: bool) -> Tensor:
         logits: log-probabilities of the prior in bits, (N, K), up to a constant of each cell.
         training: whether the gradient is needed.
     """
-    scaled = logits.detach() * math.log(2)
-    most = (scaled.logsumexp(1) - scaled.amax(1)) * BITS_A_NAT + FREQUENCY_BITS
+    most = index_bits(logits.detach(), logits.argmax(1)) + FREQUENCY_BITS
     beyond = torch.log((bits / most).clamp(min=1)) if training else 0.0
     return torch.minimum(bits, most) * (1 + beyond)
 

@@ -95,14 +95,14 @@ class ExactNetwork:
         """Compute the output at some positions only, with only the inputs that these positions depend on.
 
         Args:
-            x: (C, H, W) integers, float64.
+            x: (C, H, W) integers, float64, or float32 where it holds them exactly.
             rows: (N,) int64, rows of the output plane.
             columns: (N,) int64, columns of the output plane.
 
         Returns:
             (N, P) integers, float64; equal to `forward` at these positions.
         """
-        plane = x[None]
+        plane = x[None].double() if self._whole else x[None]
         for layer in self.layers[: self._whole]:
             plane = self._apply(layer, plane)
         if self._gathered is None:

@@ -65,11 +65,11 @@ class _Rows:
         return _Rows(like.new_zeros(count, channels[0]), like.new_zeros(count, channels[1]), width)
 
     @staticmethod
-    def of(plane: Tensor, layer: Convolution, centred: int) -> _Rows:
-        """A convolution's input plane, (C, h, w)."""
+    def of(plane: Tensor, layer: Convolution, centred: int, dtype: torch.dtype) -> _Rows:
+        """A convolution's input plane, (C, h, w), in a type that holds its integers."""
         left, _, top, _ = layer.pad
         channels, h, w = plane.shape
-        rows = _Rows.blank(plane, layer, (h, w), (centred, channels - centred))
+        rows = _Rows.blank(plane.new_empty(0, dtype=dtype), layer, (h, w), (centred, channels - centred))
         for kept, part in ((rows.middle, plane[:centred]), (rows.values, plane[centred:])):
             kept.view(len(kept) // rows.width, rows.width, len(part))[top : top + h, left : left + w] = part.permute(
                 1, 2, 0
@@ -102,10 +102,10 @@ class GatheredLayers:
     def at(self, plane: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
         """Compute the output (N, P) for an input plane (C, H, W), at rows and columns (N,) of the output plane.
 
-        Planes and outputs hold integers in float64.
+        Planes hold integers in float64 or float32, outputs in float64.
         """
         dtype = torch.float32 if self._single and float32_is_exact() else torch.float64
-        return self._at(plane.to(dtype), rows, columns, self._runs_in(dtype)).double()
+        return self._at(plane, rows, columns, self._runs_in(dtype), dtype).double()
 
     def _runs_in(self, dtype: torch.dtype) -> Sequence[_Run]:
         """The runs of layers with matrices of a type, made at its first use: programs use one type."""
@@ -117,8 +117,8 @@ class GatheredLayers:
             ]
         return self._runs[dtype]
 
-    def _at(self, plane: Tensor, rows: Tensor, columns: Tensor, runs: Sequence[_Run]) -> Tensor:
-        """See `at`, in the type of the plane."""
+    def _at(self, plane: Tensor, rows: Tensor, columns: Tensor, runs: Sequence[_Run], dtype: torch.dtype) -> Tensor:
+        """See `at`; computes in a type."""
         heads = [run.head for run in runs]
         sizes = [(plane.shape[1], plane.shape[2])]
         for head in heads:
@@ -127,14 +127,14 @@ class GatheredLayers:
         for head, size in zip(heads[:0:-1], sizes[-2:0:-1], strict=True):
             targets.append(targets[-1].seen_through(head, size))
         targets.reverse()
-        seen = _Rows.of(plane, heads[0], self._centred)
+        seen = _Rows.of(plane, heads[0], self._centred, dtype)
         for n, (run, target) in enumerate(zip(runs[:-1], targets[:-1], strict=True), start=1):
-            following = _Rows.blank(plane, heads[n], sizes[n], (0, run.outputs))
+            following = _Rows.blank(seen.values, heads[n], sizes[n], (0, run.outputs))
             left, _, top, _ = heads[n].pad
             places = (target.rows + top) * following.width + target.columns + left
             run.compute(seen, target, following.values, places)
             seen = following
-        found = plane.new_empty(len(rows), runs[-1].outputs)
+        found = seen.values.new_empty(len(rows), runs[-1].outputs)
         runs[-1].compute(seen, targets[-1], found, torch.arange(len(rows)))
         return found
 

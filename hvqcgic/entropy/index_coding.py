@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hvqcgic.bitstream import GRANULARITIES, Pass
+from hvqcgic.entropy.exact_layers import LARGEST_SINGLE_SUM
 from hvqcgic.entropy.exact_network import ExactNetwork, RowWindow
 from hvqcgic.entropy.masks import BoolArray, Masks
 from hvqcgic.entropy.schedule import positions
@@ -94,6 +95,9 @@ class IndexWalk:
         self.one = 2.0**activation_bits
         self.embeddings = embeddings
         self._codes = _known_codes(embeddings, self.one)
+        # float32 represents integers up to 2^24 exactly, in half the memory.
+        if max(self.one, float(embeddings.abs().max())) <= LARGEST_SINGLE_SUM:
+            self._codes = self._codes.float()
         self.width = len(context[schedule[0].name].output_bound)
         self.band_positions = band_positions
 
@@ -137,7 +141,7 @@ class IndexWalk:
         h, w = masks[granularity].shape
         # float32 represents integers below 2^24 exactly in half the memory.
         top = max(float(network.output_bound.max()) for network in networks.values())
-        kind = torch.float32 if top <= 2.0**24 else torch.float64
+        kind = torch.float32 if top <= LARGEST_SINGLE_SUM else torch.float64
         widths = [len(network.output_bound) for network in networks.values()]
         hints = torch.zeros(sum(widths), h, w, dtype=kind)
         if masks.count(granularity):
@@ -169,6 +173,8 @@ class IndexWalk:
 class _Plane:
     """Inputs of a granularity's context networks on its grid, in a compact form.
 
+    The last window is kept: if the plane is one band, all passes read the same window, and only codes are added to it.
+
     Attributes:
         indices: (h, w) int32, the known index at each position, K where unknown.
     """
@@ -178,22 +184,30 @@ class _Plane:
     ) -> None:
         """Args: masks: (3, h, w); coarser: indices, (h/2, w/2); hints: (S, h, w); codes: of `_known_codes`."""
         self._masks, self._hints, self._codes = masks, hints, codes
+        self._kept: tuple[RowWindow, int, Tensor] | None = None
         if coarser is None:
             self.indices = np.full(masks.shape[1:], len(codes) - 1, np.int32)
         else:
             self.indices = coarser.repeat(2, 0).repeat(2, 1)
 
     def window(self, rows: RowWindow, multiple: int) -> Tensor:
-        """Build the channels [hints S, codes d, known 1, masks 3] of some rows, (C, rows, w) integers, float64.
+        """Return the channels [hints S, codes d, known 1, masks 3] of some rows, (C, rows, w) integers.
 
-        Rows and columns beyond the grid, up to a multiple, are zero.
+        Rows and columns beyond the grid, up to a multiple, are zero. A later call may change the result.
         """
+        if self._kept is None or self._kept[:2] != (rows, multiple):
+            self._kept = None  # frees its memory first
+            self._kept = rows, multiple, self._build(rows, multiple)
+        return self._kept[2].permute(2, 0, 1)
+
+    def _build(self, rows: RowWindow, multiple: int) -> Tensor:
+        """Build a window channels-last, (rows, w, C), the order in which gathered positions are read."""
         _, h, w = self._masks.shape
         first = 0 if self._hints is None else len(self._hints)
         last = first + self._codes.shape[1]
-        # Channels-last, the order in which gathered positions are read.
         size = rows.stop - rows.start, -(-w // multiple) * multiple
-        values = torch.zeros(*size, last + MASK_CHANNELS, dtype=torch.float64)
+        kind = self._codes.dtype if self._hints is None else torch.promote_types(self._codes.dtype, self._hints.dtype)
+        values = torch.zeros(*size, last + MASK_CHANNELS, dtype=kind)
         inside, own = values[: h - rows.start, :w], slice(rows.start, min(rows.stop, h))
         if self._hints is not None:
             inside[..., :first] = self._hints[:, own].permute(1, 2, 0)
@@ -201,11 +215,22 @@ class _Plane:
         inside[..., first:last] = self._codes.index_select(0, indices.flatten()).view(*indices.shape, -1)
         one = float(self._codes[0, -1])
         inside[..., last:] = torch.from_numpy(self._masks[:, own]).permute(1, 2, 0) * one
-        return values.permute(2, 0, 1)
+        return values
 
     def write(self, cells: BoolArray, mask: BoolArray, indices: NDArray[np.int64]) -> None:
         """Store the indices of some cells (h, w), from the indices (N,) of all cells of a mask (h, w)."""
-        self.indices[cells] = indices[cells[mask]]
+        found = indices[cells[mask]]
+        self.indices[cells] = found
+        if self._kept is None:
+            return
+        window, _, values = self._kept
+        if window.stop - window.start < len(cells):
+            self._kept = None
+            return
+        first = 0 if self._hints is None else len(self._hints)
+        rows, columns = (torch.from_numpy(place) for place in np.nonzero(cells))
+        known = self._codes.index_select(0, torch.from_numpy(found))
+        values[rows, columns, first : first + known.shape[1]] = known.to(values.dtype)
 
 
 def checked_indices(indices: Mapping[str, NDArray[Any]], masks: Masks, codes: int) -> dict[str, NDArray[np.int64]]:

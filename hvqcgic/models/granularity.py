@@ -12,6 +12,9 @@ from torch import Tensor
 
 from hvqcgic.models.ratios import Ratios
 
+LEVELS = 256
+"""Grey levels that the histograms of patches distinguish."""
+
 
 @dataclass(frozen=True)
 class GranularityMap:
@@ -83,37 +86,28 @@ def luma(picture: Tensor) -> Tensor:
     return (picture * weights).sum(1) * 2 - 1
 
 
-def patch_entropy(grey: Tensor, patch: int, sigma: float, levels: int = 256) -> Tensor:
-    """Entropy of the smoothed histogram of every patch.
-
-    The kernel is evaluated once for each of `levels` grey values and gathered through a histogram, because an
-    exponential for each pixel and bin would take 40 times as long. Bins 2 / 31 apart cover [-1, 1] and the reach of the
-    kernel beyond. Without the bins beyond, dark and bright patches would have less entropy than others.
-
-    Args:
-        grey: (B, H, W), in [-1, 1]; H and W multiples of `patch`.
-        patch: side in pixels.
-        sigma: width of the Gaussian kernel; from about one bin on (0.065) flat patches of every grey level have the
-            same entropy, and no patch has less.
-        levels: number of distinct grey levels.
-    Returns:
-        (B, H / patch, W / patch), float64, in nats, not below 0.
-    Source: Control-GIC, eq. 1-3, with sigma 0.01 and no bins outside [-1, 1].
-    """
+def grey_histograms(grey: Tensor, patch: int) -> Tensor:
+    """Pixels of each grey level in every patch: (B, H, W) in [-1, 1] to (B, H / patch, W / patch, LEVELS), float32."""
     batch, height, width = grey.shape
     rows, columns = height // patch, width // patch
-    level = ((grey + 1) * ((levels - 1) / 2)).round().long().clamp(0, levels - 1)
+    level = ((grey + 1) * ((LEVELS - 1) / 2)).round().long().clamp(0, LEVELS - 1)
     cells = level.view(batch, rows, patch, columns, patch).permute(0, 1, 3, 2, 4).reshape(-1, patch * patch)
-    histogram = torch.zeros(cells.shape[0], levels, dtype=torch.float32, device=grey.device)
+    histogram = torch.zeros(cells.shape[0], LEVELS, dtype=torch.float32, device=grey.device)
     histogram.scatter_add_(1, cells, torch.ones_like(cells, dtype=torch.float32))
-    values = torch.linspace(-1, 1, levels, dtype=torch.float64, device=grey.device)
+    return histogram.view(batch, rows, columns, LEVELS)
+
+
+def smoothed_entropy(histograms: Tensor, patch: int, sigma: float) -> Tensor:
+    """Entropy of the smoothed histograms of patches, (B, h, w, LEVELS) to (B, h, w), see `patch_entropies`."""
+    device = histograms.device
+    values = torch.linspace(-1, 1, LEVELS, dtype=torch.float64, device=device)
     spacing = 2 / 31
     beyond = math.ceil(8 * sigma / spacing)
-    bins = torch.arange(-beyond, 32 + beyond, dtype=torch.float64, device=grey.device) * spacing - 1
+    bins = torch.arange(-beyond, 32 + beyond, dtype=torch.float64, device=device) * spacing - 1
     kernel = torch.exp(-0.5 * ((values[:, None] - bins[None]) / sigma) ** 2)
     kernel = kernel / kernel.sum(1, keepdim=True)
-    density = (histogram.double() @ kernel) / (patch * patch)
-    return -torch.xlogy(density, density).sum(1).view(batch, rows, columns)
+    density = (histograms.flatten(0, 2).double() @ kernel) / (patch * patch)
+    return -torch.xlogy(density, density).sum(1).view(histograms.shape[:3])
 
 
 def lowest_cells(density: Tensor, count: int) -> Tensor:
@@ -139,9 +133,24 @@ def repeat(mask: Tensor, factor: int) -> Tensor:
 
 
 def patch_entropies(picture: Tensor, sigma: float) -> PatchEntropies:
-    """Patch entropies of pictures, (B, 3, H, W), in [0, 1]; H and W multiples of 16; see `patch_entropy`."""
-    grey = luma(picture)
-    return PatchEntropies(patch_entropy(grey, 16, sigma), patch_entropy(grey, 8, sigma))
+    """Entropy of the smoothed histogram of grey values of every patch.
+
+    The kernel is evaluated once for each of `LEVELS` grey values and gathered through a histogram, because an
+    exponential for each pixel and bin would take 40 times as long. Bins 2 / 31 apart cover [-1, 1] and the reach of the
+    kernel beyond. Without the bins beyond, dark and bright patches would have less entropy than others.
+
+    Args:
+        picture: (B, 3, H, W), in [0, 1]; H and W multiples of 16.
+        sigma: width of the Gaussian kernel; from about one bin on (0.065) flat patches of every grey level have the
+            same entropy, and no patch has less.
+    Returns:
+        of patches of 16 and 8 px, float64, in nats, not below 0.
+    Source: Control-GIC, eq. 1-3, with sigma 0.01 and no bins outside [-1, 1].
+    """
+    of_8 = grey_histograms(luma(picture), 8)
+    batch, rows, columns, _ = of_8.shape
+    of_16 = of_8.view(batch, rows // 2, 2, columns // 2, 2, LEVELS).sum((2, 4))
+    return PatchEntropies(smoothed_entropy(of_16, 16, sigma), smoothed_entropy(of_8, 8, sigma))
 
 
 def lowest_first(entropies: PatchEntropies, ratios: list[Ratios]) -> GranularityMap:
@@ -172,7 +181,7 @@ def granularity_map(picture: Tensor, ratios: list[Ratios], sigma: float) -> Gran
     Args:
         picture: (B, 3, H, W), in [0, 1]; H and W multiples of 16.
         ratios: one (fine, medium, coarse) for each picture, each checked by `check_ratios`.
-        sigma: see `patch_entropy`.
+        sigma: see `patch_entropies`.
     """
     return lowest_first(patch_entropies(picture, sigma), ratios)
 

@@ -12,10 +12,11 @@ from hvqcgic.models.granularity import (
     Ratios,
     counts_from_ratios,
     granularity_map,
+    grey_histograms,
     luma,
     pad_to_cells,
-    patch_entropy,
     repeat,
+    smoothed_entropy,
 )
 from hvqcgic.models.ratios import check_ratios
 from tests.models.small import CORNERS, MIXED, noise
@@ -84,16 +85,18 @@ def test_patch_entropy_is_the_published_formula() -> None:
         kernel = torch.exp(-0.5 * ((values.flatten()[:, None] - bins) / SIGMA) ** 2)
         density = (kernel / kernel.sum(1, keepdim=True)).mean(0)
         entropy = -(density * density.clamp(min=1e-300).log()).sum()
-        assert patch_entropy(grey, 16, SIGMA)[0, 0, column] == pytest.approx(float(entropy), abs=1e-6)
+        assert smoothed_entropy(grey_histograms(grey, 16), 16, SIGMA)[0, 0, column] == pytest.approx(
+            float(entropy), abs=1e-6
+        )
 
 
 def test_flat_patches_are_equally_dense_at_every_grey_level_and_never_denser_than_others() -> None:
     levels = torch.arange(256) / 127.5 - 1
-    flat = patch_entropy(levels[:, None, None].expand(-1, 8, 8), 8, SIGMA).flatten()
+    flat = smoothed_entropy(grey_histograms(levels[:, None, None].expand(-1, 8, 8), 8), 8, SIGMA).flatten()
     assert float(flat.max() - flat.min()) < 1e-6
     step = torch.zeros(8, 8)
     step[:, ::2] = 4 / 127.5
-    textured = patch_entropy((levels[:-4, None, None] + step), 8, SIGMA).flatten()
+    textured = smoothed_entropy(grey_histograms((levels[:-4, None, None] + step), 8), 8, SIGMA).flatten()
     assert float(textured.min()) > float(flat.max()) + 1e-3
 
 

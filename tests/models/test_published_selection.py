@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.models.config import ControlGicConfig, ModelConfig
-from hvqcgic.models.granularity import GranularityMap, Ratios, counts_from_ratios, patch_entropy
+from hvqcgic.models.granularity import GranularityMap, Ratios, counts_from_ratios, grey_histograms, smoothed_entropy
 from hvqcgic.models.published_selection import published_entropies, published_order, select
 from hvqcgic.models.selection import select_cells
 from tests.models.small import noise
@@ -124,7 +124,7 @@ def test_flatness_is_least_with_us_at_every_grey_level_and_not_as_published() ->
     levels = torch.linspace(0, 1, 52).repeat_interleave(16)[None, None, None].expand(1, 3, 16, -1)
     published = published_entropies(levels * 2 - 1).of_16
     assert float(published.max() - published.min()) > 0.5
-    ours = patch_entropy((levels * 2 - 1)[:, 0], 16, ModelConfig().entropy_sigma)
+    ours = smoothed_entropy(grey_histograms((levels * 2 - 1)[:, 0], 16), 16, ModelConfig().entropy_sigma)
     assert float(ours.max() - ours.min()) < 1e-4
 
 

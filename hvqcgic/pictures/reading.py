@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps
+from PIL import ExifTags, Image, ImageCms, ImageOps
 
 from hvqcgic.bitstream import MAX_PIXELS, MAX_SIDE
 from hvqcgic.errors import PictureError, PictureWarning
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK", "Lab": "LAB"}
 """Pillow's mode for each colour space of a profile that pictures are stored in."""
+
+BAND_PIXELS = 2**20
+"""Pixels that Pillow hands over at a time, as it makes a second copy of them."""
 
 STILL_FORMATS = ("MPO", "PSD")
 """Formats whose further frames are other views or layers of one picture, not an animation."""
@@ -151,7 +154,18 @@ def _from_upright(image: Image.Image, profile: bytes | None, name: str) -> NDArr
         canvas = Image.new("RGB", colour.size, "white")
         canvas.paste(colour, mask=alpha)
         colour = canvas
-    return np.array(colour)
+    return _as_array(colour)
+
+
+def _as_array(image: Image.Image) -> NDArray[np.uint8]:
+    """The pixels of an RGB image, (H, W, 3), as an array of its own."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    rows = max(BAND_PIXELS // width, 1)
+    for first in range(0, height, rows):
+        stop = min(first + rows, height)
+        pixels[first:stop] = np.asarray(image.crop((0, first, width, stop)))
+    return pixels
 
 
 def _is_opaque(alpha: Image.Image) -> bool:
@@ -185,8 +199,10 @@ def _warn(message: str) -> None:
 
 
 def _upright(image: Image.Image, name: str) -> Image.Image:
+    """Apply the orientation; the image itself if it has none, as a copy of a large one is hundreds of megabytes."""
     try:
-        return ImageOps.exif_transpose(image)
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
     except Exception as error:
         _warn(f"{name}: the orientation is ignored, its EXIF data are damaged ({reason(error)})")
         return image
@@ -228,7 +244,7 @@ def _to_srgb(image: Image.Image, profile: bytes | None, name: str) -> Image.Imag
     The conversion is relative colorimetric with black point compensation, the default of photo editors.
     """
     if not profile:
-        return image.convert("RGB")
+        return image if image.mode == "RGB" else image.convert("RGB")
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = getattr(source.profile, "xcolor_space", "").strip()

@@ -9,6 +9,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from hvqcgic.errors import PictureError, PictureWarning
 from hvqcgic.files.inputs import LOSSLESS_SUFFIXES
+from hvqcgic.pictures import reading
 from hvqcgic.pictures.reading import read_grey, read_original, read_picture
 from hvqcgic.pictures.writing import encode_picture
 
@@ -48,6 +49,14 @@ def test_an_array_is_copied_so_that_it_may_be_read_only(array: np.ndarray) -> No
     assert picture.flags.writeable
     assert picture.flags.c_contiguous
     assert not np.shares_memory(picture, array)
+
+
+def test_pixels_are_handed_over_in_bands(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).integers(0, 256, (41, 23, 3), np.uint8)
+    monkeypatch.setattr(reading, "BAND_PIXELS", 23 * 7)
+    found = read_picture(Image.fromarray(values))
+    assert found.flags.writeable
+    assert np.array_equal(found, values)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

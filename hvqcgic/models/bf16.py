@@ -1,9 +1,9 @@
 """Convolutions of the picture networks in bfloat16, where a processor multiplies it about twice as fast as float32.
 
-Sums are float32, and so is everything between convolutions that adds up: residual sums, activations, features and
-pictures. The picture of a file differs by about 0.1 of 255 in the mean, and by 2 at most, from that of float32. An
-encoder in bfloat16 chooses about one index of a hundred otherwise, at the same size and quality. Nothing that a stream
-depends on runs in it: an encoder's features are a choice of the encoder, and the entropy model computes with integers.
+Sums are float32, and so is everything between convolutions that adds up: residual sums, features and pictures. The
+picture of a file differs by about 0.1 of 255 in the mean, and by 2 at most, from that of float32. An encoder in
+bfloat16 chooses about one index of a hundred otherwise, at the same size and quality. Nothing that a stream depends on
+runs in it: an encoder's features are a choice of the encoder, and the entropy model computes with integers.
 Networks of the reverse path and of Control-GIC stay float32.
 """
 

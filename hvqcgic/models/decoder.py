@@ -132,10 +132,10 @@ class ConditionalDecoder(nn.Module):
         x = self.stages[3](self.stem(F.avg_pool2d(eighth, 2)) + told[2])
         x = enlarge(x, self.to_eighth) + told[1]
         if self.config.condition_medium:
-            x = x + self.medium_condition(eighth) * repeat(~masks.coarse, 2)
+            x = torch.addcmul(x, self.medium_condition(eighth), repeat(~masks.coarse, 2).to(x.dtype))
         x = enlarge(self.stages[2](x), self.to_quarter) + told[0]
         if self.config.condition_fine:
-            x = x + self.fine_condition(full) * masks.fine
+            x = torch.addcmul(x, self.fine_condition(full), masks.fine.to(x.dtype))
         x = enlarge(self.stages[1](x), self.to_half)
         x = self.to_picture(F.silu(self.stages[0](x)))
         return F.pixel_shuffle(x, 2) * 0.5 + 0.5

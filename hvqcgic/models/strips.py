@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 POSITIONS, POSITIONS_IN_THREADS = 2048, 8192
 """Positions of a strip: 80 channels of 2048 take 0.7 MB. Threads beside each other lose less time with longer ones."""
+POSITIONS_IN_BF16 = 2**15
+"""Positions of a strip in bfloat16, whose convolutions take half the time, so that each call weighs twice as much."""
 
 LARGE_PLANE = 2**18
 """Positions from which strips pay without tiles: smaller planes lie in a processor's outer cache as a whole."""
@@ -35,7 +37,8 @@ LARGE_PLANE = 2**18
 
 def pays(block: ResidualBlock, x: Tensor) -> bool:
     """Whether a block should go strip by strip over a plane, (B, C, h, w)."""
-    return x.device.type == "cpu" and len(x) == 1 and (block.tiled or x.shape[2] * x.shape[3] > LARGE_PLANE)
+    large = block.tiled or runs_in_bf16(block.first) or x.shape[2] * x.shape[3] > LARGE_PLANE
+    return x.device.type == "cpu" and len(x) == 1 and large
 
 
 def add_in_strips(block: ResidualBlock, x: Tensor) -> Tensor:
@@ -52,7 +55,9 @@ def add_in_strips(block: ResidualBlock, x: Tensor) -> Tensor:
     first, second = (_Rows(own, tiled=block.tiled and is_faster(x, own)) for own in (block.first, block.second))
     threads = threads_for(height * width // POSITIONS_IN_THREADS)
     share = -(-height // (threads * TILE)) * TILE
-    most = max((POSITIONS if threads == 1 else POSITIONS_IN_THREADS) // width // TILE, 1) * TILE
+    positions = POSITIONS if threads == 1 else POSITIONS_IN_THREADS
+    most = max((positions if first.dtype == torch.float32 else POSITIONS_IN_BF16) // width // TILE, 1) * TILE
+    most = min(most, -(-share // TILE) * TILE + 2 * TILE)
     bands = [_Band(rows_of_x, start, min(start + share, height)) for start in range(0, height, share)]
 
     @torch.inference_mode()
@@ -100,7 +105,7 @@ def _add(band: _Band, first: _Rows, second: _Rows, most: int) -> None:
     middle = band.rows.new_zeros(1, TILE + 1 + most + 1, width, channels, dtype=first.dtype)
     for row in range(band.start, band.stop, most):
         count, last = min(most, band.stop - row), row + most >= band.stop
-        found = first(F.silu(band.before(row - 1, row + count + 1)))
+        found = first(first.activated(band.before(row - 1, row + count + 1)))
         middle[:, TILE + 1 : TILE + 1 + count] = F.silu(found, inplace=True)
         if last:
             middle[:, TILE + 1 + count] = 0
@@ -124,6 +129,10 @@ class _Rows:
         self._weight, self._bias = in_bf16(convolution) if half else (convolution.weight, convolution.bias)
         self._by_tiles = WinogradRows(convolution.weight) if tiled and not half else None
         self.dtype = self._weight.dtype
+
+    def activated(self, rows: Tensor) -> Tensor:
+        """SiLU of rows, in the type that the convolution reads; the rows stay as they are."""
+        return F.silu(rows) if self.dtype == rows.dtype else F.silu(rows.to(self.dtype), inplace=True)
 
     def __call__(self, rows: Tensor) -> Tensor:
         if self._by_tiles is not None:

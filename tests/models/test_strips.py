@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from hvqcgic.models import strips
 from hvqcgic.models.backbone import ResidualBlock, residual_blocks
+from hvqcgic.models.bf16 import PicturePrecision, use_bf16
 from hvqcgic.models.decoder import enlarge
 
 
@@ -64,13 +65,17 @@ def test_strips_give_what_whole_planes_give(
 
 
 @pytest.mark.usefixtures("threads")
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("positions", [16, 256, 10**6])
-def test_a_window_gives_the_same_bits_as_the_whole_plane(monkeypatch: pytest.MonkeyPatch, positions: int) -> None:
+def test_a_window_gives_the_same_bits_as_the_whole_plane(
+    monkeypatch: pytest.MonkeyPatch, positions: int, precision: PicturePrecision
+) -> None:
     blocks = blocks_of(80, 2, tiled=True)
+    use_bf16(blocks, precision, torch.device("cpu"))
     x = plane(1, 80, 64, 48)
     with torch.inference_mode():
         whole = blocks(x.clone(memory_format=torch.preserve_format))
-        for name in ("POSITIONS", "POSITIONS_IN_THREADS"):
+        for name in ("POSITIONS", "POSITIONS_IN_THREADS", "POSITIONS_IN_BF16"):
             monkeypatch.setattr(strips, name, positions)
         window = blocks(x[:, :, 16:, 8:].contiguous(memory_format=torch.channels_last))
     # Each of four convolutions reads up to four positions beyond a tile.

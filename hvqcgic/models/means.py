@@ -42,8 +42,8 @@ def local_means(config: MeansConfig, picture: Tensor) -> Tensor:
     """
     block = config.block_px
     more = 0, -picture.shape[-1] % block, 0, -picture.shape[-2] % block
-    inside = F.avg_pool2d(F.pad(torch.ones_like(picture[:1, :1]), more), block)
-    mean = F.avg_pool2d(F.pad(picture.detach() - 0.5, more), block) / inside
+    inside = _block_sums(F.pad(torch.ones_like(picture[:1, :1]), more), block)
+    mean = _block_sums(F.pad(picture.detach() - 0.5, more), block) / inside
     turned = torch.einsum("ij,bjhw->bihw", TO_LUMA_CHROMA.to(mean), mean)
     return (turned / _steps(config).to(mean)).round()
 
@@ -60,14 +60,28 @@ def spread(config: MeansConfig, latents: Tensor, rows: tuple[int, int], columns:
         (B, 3, rows, columns), about [0, 1].
     """
     colour = torch.einsum("ij,bjhw->bihw", TO_RGB.to(latents), latents * _steps(config).to(latents)) + 0.5
-    for axis, (first, stop) in ((2, rows), (3, columns)):
-        place = (torch.arange(first, stop, device=latents.device) + 0.5) / config.block_px - 0.5
-        before = place.floor()
-        share = (place - before).view(-1, 1) if axis == 2 else place - before
-        ends = (before + step for step in (0, 1))
-        near, far = (colour.index_select(axis, end.long().clamp(0, colour.shape[axis] - 1)) for end in ends)
-        colour = near + (far - near) * share
-    return colour
+    tall = _interpolated(colour.transpose(2, 3), config.block_px, *rows).transpose(2, 3).contiguous()
+    return _interpolated(tall, config.block_px, *columns)
+
+
+def _interpolated(values: Tensor, block: int, first: int, stop: int) -> Tensor:
+    """Pixels [first, stop) of the last axis from values at the centres of blocks; those beyond them repeat the ends."""
+    # All pixels between two centres read the same two values.
+    low, high = (first - block // 2) // block, (stop - 1 - block // 2) // block
+    between = torch.arange(low, high + 1, device=values.device)
+    near, far = (values.index_select(-1, (between + step).clamp(0, values.shape[-1] - 1)) for step in (0, 1))
+    start = low * block + block // 2
+    place = (torch.arange(start, start + len(between) * block, device=values.device) + 0.5) / block - 0.5
+    share = (place - place.floor()).view(-1, block)
+    found = near[..., None] + (far - near)[..., None] * share
+    return found.flatten(-2)[..., first - start : stop - start]
+
+
+def _block_sums(planes: Tensor, block: int) -> Tensor:
+    """Sums over blocks of planes whose sides are multiples of it; average pooling takes ten times as long."""
+    batch, channels, height, width = planes.shape
+    rows = planes.reshape(batch, channels, height // block, block, width).sum(3)
+    return rows.view(batch, channels, height // block, width // block, block).sum(4)
 
 
 def less_means(picture: Tensor, means: Tensor) -> Tensor:

@@ -196,7 +196,7 @@ def _plane_weights(
     """One plane's network, checked for shape and range.
 
     Returns:
-        integers of states (STATE_INPUTS, H) and shares (buckets, H), and the output's (H,) and its constant in rows of the
+        integers of states (STATE_INPUTS, H) and shares (buckets, H); the output's (H,) and its constant, in rows of the
         table of probabilities, the half of the rounding included: powers of two change no digit.
     """
     hidden = arrays[f"map.{plane}.hidden"].astype(np.float64)

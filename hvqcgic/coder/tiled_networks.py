@@ -187,4 +187,4 @@ def blank_means(planes: Tensor) -> Tensor:
 
 def as_pixels(decoded: Tensor) -> Tensor:
     """Convert a decoder's output, about [0, 1], to uint8 on the CPU."""
-    return (decoded.clamp(0, 1) * 255).round().to(torch.uint8).cpu()
+    return decoded.clamp(0, 1).mul_(255).round_().to(torch.uint8).cpu()

@@ -15,6 +15,7 @@ from hvqcgic.models.granularity import (
     grey_histograms,
     luma,
     pad_to_cells,
+    patch_entropies,
     repeat,
     smoothed_entropy,
 )
@@ -88,6 +89,13 @@ def test_patch_entropy_is_the_published_formula() -> None:
         assert smoothed_entropy(grey_histograms(grey, 16), 16, SIGMA)[0, 0, column] == pytest.approx(
             float(entropy), abs=1e-6
         )
+
+
+def test_both_patch_sizes_share_one_histogram() -> None:
+    picture = noise(2, 3, 48, 80).clamp(0, 1)
+    found = patch_entropies(picture, SIGMA)
+    for patch, own in ((16, found.of_16), (8, found.of_8)):
+        assert torch.equal(own, smoothed_entropy(grey_histograms(luma(picture), patch), patch, SIGMA))
 
 
 def test_flat_patches_are_equally_dense_at_every_grey_level_and_never_denser_than_others() -> None:

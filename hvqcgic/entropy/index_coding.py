@@ -184,6 +184,8 @@ class _Plane:
     ) -> None:
         """Args: masks: (3, h, w); coarser: indices, (h/2, w/2); hints: (S, h, w); codes: of `_known_codes`."""
         self._masks, self._hints, self._codes = masks, hints, codes
+        first = 0 if hints is None else len(hints)
+        self._known = slice(first, first + codes.shape[1])
         self._kept: tuple[RowWindow, int, Tensor] | None = None
         if coarser is None:
             self.indices = np.full(masks.shape[1:], len(codes) - 1, np.int32)
@@ -203,18 +205,16 @@ class _Plane:
     def _build(self, rows: RowWindow, multiple: int) -> Tensor:
         """Build a window channels-last, (rows, w, C), the order in which gathered positions are read."""
         _, h, w = self._masks.shape
-        first = 0 if self._hints is None else len(self._hints)
-        last = first + self._codes.shape[1]
         size = rows.stop - rows.start, -(-w // multiple) * multiple
         kind = self._codes.dtype if self._hints is None else torch.promote_types(self._codes.dtype, self._hints.dtype)
-        values = torch.zeros(*size, last + MASK_CHANNELS, dtype=kind)
+        values = torch.zeros(*size, self._known.stop + MASK_CHANNELS, dtype=kind)
         inside, own = values[: h - rows.start, :w], slice(rows.start, min(rows.stop, h))
         if self._hints is not None:
-            inside[..., :first] = self._hints[:, own].permute(1, 2, 0)
+            inside[..., : self._known.start] = self._hints[:, own].permute(1, 2, 0)
         indices = torch.from_numpy(self.indices[own])
-        inside[..., first:last] = self._codes.index_select(0, indices.flatten()).view(*indices.shape, -1)
+        inside[..., self._known] = self._codes.index_select(0, indices.flatten()).view(*indices.shape, -1)
         one = float(self._codes[0, -1])
-        inside[..., last:] = torch.from_numpy(self._masks[:, own]).permute(1, 2, 0) * one
+        inside[..., self._known.stop :] = torch.from_numpy(self._masks[:, own]).permute(1, 2, 0) * one
         return values
 
     def write(self, cells: BoolArray, mask: BoolArray, indices: NDArray[np.int64]) -> None:
@@ -227,10 +227,8 @@ class _Plane:
         if window.stop - window.start < len(cells):
             self._kept = None
             return
-        first = 0 if self._hints is None else len(self._hints)
         rows, columns = (torch.from_numpy(place) for place in np.nonzero(cells))
-        known = self._codes.index_select(0, torch.from_numpy(found))
-        values[rows, columns, first : first + known.shape[1]] = known.to(values.dtype)
+        values[rows, columns, self._known] = self._codes.index_select(0, torch.from_numpy(found)).to(values.dtype)
 
 
 def checked_indices(indices: Mapping[str, NDArray[Any]], masks: Masks, codes: int) -> dict[str, NDArray[np.int64]]:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hvqcgic.bitstream import GRANULARITIES
-from hvqcgic.models.bf16 import Convolution
+from hvqcgic.models.bf16 import Convolution, in_bf16, runs_in_bf16
 from hvqcgic.models.config import BackboneConfig
 from hvqcgic.models.strips import add_in_strips, pays
 from hvqcgic.models.winograd import is_faster, winograd
@@ -55,8 +55,16 @@ class ResidualBlock(nn.Module):
             return x + _convolve(self.second, F.silu(_convolve(self.first, F.silu(x))))
         if pays(self, x):
             return add_in_strips(self, x)
+        if runs_in_bf16(self.first):
+            return x.add_(self._in_bf16(x))
         # In place: the same numbers, and fresh memory would cost as much time as the sums.
         return self.second(F.silu(self.first(F.silu(x)), inplace=True)).add_(x)
+
+    def _in_bf16(self, x: Tensor) -> Tensor:
+        """Both convolutions, activations in bfloat16, too, as `add_in_strips` computes them."""
+        (first, first_bias), (second, second_bias) = in_bf16(self.first), in_bf16(self.second)
+        found = F.conv2d(F.silu(x.bfloat16(), inplace=True), first, first_bias, padding=1)
+        return F.conv2d(F.silu(found, inplace=True), second, second_bias, padding=1)
 
 
 def _convolve(convolution: nn.Conv2d, x: Tensor) -> Tensor:

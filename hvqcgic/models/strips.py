@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 POSITIONS, POSITIONS_IN_THREADS = 2048, 8192
 """Positions of a strip: 80 channels of 2048 take 0.7 MB. Threads beside each other lose less time with longer ones."""
 POSITIONS_IN_BF16 = 2**15
-"""Positions of a strip in bfloat16, whose convolutions take half the time, so that each call weighs twice as much."""
+"""Positions of a strip in bfloat16 with one thread, where convolutions take half the time and calls weigh more."""
 
 LARGE_PLANE = 2**18
 """Positions from which strips pay without tiles: smaller planes lie in a processor's outer cache as a whole."""
@@ -37,8 +37,7 @@ LARGE_PLANE = 2**18
 
 def pays(block: ResidualBlock, x: Tensor) -> bool:
     """Whether a block should go strip by strip over a plane, (B, C, h, w)."""
-    large = block.tiled or runs_in_bf16(block.first) or x.shape[2] * x.shape[3] > LARGE_PLANE
-    return x.device.type == "cpu" and len(x) == 1 and large
+    return x.device.type == "cpu" and len(x) == 1 and (block.tiled or x.shape[2] * x.shape[3] > LARGE_PLANE)
 
 
 def add_in_strips(block: ResidualBlock, x: Tensor) -> Tensor:
@@ -55,8 +54,8 @@ def add_in_strips(block: ResidualBlock, x: Tensor) -> Tensor:
     first, second = (_Rows(own, tiled=block.tiled and is_faster(x, own)) for own in (block.first, block.second))
     threads = threads_for(height * width // POSITIONS_IN_THREADS)
     share = -(-height // (threads * TILE)) * TILE
-    positions = POSITIONS if threads == 1 else POSITIONS_IN_THREADS
-    most = max((positions if first.dtype == torch.float32 else POSITIONS_IN_BF16) // width // TILE, 1) * TILE
+    alone = POSITIONS if first.dtype == torch.float32 else POSITIONS_IN_BF16
+    most = max((alone if threads == 1 else POSITIONS_IN_THREADS) // width // TILE, 1) * TILE
     most = min(most, -(-share // TILE) * TILE + 2 * TILE)
     bands = [_Band(rows_of_x, start, min(start + share, height)) for start in range(0, height, share)]
 

@@ -57,19 +57,20 @@ class _Rows:
     width: int
 
     @staticmethod
-    def blank(like: Tensor, layer: Convolution, size: tuple[int, int], channels: tuple[int, int]) -> _Rows:
+    def blank(layer: Convolution, size: tuple[int, int], channels: tuple[int, int], dtype: torch.dtype) -> _Rows:
         """Zeros of the padded size of a convolution's input plane of h × w, for (centred, other) channels."""
         left, right, top, bottom = layer.pad
         width = size[1] + left + right
         count = (size[0] + top + bottom) * width
-        return _Rows(like.new_zeros(count, channels[0]), like.new_zeros(count, channels[1]), width)
+        middle, others = (torch.zeros(count, own, dtype=dtype) for own in channels)
+        return _Rows(middle, others, width)
 
     @staticmethod
     def of(plane: Tensor, layer: Convolution, centred: int, dtype: torch.dtype) -> _Rows:
         """A convolution's input plane, (C, h, w), in a type that holds its integers."""
         left, _, top, _ = layer.pad
         channels, h, w = plane.shape
-        rows = _Rows.blank(plane.new_empty(0, dtype=dtype), layer, (h, w), (centred, channels - centred))
+        rows = _Rows.blank(layer, (h, w), (centred, channels - centred), dtype)
         for kept, part in ((rows.middle, plane[:centred]), (rows.values, plane[centred:])):
             kept.view(len(kept) // rows.width, rows.width, len(part))[top : top + h, left : left + w] = part.permute(
                 1, 2, 0
@@ -105,7 +106,7 @@ class GatheredLayers:
         Planes hold integers in float64 or float32, outputs in float64.
         """
         dtype = torch.float32 if self._single and float32_is_exact() else torch.float64
-        return self._at(plane, rows, columns, self._runs_in(dtype), dtype).double()
+        return self._at(plane, rows, columns, dtype).double()
 
     def _runs_in(self, dtype: torch.dtype) -> Sequence[_Run]:
         """The runs of layers with matrices of a type, made at its first use: programs use one type."""
@@ -117,8 +118,9 @@ class GatheredLayers:
             ]
         return self._runs[dtype]
 
-    def _at(self, plane: Tensor, rows: Tensor, columns: Tensor, runs: Sequence[_Run], dtype: torch.dtype) -> Tensor:
+    def _at(self, plane: Tensor, rows: Tensor, columns: Tensor, dtype: torch.dtype) -> Tensor:
         """See `at`; computes in a type."""
+        runs = self._runs_in(dtype)
         heads = [run.head for run in runs]
         sizes = [(plane.shape[1], plane.shape[2])]
         for head in heads:
@@ -129,12 +131,12 @@ class GatheredLayers:
         targets.reverse()
         seen = _Rows.of(plane, heads[0], self._centred, dtype)
         for n, (run, target) in enumerate(zip(runs[:-1], targets[:-1], strict=True), start=1):
-            following = _Rows.blank(seen.values, heads[n], sizes[n], (0, run.outputs))
+            following = _Rows.blank(heads[n], sizes[n], (0, run.outputs), dtype)
             left, _, top, _ = heads[n].pad
             places = (target.rows + top) * following.width + target.columns + left
             run.compute(seen, target, following.values, places)
             seen = following
-        found = seen.values.new_empty(len(rows), runs[-1].outputs)
+        found = torch.empty(len(rows), runs[-1].outputs, dtype=dtype)
         runs[-1].compute(seen, targets[-1], found, torch.arange(len(rows)))
         return found
 

@@ -56,7 +56,7 @@ def add_in_strips(block: ResidualBlock, x: Tensor) -> Tensor:
     share = -(-height // (threads * TILE)) * TILE
     alone = POSITIONS if first.dtype == torch.float32 else POSITIONS_IN_BF16
     most = max((alone if threads == 1 else POSITIONS_IN_THREADS) // width // TILE, 1) * TILE
-    most = min(most, -(-share // TILE) * TILE + 2 * TILE)
+    most = min(most, share + 2 * TILE)
     bands = [_Band(rows_of_x, start, min(start + share, height)) for start in range(0, height, share)]
 
     @torch.inference_mode()

@@ -1,7 +1,8 @@
 """`python -m hvqcgic.export CKPT -o FILE.safetensors`: freezes a checkpoint to the one file that codes and decodes.
 
 The file's card says which pictures the weights were trained on. A checkpoint of stage reverse becomes
-NAME-reverse.safetensors beside NAME.safetensors, the model that it belongs to.
+NAME-reverse.safetensors beside NAME.safetensors, the model that it belongs to. One of stage proxy is added to the file
+of its model, FILE (with --force).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from hvqcgic.schema import parse_json
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done, 2 refused in one line."""
     parser = argparse.ArgumentParser(prog="python -m hvqcgic.export", description=__doc__)
-    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of stage hyperprior, joint or reverse")
+    parser.add_argument("checkpoint", metavar="CKPT", help="checkpoint of stage hyperprior, joint, reverse or proxy")
     parser.add_argument("-o", "--output", required=True, metavar="FILE", help="model file to write, NAME.safetensors")
     parser.add_argument("--name", help="name of the model (default: that of the file)")
     parser.add_argument("--card", metavar="JSON", help="JSON file with the model card to put into the file")
@@ -52,10 +53,11 @@ def export(options: argparse.Namespace) -> str:
     source, path = Path(options.checkpoint), Path(options.output)
     check_output(source, path, force=options.force)
     card = read_card(Path(options.card)) if options.card else {}
-    from hvqcgic.training import export_reverse, is_reverse
+    from hvqcgic.training import export_proxy, export_reverse, stage_of
 
-    if is_reverse(source):
-        return export_reverse(options, card)
+    stage = stage_of(source)
+    if stage in ("reverse", "proxy"):
+        return (export_reverse if stage == "reverse" else export_proxy)(options, card)
     from hvqcgic.model_files import RECORD_KEY, write_model
     from hvqcgic.training import check_half_precision, freeze_model, load_module, pictures_to_check
 

@@ -35,6 +35,7 @@ from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
 from hvqcgic.models import precision_of
 from hvqcgic.pictures import allow_large_pictures, read_picture
+from hvqcgic.rate_control import GRANULARITY_ORDERS
 from tools.bench_rivals import RIVALS, Pixels, Rival, make_rival
 from tools.bench_versions import VersionsCompared, compare_versions, show_versions
 from tools.stage_times import STAGES, Seconds, timed_stages
@@ -88,7 +89,7 @@ class Report:
 
 @dataclass(frozen=True)
 class Bench:
-    """Settings of a measurement: codec, picture, other codecs, repeats (separate for slow codecs), clock, steps."""
+    """Settings of a measurement: codec, picture, other codecs, repeats (also of slow ones), clock, steps, order."""
 
     codec: Codec
     source: Path | Pixels
@@ -97,6 +98,7 @@ class Bench:
     slow_repeats: int
     now: Callable[[], float]
     steps: int = 0
+    granularity: str = "auto"
 
     def run(self, setting: str) -> Report:
         """Run all codecs in turns for all repeats; the first round is a warm-up and is not counted."""
@@ -104,7 +106,7 @@ class Bench:
         others: dict[str, list[tuple[float, float]]] = {rival.name: [] for rival in self.rivals}
         data = b""
         for number in range(self.repeats + 1):
-            data, took = self._timed(lambda: self.codec.compress(self.source))
+            data, took = self._timed(lambda: self.codec.compress(self.source, granularity=self.granularity))
             ways["compress"].append(took)
             ways["decompress"].append(self._timed(functools.partial(self.codec.decompress, data, steps=self.steps))[1])
             for rival in self.rivals:
@@ -192,6 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--precision", choices=("auto", "float32", "bfloat16"), default="auto", help="as of commands")
+    parser.add_argument("--granularity", choices=GRANULARITY_ORDERS, default="auto", help="as of hvqcgic compress")
     parser.add_argument("--against", nargs="*", choices=RIVALS, default=list(RIVALS), help="others; empty for none")
     parser.add_argument("--against-version", metavar="TAG", help="a tag or commit, in place of other codecs")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each version (%(default)s)")
@@ -222,7 +225,7 @@ def beside_older(options: argparse.Namespace) -> VersionsCompared:
     passed_on += ["--threads", str(options.threads), "--clock", options.clock]
     if options.picture is not None:
         passed_on.insert(0, str(options.picture.resolve()))
-    own = ["--precision", options.precision]
+    own = ["--precision", options.precision, "--granularity", options.granularity]
     return compare_versions(options.against_version, passed_on, rounds=options.rounds, own=own)
 
 
@@ -233,7 +236,8 @@ def measure(options: argparse.Namespace) -> Report:
     pixels, (width, height) = read_picture(source), map(int, options.reference_size.split("x"))
     rivals = [make_rival(name, pixels, (height, width)) for name in options.against]
     codec = hvqcgic.load(options.model, "cpu", precision=options.precision)
-    bench = Bench(codec, source, rivals, options.repeats, options.slow_repeats, CLOCKS[options.clock], options.steps)
+    repeats, clock = (options.repeats, options.slow_repeats), CLOCKS[options.clock]
+    bench = Bench(codec, source, rivals, *repeats, clock, options.steps, options.granularity)
     name = "noise" if options.picture is None else options.picture.name
     threads = f"{precision_of(codec.networks)}, {options.threads} threads"
     return bench.run(f"{options.model}, {threads}, {options.clock} seconds, {name}")

@@ -15,6 +15,8 @@ from hvqcgic.models import (
     HvqModel,
     MeansConfig,
     ModelConfig,
+    ProxyConfig,
+    ProxyDecoder,
     ReverseConfig,
     ReverseModel,
 )
@@ -53,6 +55,8 @@ def small_model(config: ModelConfig) -> FrozenModel:
     """A model of random weights, frozen."""
     torch.manual_seed(0)
     model = HvqModel(config).eval()
+    if not config.backbone.decoder_prior:
+        model.proxy = ProxyDecoder(ProxyConfig(width=4, blocks=1), model.decoder)
     model.quantiser.start(torch.randn(1000, config.code_width), torch.Generator().manual_seed(0))
     model.quantiser.usage.copy_((torch.rand(3, config.codebook_size) * 1000).floor())
     model.prior.start(model.quantiser.usage, model.quantiser.codebook)

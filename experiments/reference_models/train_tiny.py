@@ -190,6 +190,8 @@ RECIPE: tuple[Training | Conversion, ...] = (
     Training("w39", "joint", 500, ("w38/hyperprior.ckpt",), _JOINT + _SHARPER, config="tiny"),
     _fitted("w40", ("w39/joint.ckpt",), "tiny.safetensors"),
     Training("v12", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
+    # Joins the others in the file of its model.
+    Training("px1", "proxy", 2000, ("tiny.safetensors",), model="tiny.safetensors", config="proxy"),
     # The paper's entropy model, from the picture networks of w31 to those of tiny-frozen, then the rate in the loss.
     Training(
         name="h6",

@@ -142,7 +142,8 @@ class _Job(EncoderJob):
         if all(target is None for target in (ratios, arguments.bpp, arguments.max_bytes, arguments.target)):
             ratios = summary.outline.default_ratios
         bpp = None if arguments.clamp else arguments.bpp
-        return Wanted(summary.fingerprint, arguments.coding, ratios, bpp, arguments.max_bytes)
+        by_distortion = self.point.orders_by_distortion(has_proxy=summary.has_proxy)
+        return Wanted(summary.fingerprint, arguments.coding, ratios, bpp, arguments.max_bytes, by_distortion)
 
     def compress_to_budget(self, inputs: "Inputs", report: Report) -> int:
         """Allocate the budget and compress the pictures one after the other; return the exit code."""

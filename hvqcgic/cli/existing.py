@@ -15,6 +15,8 @@ from hvqcgic.files import read_stream, reason
 OTHER_RATE = 0.1
 OTHER_RATE_BYTES = 64
 """Tolerance between a file and a requested bit rate. Targets are met more closely, except for unusual pictures."""
+INDICES_OF_A_CELL = 16
+"""Largest number of indices of a square of 16 px."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Wanted:
         ratios: (fine, medium, coarse).
         bpp: bits per pixel of the file.
         max_bytes: most bytes of the file.
+        by_distortion: whether cells are chosen by distortion: they then have as many indices as the ratios give, and
+            other ratios.
     """
 
     fingerprint: bytes
@@ -34,6 +38,7 @@ class Wanted:
     ratios: tuple[float, float, float] | None = None
     bpp: float | None = None
     max_bytes: int | None = None
+    by_distortion: bool = False
 
     def differs(self, header: Header, n_bytes: int) -> str:
         """Describe the first property in which a file differs from the request; "" if there is none."""
@@ -41,10 +46,7 @@ class Wanted:
             return f"was made with another model, of fingerprint {header.fingerprint.hex()}"
         if header.mode != self.coding:
             return f"is coded {header.mode}"
-        # Counts of cells are rounded, and the coarse cells limit the number of medium cells.
-        if self.ratios and any(
-            abs(found - asked) * header.grid_cells > 1 for found, asked in zip(header.ratios, self.ratios, strict=True)
-        ):
+        if self.ratios and self._has_other_cells(header, self.ratios):
             return f"has ratios {','.join(f'{share:.3f}' for share in header.ratios)}"
         if self.max_bytes is not None and n_bytes > self.max_bytes:
             return f"has {n_bytes} bytes"
@@ -54,6 +56,15 @@ class Wanted:
             if abs(n_bytes - wanted) > max(OTHER_RATE * wanted, OTHER_RATE_BYTES):
                 return f"has {8 * n_bytes / n_pixels:.4f} bpp"
         return ""
+
+    def _has_other_cells(self, header: Header, ratios: tuple[float, float, float]) -> bool:
+        """Whether the cells of a file are not those of the ratios; counts of cells are rounded."""
+        if self.by_distortion:
+            asked = header.grid_cells * sum(n * share for n, share in zip((16, 4, 1), ratios, strict=True))
+            found = header.n_fine + header.n_medium + header.n_coarse
+            return abs(found - asked) > 2 * INDICES_OF_A_CELL
+        pairs = zip(header.ratios, ratios, strict=True)
+        return any(abs(found - asked) * header.grid_cells > 1 for found, asked in pairs)
 
 
 @dataclass(frozen=True)

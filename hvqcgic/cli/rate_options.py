@@ -59,9 +59,11 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
     )
     choice.add_argument(
         "--granularity",
-        choices=("entropy", "rd"),
-        default="entropy",
-        help="rule for fine cells: information density, or decrease of distortion per index (default: entropy)",
+        choices=("auto", "entropy", "rd"),
+        default="auto",
+        help="rule for fine cells: entropy, information density; rd, decrease of distortion per index; auto, rd with a "
+        "model that has a proxy decoder (tiny) and without --ratios, which are shares of the area, else entropy "
+        "(default: auto)",
     )
     choice.add_argument(
         "--roi",

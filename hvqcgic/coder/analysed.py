@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -19,7 +21,10 @@ class Analysed:
         density: information density of its patches, on the CPU.
         features: of the encoder, (1, d, h_g, w_g) each, on the networks' device; with local means also "means", their
             latents, (1, 3, h, w).
+        distortions: of every cell at every granularity, once `hvqcgic.rate_control.cell_distortions` has computed them.
     """
+
+    distortions: Mapping[str, NDArray[np.float64]] | None = None
 
     def __init__(
         self, pixels: NDArray[np.uint8], density: PatchEntropies, features: dict[str, Tensor], codebook: Tensor

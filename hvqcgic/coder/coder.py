@@ -238,10 +238,25 @@ class PictureCoder:
 
     def reconstruct(self, encoded: Encoded) -> Image.Image:
         """Decode the picture of an encoded one."""
-        parameters = self.decoder_parameters(encoded)
+        return Image.fromarray(self._decode(encoded, self.decoder_parameters(encoded)))
+
+    def approximate(self, encoded: Encoded) -> NDArray[np.uint8]:
+        """Pixels (H, W, 3) of an encoded picture, about as `reconstruct` decodes it, by the model's proxy decoder.
+
+        With a model that has none, they are those of `reconstruct`.
+        """
+        if self.networks.proxy is None:
+            return self._decode(encoded, self.decoder_parameters(encoded))
+        return self._decode(encoded, by_proxy=True)
+
+    def _decode(
+        self, encoded: Encoded, parameters: dict[str, NDArray[np.float32]] | None = None, *, by_proxy: bool = False
+    ) -> NDArray[np.uint8]:
         masks = {g: encoded.masks[g] for g in GRANULARITIES}
-        sizes = {"height": encoded.height, "width": encoded.width}
-        return Image.fromarray(self._tiled.reconstruct(encoded.indices, masks, parameters, encoded.means, **sizes))
+        height, width = encoded.height, encoded.width
+        return self._tiled.reconstruct(
+            encoded.indices, masks, parameters, encoded.means, height=height, width=width, by_proxy=by_proxy
+        )
 
     def _header(self, encoded: Encoded, coding: str) -> Header:
         counts = encoded.masks.count("coarse"), encoded.masks.count("medium")

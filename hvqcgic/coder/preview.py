@@ -76,8 +76,10 @@ class PreviewCoder(PictureCoder):
             fill=fill,
         )
         masks = {g: read.masks[g] for g in GRANULARITIES}
-        sizes = {"height": header.height, "width": header.width}
-        pixels = self._tiled.reconstruct(read.codes, masks, read.parameters, read.z.get(MEANS), **sizes)
+        means = read.z.get(MEANS)
+        pixels = self._tiled.reconstruct(
+            read.codes, masks, read.parameters, means, height=header.height, width=header.width
+        )
         cells = sum(len(codes) for codes in read.codes.values())
         size = min(len(data), start.section_begin + -(-int(read.bits) // 8))
         return Preview(Image.fromarray(pixels), read.passes, size, read.cells_read / cells, start.checked)

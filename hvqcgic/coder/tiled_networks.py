@@ -100,6 +100,7 @@ class TiledNetworks:
         *,
         height: int,
         width: int,
+        by_proxy: bool = False,
     ) -> NDArray[np.uint8]:
         """Decode indices to the picture, (H, W, 3).
 
@@ -110,20 +111,25 @@ class TiledNetworks:
             means: latents of local means, (3, h, w), for a model that has them.
             height: of the picture before padding.
             width: of the picture before padding.
+            by_proxy: whether the model's proxy decoder, which must be there, approximates the picture.
         """
         pixels = np.empty((height, width, 3), np.uint8)
         target = torch.from_numpy(pixels).permute(2, 0, 1)[None]
         cells = TiledCells(masks, self._device)
         rows, columns = (side * UNIT for side in masks["coarse"].shape)
         latents = as_latents(means, self._device)
-        for tile in self._tiles(rows, columns, "decoder"):
+        for tile in self._tiles(rows, columns, "proxy" if by_proxy else "decoder"):
             window, told = cells.window(tile), None
             codes = {g: self._codes(values) for g, values in window.take(indices).items()}
             if parameters is not None:
                 numbers = window.take({g: parameters[g].T for g in GRANULARITIES})
                 told = assemble(window.lay_out(numbers), window.masks)
             spread_out = None if latents is None else means_in(tile, self._networks.config, latents)
-            decoded = self._networks.reconstruct(window.lay_out(codes), window.masks, told, spread_out)
+            maps = window.lay_out(codes)
+            if by_proxy:
+                decoded = self._networks.approximate(maps, window.masks, spread_out)
+            else:
+                decoded = self._networks.reconstruct(maps, window.masks, told, spread_out)
             tile.put(as_pixels(decoded), target)
         return pixels
 
@@ -137,28 +143,34 @@ class TiledNetworks:
 
     @cached_property
     def _sights(self) -> dict[str, Sight]:
-        """Receptive fields of "encoder", "decoder" and each hyper-analysis; measured when a picture is first cut."""
+        """Receptive fields of encoder, decoder, proxy and hyper-analyses; measured when a picture is first cut."""
         networks, device = self._networks, self._device
         width, unit = networks.config.code_width, networks.config.entropy.z_footprint
         far = halo(lambda picture: networks.encoder(picture).values(), 3, UNIT, device)
         sights = {"encoder": Sight(far, UNIT, 1), "decoder": self._decoder_sight()}
+        if networks.proxy is not None:
+            sights["proxy"] = self._decoder_sight(by_proxy=True)
         for g in networks.z_channels:
             analysis = networks.analysis[g]
             far = halo(lambda y, h_a=analysis: [h_a(y, torch.ones_like(y[:, :1]))], width, unit, device)
             sights[g] = Sight(far, unit, PX_OF_PLANES)
         return sights
 
-    def _decoder_sight(self) -> Sight:
-        config = self._networks.config
+    def _decoder_sight(self, *, by_proxy: bool = False) -> Sight:
+        networks, config = self._networks, self._networks.config
         width, reads = config.code_width, config.backbone.decoder_prior
         more = parameter_count(config.entropy, width) if reads else 0
+
+        fine = CELL_PX["fine"]
 
         def run(probe: Tensor) -> list[Tensor]:
             told = probe[:, width:] if reads else None
             grey = {"means": blank_means(probe)} if config.means else {}
-            return [self._networks.decoder(probe[:, :width], every_size(probe), told, **grey)]
+            if by_proxy:
+                maps = {g: probe[:, :, :: CELL_PX[g] // fine, :: CELL_PX[g] // fine] for g in GRANULARITIES}
+                return [networks.approximate(maps, every_size(probe), **grey)]
+            return [networks.decoder(probe[:, :width], every_size(probe), told, **grey)]
 
-        fine = CELL_PX["fine"]
         far = halo(run, width + more, UNIT // fine, self._device)
         return Sight(None if far is None else far * fine, UNIT, 1)
 

@@ -10,7 +10,9 @@ from hvqcgic import lazy_exports
 
 if TYPE_CHECKING:
     from hvqcgic.model_files.frozen_model import FrozenModel as FrozenModel
+    from hvqcgic.model_files.frozen_model import FrozenProxy as FrozenProxy
     from hvqcgic.model_files.frozen_model import config_of as config_of
+    from hvqcgic.model_files.frozen_model import frozen_proxy as frozen_proxy
     from hvqcgic.model_files.frozen_model import network_weights as network_weights
     from hvqcgic.model_files.frozen_model import read_model as read_model
     from hvqcgic.model_files.frozen_model import write_model as write_model
@@ -34,11 +36,20 @@ if TYPE_CHECKING:
     from hvqcgic.model_files.reverse_file import freeze_reverse as freeze_reverse
     from hvqcgic.model_files.reverse_file import read_reverse as read_reverse
     from hvqcgic.model_files.reverse_file import write_reverse as write_reverse
+    from hvqcgic.model_files.stored_weights import as_stored as as_stored
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "frozen_model": ["FrozenModel", "config_of", "network_weights", "read_model", "write_model"],
+            "frozen_model": [
+                "FrozenModel",
+                "FrozenProxy",
+                "config_of",
+                "frozen_proxy",
+                "network_weights",
+                "read_model",
+                "write_model",
+            ],
             "registry": [
                 "MODEL_SUFFIX",
                 "ModelSummary",
@@ -58,5 +69,6 @@ else:
                 "successor_of",
             ],
             "reverse_file": ["FrozenReverse", "freeze_reverse", "read_reverse", "write_reverse"],
+            "stored_weights": ["as_stored"],
         },
     )

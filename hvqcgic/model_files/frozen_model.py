@@ -32,12 +32,30 @@ from hvqcgic.model_files.stored_weights import (
     read_tensors,
     write_tensors,
 )
-from hvqcgic.models import ModelConfig, PictureModel, largest_latent, parameter_count
+from hvqcgic.models import ModelConfig, PictureModel, ProxyConfig, largest_latent, parameter_count
 from hvqcgic.schema import parse_json
 
-NETWORK, ENTROPY = "network.", "entropy."
+NETWORK, ENTROPY, PROXY = "network.", "entropy.", "proxy."
 PARTS = ("encoder.", "decoder.", "analysis.", "quantiser.codebook")
-"""Parts of a `PictureModel` that a file holds."""
+"""Parts of a `PictureModel` that a file holds, beside the proxy decoder."""
+
+
+@dataclass(frozen=True)
+class FrozenProxy:
+    """A proxy decoder ready to use; no file depends on it.
+
+    Attributes:
+        config: its configuration.
+        weights: float16, by their names in a `ProxyDecoder`.
+    """
+
+    config: ProxyConfig
+    weights: Weights
+
+    @property
+    def fingerprint(self) -> bytes:
+        """8 bytes over its configuration and weights."""
+        return fingerprint_of([self.config.to_dict()], self.weights)
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,7 @@ class FrozenModel:
         arrays: integer tables, for `EntropyModel`.
         card: data, steps, hardware, figures; not part of the fingerprint.
         source: the file it was read from, for messages; None for a newly frozen model.
+        proxy: its proxy decoder; not part of the fingerprint. None for a model without.
     """
 
     config: ModelConfig
@@ -59,6 +78,7 @@ class FrozenModel:
     arrays: dict[str, NDArray[Any]]
     card: dict[str, Any]
     source: Path | None = None
+    proxy: FrozenProxy | None = None
 
     @property
     def fingerprint(self) -> bytes:
@@ -76,7 +96,7 @@ class FrozenModel:
         return any(array.dtype == np.float16 for array in self.networks.values())
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """All tensors under their names in a file."""
+        """All tensors that decoding needs under their names in a file."""
         networks = {NETWORK + name: array for name, array in self.networks.items()}
         return networks | {ENTROPY + name: array for name, array in self.arrays.items()}
 
@@ -86,11 +106,21 @@ class FrozenModel:
         Raises:
             ModelError: weights are missing, unknown or of another shape.
         """
-        model = build(lambda: PictureModel(self.config), self.networks, self._label, parts=PARTS)
+        proxy, weights = self.proxy, dict(self.networks)
+        if proxy is not None:
+            weights |= {PROXY + name: array for name, array in proxy.weights.items()}
+        model = build(
+            lambda: PictureModel(self.config, proxy.config if proxy else None),
+            weights,
+            self._label,
+            parts=(*PARTS, PROXY),
+        )
         if self.config.control_gic is None:
             # The encoder keeps its layout: another order of summation could change the index of a feature
             # between two codes.
             lay_out_for(model.decoder, device)
+            if model.proxy is not None:
+                lay_out_for(model.proxy, device)
         return model.to(device)
 
     def entropy_model(self) -> EntropyModel:
@@ -147,6 +177,13 @@ def network_weights(state: dict[str, Tensor], *, half: bool = True) -> Weights:
     return as_stored({name: value for name, value in state.items() if name.startswith(PARTS)}, half=half)
 
 
+def frozen_proxy(model: PictureModel) -> FrozenProxy | None:
+    """The proxy decoder of a model (or of a subclass) for a file; None for a model without. Errors as above."""
+    if model.proxy is None:
+        return None
+    return FrozenProxy(model.proxy.config, as_stored(model.proxy.state_dict()))
+
+
 def write_model(model: FrozenModel, path: Path, *, force: bool = False) -> None:
     """Write a model file, whole or not at all."""
     metadata = {
@@ -155,7 +192,12 @@ def write_model(model: FrozenModel, path: Path, *, force: bool = False) -> None:
         "card": json.dumps(model.card),
         "fingerprint": model.fingerprint.hex(),
     }
-    write_tensors(path, model.tensors(), metadata, force=force)
+    tensors = model.tensors()
+    if model.proxy is not None:
+        described = {"config": model.proxy.config.to_dict(), "fingerprint": model.proxy.fingerprint.hex()}
+        metadata["proxy"] = json.dumps(described)
+        tensors |= {PROXY + name: array for name, array in model.proxy.weights.items()}
+    write_tensors(path, tensors, metadata, force=force)
 
 
 def read_model(name_or_path: str | Path) -> FrozenModel:
@@ -201,4 +243,19 @@ def _assemble(summary: ModelSummary, tensors: dict[str, NDArray[Any]]) -> Frozen
         config = replace(config, name=summary.name)
     networks = {name.removeprefix(NETWORK): array for name, array in tensors.items() if name.startswith(NETWORK)}
     arrays = {name.removeprefix(ENTROPY): array for name, array in tensors.items() if name.startswith(ENTROPY)}
-    return FrozenModel(config, networks, spec, arrays, summary.card, summary.path)
+    return FrozenModel(config, networks, spec, arrays, summary.card, summary.path, _proxy(summary, tensors))
+
+
+def _proxy(summary: ModelSummary, tensors: dict[str, NDArray[Any]]) -> FrozenProxy | None:
+    """The proxy decoder in a model file; None if it has none."""
+    if "proxy" not in summary.metadata:
+        return None
+    try:
+        described = parse_json(summary.metadata["proxy"], "proxy")
+        config, stated = ProxyConfig.from_dict(described["config"]), bytes.fromhex(described["fingerprint"])
+    except (ConfigError, KeyError, TypeError, ValueError) as error:
+        raise _foreign(summary, error) from error
+    weights = {name.removeprefix(PROXY): array for name, array in tensors.items() if name.startswith(PROXY)}
+    proxy = FrozenProxy(config, weights)
+    check_fingerprint(summary.path, stated=stated, found=proxy.fingerprint)
+    return proxy

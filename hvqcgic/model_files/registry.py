@@ -68,6 +68,11 @@ class ModelSummary:
     metadata: dict[str, str]
 
     @property
+    def has_proxy(self) -> bool:
+        """Whether the file holds a proxy decoder."""
+        return "proxy" in self.metadata
+
+    @property
     def outline(self) -> ConfigOutline:
         """Some fields of the configuration, checked.
 

@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from hvqcgic.models.picture_model import Codes as Codes
     from hvqcgic.models.picture_model import PictureModel as PictureModel
     from hvqcgic.models.picture_model import scatter_rows as scatter_rows
+    from hvqcgic.models.proxy_decoder import ProxyConfig as ProxyConfig
+    from hvqcgic.models.proxy_decoder import ProxyDecoder as ProxyDecoder
     from hvqcgic.models.published_selection import published_entropies as published_entropies
     from hvqcgic.models.published_selection import select as select
     from hvqcgic.models.quantiser import Quantised as Quantised
@@ -116,6 +118,7 @@ else:
             ],
             "network": ["HvqModel"],
             "picture_model": ["Codes", "PictureModel", "scatter_rows"],
+            "proxy_decoder": ["ProxyConfig", "ProxyDecoder"],
             "published_selection": ["published_entropies", "select"],
             "quantiser": [
                 "Quantised",

@@ -6,6 +6,8 @@ codes averaged to H/16 -> blocks -> H/8 (+ codes of medium and finer cells) -> b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,6 +17,10 @@ from hvqcgic.models.bf16 import Convolution, runs_in_bf16
 from hvqcgic.models.config import BackboneConfig
 from hvqcgic.models.granularity import GranularityMap, repeat
 from hvqcgic.models.means import MEANS_CHANNELS
+
+Told = Sequence[Tensor | float]
+"""Contributions of a guide to the features at H/4, H/8 and H/16."""
+NOTHING_TOLD: Told = (0.0, 0.0, 0.0)
 
 
 def assemble(codes: dict[str, Tensor], masks: GranularityMap) -> Tensor:
@@ -118,6 +124,14 @@ class ConditionalDecoder(nn.Module):
         Returns:
             (B, 3, H, W), about [0, 1], not clamped.
         """
+        told = NOTHING_TOLD if guide is None else self._read(guide)
+        inputs = self.inputs(y_hat, masks, parameters, means)
+        return self.above_eighth(self.up_to_eighth(inputs, masks, told), inputs, masks, told)
+
+    def inputs(
+        self, y_hat: Tensor, masks: GranularityMap, parameters: Tensor | None = None, means: Tensor | None = None
+    ) -> Tensor:
+        """All that the levels read of codes, masks, prior and means, (B, N, H/4, W/4); arguments as in `forward`."""
         known = torch.cat([repeat(masks.coarse, 4), repeat(masks.medium, 2), masks.fine], 1).to(y_hat.dtype)
         inputs = [y_hat, known]
         if self.prior_width:
@@ -126,21 +140,33 @@ class ConditionalDecoder(nn.Module):
         if self.means_width:
             assert means is not None
             inputs.append(F.avg_pool2d(means, 4) * 2 - 1)
-        full = torch.cat(inputs, 1)
-        eighth = F.avg_pool2d(full, 2)
-        told = (0.0, 0.0, 0.0) if guide is None else self._read(guide)
+        return torch.cat(inputs, 1)
+
+    def up_to_eighth(self, inputs: Tensor, masks: GranularityMap, told: Told = NOTHING_TOLD) -> Tensor:
+        """Features of the levels H/16 and H/8, (B, C, H/8, W/8).
+
+        Args:
+            inputs: of `inputs`.
+            masks: the granularity map.
+            told: contributions of a guide at H/4, H/8 and H/16.
+        """
+        eighth = F.avg_pool2d(inputs, 2)
         x = self.stages[3](self.stem(F.avg_pool2d(eighth, 2)) + told[2])
         x = enlarge(x, self.to_eighth) + told[1]
         if self.config.condition_medium:
             x = torch.addcmul(x, self.medium_condition(eighth), repeat(~masks.coarse, 2).to(x.dtype))
-        x = enlarge(self.stages[2](x), self.to_quarter) + told[0]
+        return self.stages[2](x)
+
+    def above_eighth(self, eighth: Tensor, inputs: Tensor, masks: GranularityMap, told: Told = NOTHING_TOLD) -> Tensor:
+        """The picture of the features of `up_to_eighth`; other arguments as there, result as of `forward`."""
+        x = enlarge(eighth, self.to_quarter) + told[0]
         if self.config.condition_fine:
-            x = torch.addcmul(x, self.fine_condition(full), masks.fine.to(x.dtype))
+            x = torch.addcmul(x, self.fine_condition(inputs), masks.fine.to(x.dtype))
         x = enlarge(self.stages[1](x), self.to_half)
         x = self.to_picture(F.silu(self.stages[0](x)))
         return F.pixel_shuffle(x, 2) * 0.5 + 0.5
 
-    def _read(self, guide: Tensor) -> list[Tensor]:
+    def _read(self, guide: Tensor) -> Told:
         """Contributions of a guide at H/4, H/8 and H/16."""
         assert self.guides is not None
         levels = [guide, F.avg_pool2d(guide, 2), F.avg_pool2d(guide, 4)]

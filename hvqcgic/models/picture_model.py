@@ -4,7 +4,8 @@ picture -> Encoder -> features y_g -> VectorQuantiser -> codes -> ConditionalDec
                           |
                           +-> HyperAnalysis -> hyper-latents z_g
 
-With local means the encoder gets the picture less its means, and the decoder's result is added to them.
+With local means the encoder gets the picture less its means, and the decoder's result is added to them. A proxy decoder
+approximates the decoder's picture for the encoder alone.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hvqcgic.models.decoder import assemble
 from hvqcgic.models.granularity import GranularityMap
 from hvqcgic.models.hyperprior import hyperprior_named
 from hvqcgic.models.means import less_means, local_means, plus_means, spread
+from hvqcgic.models.proxy_decoder import ProxyConfig, ProxyDecoder
 from hvqcgic.models.quantiser import Quantised, VectorQuantiser
 
 
@@ -46,12 +48,18 @@ class Codes:
 class PictureModel(nn.Module):
     """Encoder, codebook, decoder and hyper-analyses of one model."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        """Create a model with random weights; `VectorQuantiser.start` initialises the codebook."""
+    def __init__(self, config: ModelConfig, proxy: ProxyConfig | None = None) -> None:
+        """Create a model with random weights; `VectorQuantiser.start` initialises the codebook.
+
+        Args:
+            config: of the model.
+            proxy: of the proxy decoder; None for a model without.
+        """
         super().__init__()
         self.config = config
         entropy, d = config.entropy, config.code_width
         self.encoder, self.decoder = make_backbone(config)
+        self.proxy = None if proxy is None else ProxyDecoder(proxy, self.decoder)
         self.quantiser = VectorQuantiser(config.codebook_size, d)
         self.z_channels = {g: count for g, count in zip(GRANULARITIES, entropy.z_channels, strict=True) if count}
         self.analysis = nn.ModuleDict(
@@ -125,6 +133,13 @@ class PictureModel(nn.Module):
         """
         given = {} if means is None else {"means": means}
         return plus_means(self.decoder(assemble(maps, masks), masks, parameters, **given), means)
+
+    def approximate(self, maps: dict[str, Tensor], masks: GranularityMap, means: Tensor | None = None) -> Tensor:
+        """Approximate the decoder's picture by the proxy decoder, which must be there; see `reconstruct`."""
+        assert self.proxy is not None
+        decoder = self.proxy.checked(self.decoder)
+        inputs = decoder.inputs(assemble(maps, masks), masks, means=means)
+        return plus_means(self.proxy(decoder.up_to_eighth(inputs, masks), inputs), means)
 
     def hyper_latents(self, features: dict[str, Tensor], masks: GranularityMap) -> dict[str, Tensor]:
         """Hyper-latents before rounding, for the granularities with a hyperprior.

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from hvqcgic.perceptual.lpips import weights_path as weights_path
     from hvqcgic.perceptual.requirements import LPIPS_PACKAGES as LPIPS_PACKAGES
     from hvqcgic.perceptual.requirements import SMALLEST_SIDE_PX as SMALLEST_SIDE_PX
+    from hvqcgic.perceptual.squares import CONTRAST_WEIGHT as CONTRAST_WEIGHT
+    from hvqcgic.perceptual.squares import SQUARE_PX as SQUARE_PX
+    from hvqcgic.perceptual.squares import square_distortions as square_distortions
     from hvqcgic.perceptual.torchvision_shim import import_torchvision as import_torchvision
     from hvqcgic.perceptual.weights_cache import WeightsMissing as WeightsMissing
     from hvqcgic.perceptual.weights_cache import fetch_weights as fetch_weights
@@ -30,6 +33,7 @@ else:
             "losses": ["TERMS", "Distortion", "Perceptual", "distortion", "mean_of"],
             "lpips": ["Lpips", "fetch_backbone", "load_lpips", "weights_path"],
             "requirements": ["LPIPS_PACKAGES", "SMALLEST_SIDE_PX"],
+            "squares": ["CONTRAST_WEIGHT", "SQUARE_PX", "square_distortions"],
             "torchvision_shim": ["import_torchvision"],
             "weights_cache": ["WeightsMissing", "fetch_weights"],
         },

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hvqcgic.rate_control.budget import DISTORTIONS as DISTORTIONS
     from hvqcgic.rate_control.budget import check_budget as check_budget
     from hvqcgic.rate_control.operating_point import GRANULARITY_ORDERS as GRANULARITY_ORDERS
+    from hvqcgic.rate_control.operating_point import HIGHEST_QUALITY as HIGHEST_QUALITY
     from hvqcgic.rate_control.operating_point import LARGEST_BPP as LARGEST_BPP
     from hvqcgic.rate_control.operating_point import Choices as Choices
     from hvqcgic.rate_control.operating_point import ModelSize as ModelSize
@@ -45,6 +46,7 @@ else:
             "operating_point": [
                 "Choices",
                 "GRANULARITY_ORDERS",
+                "HIGHEST_QUALITY",
                 "LARGEST_BPP",
                 "ModelSize",
                 "OperatingPoint",

@@ -1,9 +1,8 @@
-"""Distortion of every cell at every granularity: squared error, and the change of contrast within squares of 8 px.
+"""Distortion of every cell at every granularity, see `hvqcgic.perceptual.square_distortions`.
 
-Squared error alone prefers a smoothed texture to a replaced one.
-
-The picture is decoded three times: all coarse, all medium and all fine. One decoding of all three side by side and an
-estimate of the rest was tried, and chose no better than entropy order (docs/rate_control.md).
+The picture is decoded three times: all coarse, all medium and all fine, by the model's proxy decoder if there is one
+(`hvqcgic.models.proxy_decoder`), as a decoding takes longer than all else that an encoder does. One decoding of all
+three side by side and an estimate of the rest was tried, and chose no better than entropy order (docs/rate_control.md).
 """
 
 from __future__ import annotations
@@ -12,46 +11,47 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
-from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.bitstream import CELL_PX, GRANULARITIES
 from hvqcgic.coder import Analysed, PictureCoder
 from hvqcgic.models import Ratios
+from hvqcgic.perceptual import SQUARE_PX, square_distortions
 
 Plane = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
-CONTRAST_WEIGHT = 3.0
-"""Weight of the squared difference in standard deviation of luma, against the mean squared error of a channel."""
 _UNIFORM: Mapping[str, Ratios] = {"coarse": (0.0, 0.0, 1.0), "medium": (0.0, 1.0, 0.0), "fine": (1.0, 0.0, 0.0)}
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-_SQUARE, _CELL = 8, 16
+_CELL = CELL_PX["coarse"]
 _ROWS_AT_A_TIME = 32
 """Rows of 16 px squares in memory at a time."""
 
 
 def cell_distortions(
     coder: PictureCoder, picture: Analysed, weights: NDArray[np.float32] | None = None
-) -> dict[str, Plane]:
+) -> Mapping[str, Plane]:
     """Distortions by granularity, (2 rows, 2 columns) each: sums over the pixels and channels of squares of 8 px.
+
+    They are computed once for an analysed picture.
 
     Args:
         coder: of the model.
         picture: analysed by the coder.
         weights: (H, W), weights of the distortions; None for 1 everywhere.
     """
-    found: dict[str, Plane] = {}
-    for granularity in GRANULARITIES:
-        encoded = coder.quantise(picture, coder.order_cells(picture, _UNIFORM[granularity]))
-        found[granularity] = distortions(picture, np.asarray(coder.reconstruct(encoded)))
+    if picture.distortions is None:
+        uniform = {g: coder.quantise(picture, coder.order_cells(picture, _UNIFORM[g])) for g in GRANULARITIES}
+        picture.distortions = {g: distortions(picture, coder.approximate(uniform[g])) for g in GRANULARITIES}
     if weights is None:
-        return found
+        return picture.distortions
     factors = _mean_weights(picture, weights)
-    return {g: plane * factors for g, plane in found.items()}
+    return {g: plane * factors for g, plane in picture.distortions.items()}
 
 
+@torch.inference_mode()
 def distortions(picture: Analysed, decoded: Pixels) -> Plane:
-    """Squared error and change of contrast of 8 px squares, (2 rows, 2 columns); padding counts as zero.
+    """Distortions of squares of 8 px, (2 rows, 2 columns); padding counts as zero.
 
     Args:
         picture: the original.
@@ -59,16 +59,17 @@ def distortions(picture: Analysed, decoded: Pixels) -> Plane:
     """
     found = []
     for rows in _bands(picture):
-        original, own = (_padded(picture, pixels[rows].astype(np.float32)) for pixels in (picture.pixels, decoded))
-        error = _squares(np.square(original - own).sum(2)).sum((2, 3))
-        contrast = [_squares(pixels @ _LUMA).std((2, 3)) for pixels in (original, own)]
-        found.append(error + 3 * _SQUARE**2 * CONTRAST_WEIGHT * np.square(contrast[0] - contrast[1]))
+        original, own = (
+            torch.from_numpy(_padded(picture, pixels[rows].astype(np.float32))).permute(2, 0, 1)[None].contiguous()
+            for pixels in (picture.pixels, decoded)
+        )
+        found.append(square_distortions(original, own)[0].double().numpy())
     return np.concatenate(found)
 
 
 def _mean_weights(picture: Analysed, weights: NDArray[np.float32]) -> Plane:
     """Mean weight of the picture's pixels in each square of 8 px, (2 rows, 2 columns)."""
-    inside, total = (_squares(_padded(picture, plane)).sum((2, 3)) for plane in (np.ones_like(weights), weights))
+    inside, total = (_squares(_padded(picture, plane)) for plane in (np.ones_like(weights), weights))
     return total / np.maximum(inside, 1)
 
 
@@ -86,7 +87,7 @@ def _padded(picture: Analysed, band: NDArray[np.float32]) -> NDArray[np.float32]
 
 
 def _squares(plane: NDArray[np.float32]) -> Plane:
-    """Cut a plane (16 h, 16 w) into squares (2 h, 2 w, 8, 8)."""
+    """Sums over the squares of a plane, (16 h, 16 w) to (2 h, 2 w)."""
     height, width = plane.shape
-    cut = plane.astype(np.float64).reshape(height // _SQUARE, _SQUARE, width // _SQUARE, _SQUARE)
-    return cut.transpose(0, 2, 1, 3)
+    cut = plane.astype(np.float64).reshape(height // SQUARE_PX, SQUARE_PX, width // SQUARE_PX, SQUARE_PX)
+    return cut.sum((1, 3))

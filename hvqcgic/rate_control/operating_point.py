@@ -29,7 +29,7 @@ HIGHEST_QUALITY = 100
 TARGETS = ("ratios", "bpp", "max_bytes", "target", "quality")
 """Fields of an operating point of which at most one is given."""
 
-GRANULARITY_ORDERS = ("entropy", "rd")
+GRANULARITY_ORDERS = ("auto", "entropy", "rd")
 DEFAULT_ETA = 0.1
 """Default for size targets: on validation pictures, as good as any eta at high rates and better than 0 at low rates."""
 LARGEST_ETA = 100.0
@@ -73,7 +73,8 @@ class OperatingPoint:
         quality: place on the ratio path in per cent, 0 (all cells coarse) to 100 (all fine).
         eta: weight of a bit in the choice of an index, see `PictureCoder.try_out`; "auto" to choose among AUTO_ETAS for
             each picture by its squared error; None for DEFAULT_ETA with a size target and 0 otherwise.
-        granularity: "entropy" chooses fine cells by information density; "rd" by the decrease of distortion per index.
+        granularity: "entropy" chooses fine cells by information density; "rd" by the decrease of distortion per index;
+            "auto" is "rd" where the model has a proxy decoder, which makes it quick, and no ratios are given.
         path: the ratio path of targets, one of `hvqcgic.rate_control.ratio_path.PATHS`.
         roi: regions with finer cells than the rest, rectangles or masks.
         refine: steps of gradient descent on the picture's features before quantisation, 0 to 1000, see
@@ -95,7 +96,7 @@ class OperatingPoint:
     target: str | None = None
     quality: float | None = None
     eta: float | Literal["auto"] | None = None
-    granularity: str = "entropy"
+    granularity: str = "auto"
     path: str = DEFAULT
     roi: Sequence[Roi] = ()
     refine: int = 0
@@ -118,7 +119,9 @@ class OperatingPoint:
         if self.target is not None and parse_target(self.target).kind.needs_lpips:
             check_installed(f"target {self.target}", *LPIPS_PACKAGES)
         if self.granularity not in GRANULARITY_ORDERS:
-            raise ConfigError(f"granularity {self.granularity!r} is unknown; use {' or '.join(GRANULARITY_ORDERS)}")
+            raise ConfigError(
+                f"granularity {self.granularity!r} is unknown; use one of {', '.join(GRANULARITY_ORDERS)}"
+            )
         ratios(0.0, self.path)
         self._check_quality()
         self._check_roi()
@@ -169,6 +172,10 @@ class OperatingPoint:
     def shares(self) -> Ratios | None:
         """Ratios that are given, or those of the quality; None without either."""
         return self.ratios if self.place is None else ratios(self.place, self.path)
+
+    def orders_by_distortion(self, *, has_proxy: bool) -> bool:
+        """Whether fine cells are chosen by distortion, with a model that has a proxy decoder or not."""
+        return self.granularity == "rd" or (self.granularity == "auto" and has_proxy and self.ratios is None)
 
     @property
     def seeks_size(self) -> bool:

@@ -105,7 +105,8 @@ class Search:
         self._known: KnownSizes = {} if known is None else known
         self._coder, self._picture, self._point, self._coding = coder, picture, point, coding
         self._weights = weights_of(point.roi, picture.width, picture.height)
-        self._order = RdOrder(coder, picture, self._weights) if point.granularity == "rd" else None
+        by_distortion = point.orders_by_distortion(has_proxy=coder.networks.proxy is not None)
+        self._order = RdOrder(coder, picture, self._weights) if by_distortion else None
         self._pixels = picture.width * picture.height
         self._clamp = point.clamp
         self._trials = 0

@@ -56,7 +56,7 @@ def codec_spec(knobs: Mapping[str, Any], *, model: str | None = None) -> str:
     words = [model or str(knobs.get("model", "tiny"))]
     if "coding" in knobs:
         words.append(str(knobs["coding"]))
-    if knobs.get("granularity", "entropy") != "entropy":
+    if "granularity" in knobs:
         words.append(str(knobs["granularity"]))
     if "eta" in knobs:
         words.append(f"eta={_number(knobs['eta'], 5)}")

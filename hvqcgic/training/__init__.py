@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hvqcgic.training.charts import HparamsResult as HparamsResult
     from hvqcgic.training.charts import add_hparams as add_hparams
     from hvqcgic.training.charts import ratio_params as ratio_params
+    from hvqcgic.training.checkpoints import stage_of as stage_of
     from hvqcgic.training.cli import main as main
     from hvqcgic.training.cli import make_module as make_module
     from hvqcgic.training.cli import make_pictures as make_pictures
@@ -30,11 +31,11 @@ if TYPE_CHECKING:
     from hvqcgic.training.export import pictures_to_check as pictures_to_check
     from hvqcgic.training.module import HvqModule as HvqModule
     from hvqcgic.training.options import parse_options as parse_options
+    from hvqcgic.training.proxy_export import export_proxy as export_proxy
     from hvqcgic.training.rate import HyperLatentPriors as HyperLatentPriors
     from hvqcgic.training.rate import estimate_rate as estimate_rate
     from hvqcgic.training.ratios import draw_ratios as draw_ratios
     from hvqcgic.training.reverse_export import export_reverse as export_reverse
-    from hvqcgic.training.reverse_export import is_reverse as is_reverse
     from hvqcgic.training.sources import EMBEDDED_TRAIN as EMBEDDED_TRAIN
     from hvqcgic.training.sources import EMBEDDED_VAL as EMBEDDED_VAL
     from hvqcgic.training.sources import find_shards as find_shards
@@ -51,12 +52,14 @@ else:
         {
             "cached_pictures": ["CachedStream"],
             "charts": ["TENSORBOARD_QUERY", "HparamsResult", "add_hparams", "ratio_params"],
+            "checkpoints": ["stage_of"],
             "cli": ["main", "make_module", "make_pictures", "run_training"],
             "config": ["TrainingConfig"],
             "crop_stream": ["CropStream"],
             "data": ["PictureDataModule"],
             "export": ["check_half_precision", "freeze_model", "load_module", "pictures_to_check"],
-            "reverse_export": ["export_reverse", "is_reverse"],
+            "reverse_export": ["export_reverse"],
+            "proxy_export": ["export_proxy"],
             "module": ["HvqModule"],
             "options": ["parse_options"],
             "rate": ["HyperLatentPriors", "estimate_rate"],

@@ -90,6 +90,11 @@ class WholeCheckpoints(TorchCheckpointIO):
         write_atomically(Path(path), data.getvalue(), force=True)
 
 
+def stage_of(path: Path) -> Stage:
+    """Stage that wrote a checkpoint; errors as in `read_checkpoint`."""
+    return read_checkpoint(path)["hyper_parameters"]["stage"]
+
+
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint into CPU memory.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import lightning
 import torch
@@ -14,22 +13,23 @@ from jsonargparse import ArgumentError, Namespace
 from hvqcgic.cli import USAGE
 from hvqcgic.errors import ConfigError, HvqcgicError
 from hvqcgic.files import one_line
-from hvqcgic.models import ModelConfig, ReverseConfig
-from hvqcgic.perceptual import Lpips, WeightsMissing, load_lpips
+from hvqcgic.models import ModelConfig, ProxyConfig, ReverseConfig
+from hvqcgic.perceptual import Lpips, Perceptual, WeightsMissing, load_lpips
 from hvqcgic.training.cached_pictures import CachedPictures
 from hvqcgic.training.closing import print_closing
-from hvqcgic.training.config import Stage
+from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.options import parse_options, training_config
 from hvqcgic.training.processes import Processes, is_first
+from hvqcgic.training.provenance import recorded
+from hvqcgic.training.proxy_module import ProxyModule
 from hvqcgic.training.report import RunReport
 from hvqcgic.training.reverse_module import ReverseModule
-from hvqcgic.training.stage_module import StageModule
+from hvqcgic.training.stage_module import COMPARED, StageModule
 from hvqcgic.training.stages import STAGES, Machine, check_free, run_stage
-from hvqcgic.training.starts import make_reverse_module
-
-Module = TypeVar("Module", bound=StageModule)
+from hvqcgic.training.starts import frozen_model
+from hvqcgic.training.thaw import thaw_networks
 
 
 def steps_by_stage(options: Namespace) -> dict[Stage, int]:
@@ -107,29 +107,39 @@ def make_pictures(options: Namespace, *, cached: bool = False) -> PictureDataMod
     return CachedPictures(Path(options.cache), **chosen) if cached else PictureDataModule(**chosen)
 
 
-def make_module(options: Namespace, stage: Stage, steps: int) -> HvqModule | ReverseModule:
+def make_module(options: Namespace, stage: Stage, steps: int) -> StageModule:
     """Create a stage's module with random weights, which depend on the seed.
 
     Raises:
-        ConfigError: settings contradict each other or are out of range, or stage reverse has no frozen model.
+        ConfigError: settings contradict each other or are out of range, or stage reverse or proxy has no frozen model,
+            or one that it cannot be trained for.
         ModelError: the frozen model cannot be read.
         WeightsMissing: as in `load_perceptual`.
     """
     training = training_config(options, steps)
-    perceptual = load_perceptual(options.perceptual, "perceptual") if stage != "hyperprior" else None
+    perceptual = load_perceptual(options.perceptual, "perceptual") if stage in COMPARED else None
     lightning.seed_everything(training.seed, verbose=False)
-    if stage == "reverse":
-        reverse = ReverseConfig(**vars(options.reverse))
-        init = [Path(path) for path in options.init or ()]
-        return with_second_perceptual(make_reverse_module(init, reverse, training, perceptual), options)
-    module = HvqModule(ModelConfig.from_dict(options.model.as_dict()), training, stage, perceptual)
-    return with_second_perceptual(module, options)
-
-
-def with_second_perceptual(module: Module, options: Namespace) -> Module:
-    """Add the second LPIPS network of the options to the loss of a module, in stages that decode pictures."""
-    if module.stage != "hyperprior":
+    if stage in ("reverse", "proxy"):
+        module = _behind_model(options, stage, training, perceptual)
+    else:
+        module = HvqModule(ModelConfig.from_dict(options.model.as_dict()), training, stage, perceptual)
+    if stage in COMPARED:
         module.add_perceptual(load_perceptual(options.second_perceptual, "second_perceptual"))
+    return module
+
+
+def _behind_model(
+    options: Namespace, stage: Stage, training: TrainingConfig, perceptual: Perceptual | None
+) -> StageModule:
+    """The module of stage reverse or proxy, for the frozen model of the options."""
+    frozen = frozen_model([Path(path) for path in options.init or ()], stage)
+    model = thaw_networks(frozen)
+    if stage == "proxy":
+        module = ProxyModule(model, frozen.fingerprint, ProxyConfig(**vars(options.proxy)), training)
+    else:
+        reverse = ReverseConfig(**vars(options.reverse))
+        module = ReverseModule(model, frozen.fingerprint, reverse, training, perceptual)
+    module.trained_on = recorded(frozen.card)
     return module
 
 

@@ -40,7 +40,8 @@ def closing_rows(results: Sequence[StageResult]) -> list[ClosingRow]:
     """Rows of the table of stages: as the last validation of each measured them."""
     rows = []
     for result in results:
-        rows.append(_stage_row(f"stage {result.stage}", result.metrics, "val"))
+        against = ", against the decoder" if result.stage == "proxy" else ""
+        rows.append(_stage_row(f"stage {result.stage}{against}", result.metrics, "val"))
         for name in sorted(result.metrics):
             if name.startswith("val/psnr_db_"):
                 steps = name.removeprefix("val/psnr_db_")
@@ -146,6 +147,8 @@ def next_command(last: StageResult) -> str:
     path = shlex.quote(str(last.checkpoint))
     if last.stage == "reverse":
         return f"python -m hvqcgic.export {path} -o NAME-reverse.safetensors, with the NAME of its model and beside it"
+    if last.stage == "proxy":
+        return f"python -m hvqcgic.export {path} -o MODEL.safetensors --force, with the file of its model"
     if last.stage == "joint":
         return f"python -m hvqcgic.export {path} -o mine.safetensors"
     following = "hyperprior" if last.stage == "backbone" else "joint"

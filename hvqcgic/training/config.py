@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from hvqcgic.schema import build, check, number
 
-Stage = Literal["backbone", "hyperprior", "joint", "reverse"]
+Stage = Literal["backbone", "hyperprior", "joint", "reverse", "proxy"]
 RateGradient = Literal["soft", "none"]
 Optimiser = Literal["adamw", "muon"]
 

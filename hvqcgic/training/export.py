@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from hvqcgic.entropy import FrozenMeans, Precision, freeze
 from hvqcgic.errors import ConfigError, ModelError
-from hvqcgic.model_files import FrozenModel, network_weights
+from hvqcgic.model_files import FrozenModel, frozen_proxy, network_weights
 from hvqcgic.models import HvqModel, ModelConfig, describe
 from hvqcgic.training.average import weights_of
 from hvqcgic.training.bundled_tables import map_coder, means_table
@@ -44,6 +45,7 @@ def load_module(path: str | Path, *, raw: bool = False) -> HvqModule:
         settings = checkpoint["hyper_parameters"]
         config = ModelConfig.from_dict(settings["model"])
         module = HvqModule(config, TrainingConfig.from_dict(settings["training"]), settings["stage"], None)
+        module.take_proxy(settings)
         module.load_state_dict(weights_of(checkpoint, raw=raw))
         module.trained_on = recorded(checkpoint)
     except UNUSABLE as error:
@@ -93,7 +95,7 @@ def freeze_model(
         means=frozen_means(model),
         z_footprint=entropy.z_footprint,
     )
-    return FrozenModel(config, networks, frozen.spec, frozen.arrays, card or {})
+    return FrozenModel(config, networks, frozen.spec, frozen.arrays, card or {}, proxy=frozen_proxy(model))
 
 
 def frozen_means(model: HvqModel) -> FrozenMeans | None:
@@ -165,8 +167,7 @@ def half_precision_cost_db(
         frozen: the same model, frozen.
         pictures: (3, H, W) each, in [0, 1].
     """
-    halved = HvqModel(model.config)
-    halved.load_state_dict(model.state_dict())
+    halved = copy.deepcopy(model)
     weights = {name: torch.from_numpy(array.astype(np.float32)) for name, array in frozen.networks.items()}
     halved.load_state_dict(weights, strict=False)
     ratios = model.config.default_ratios

@@ -8,13 +8,23 @@ joint       everything on D + lambda * R
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from hvqcgic.bitstream import GRANULARITIES
-from hvqcgic.models import Codes, GranularityMap, HvqModel, ModelConfig, Quantised, perplexity
+from hvqcgic.models import (
+    Codes,
+    GranularityMap,
+    HvqModel,
+    ModelConfig,
+    ProxyConfig,
+    ProxyDecoder,
+    Quantised,
+    perplexity,
+)
 from hvqcgic.perceptual import Perceptual, distortion
 from hvqcgic.pictures import granularity_overlay, heat_map
 from hvqcgic.training.config import Stage, TrainingConfig
@@ -64,6 +74,15 @@ class HvqModule(StageModule):
         )
         self._static_lengths = StaticLengths()
         self.new_latents: frozenset[str] = frozenset()
+
+    def take_proxy(self, settings: Mapping[str, Any]) -> None:
+        """See `StageModule`; no stage here trains it, and stage backbone keeps none, as it changes the decoder most."""
+        config = settings.get("proxy") if self.stage != "backbone" else None
+        self.save_hyperparameters({"proxy": config})
+        if config is None:
+            self.model.proxy = None
+        else:
+            self.model.proxy = ProxyDecoder(ProxyConfig.from_dict(config), self.model.decoder).requires_grad_(False)
 
     def groups(self) -> list[dict[str, Any]]:
         """Weights that this stage trains, see `parameter_groups`."""

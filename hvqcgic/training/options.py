@@ -13,7 +13,7 @@ from jsonargparse.typing import PositiveInt
 
 from hvqcgic.cli import new_parser
 from hvqcgic.errors import ConfigError
-from hvqcgic.models import ModelConfig, ReverseConfig
+from hvqcgic.models import ModelConfig, ProxyConfig, ReverseConfig
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.processes import Processes
@@ -44,6 +44,7 @@ def build_parser() -> ArgumentParser:
     parser.add_class_arguments(TrainingConfig, "training", skip={"lmbda"})
     parser.add_class_arguments(PictureDataModule, "pictures", skip={"data", "val", "seed"})
     parser.add_class_arguments(ReverseConfig, "reverse")
+    parser.add_class_arguments(ProxyConfig, "proxy")
     parser.add_class_arguments(ModelConfig, "model")
     return parser
 
@@ -52,12 +53,13 @@ def add_plan(parser: ArgumentParser) -> None:
     """Add the options of stages, their steps and lambda."""
     parser.add_argument(
         "--stage",
-        type=Literal["backbone", "hyperprior", "joint", "all", "reverse"],
+        type=Literal["backbone", "hyperprior", "joint", "all", "reverse", "proxy"],
         default="all",
         help="what is trained; without --config, --init and --stage it is joint. backbone: trains the picture networks "
         "on the distortion; hyperprior: trains the entropy model on fixed picture networks; joint: trains both on "
         "distortion + lambda * rate; all: these three in order; reverse: trains a reverse path for a frozen model "
-        "(--init), which `hvqcgic decompress --steps` uses",
+        "(--init), which `hvqcgic decompress --steps` uses; proxy: trains a narrow decoder for a frozen model, "
+        "by which an encoder chooses granularity maps (--granularity rd) in less time",
     )
     parser.add_argument(
         "--lambda",

@@ -59,7 +59,9 @@ def training_panel(plan: Plan, module: StageModule, pictures: PictureDataModule,
         step_s: seconds of one step of the first stage, measured.
     """
     config = module.model.config
-    parameters = sum(weight.numel() for weight in module.model.parameters()) + module.model.quantiser.codebook.numel()
+    weights = {name: weight.numel() for name, weight in module.model.named_parameters()}
+    coded = sum(count for name, count in weights.items() if not name.startswith("proxy."))
+    parameters = coded + module.model.quantiser.codebook.numel()
     rows = {
         "model": f"{config.name}: {parameters / 1e6:.2f} million parameters, K = {config.codebook_size} codes of "
         f"d = {config.code_width} numbers",

@@ -22,22 +22,11 @@ from hvqcgic.model_files import (
     write_reverse,
 )
 from hvqcgic.models import ReverseConfig
-from hvqcgic.training.average import weights_of
-from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
+from hvqcgic.training.behind_model import load_behind
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.export import HALF_PRECISION_LIMIT_DB, pictures_to_check
-from hvqcgic.training.provenance import recorded
 from hvqcgic.training.reverse_module import ReverseModule
 from hvqcgic.training.thaw import thaw_networks
-
-
-def is_reverse(checkpoint: Path) -> bool:
-    """Whether a checkpoint is one of stage reverse.
-
-    Raises:
-        ConfigError: it is no checkpoint of this project.
-    """
-    return read_checkpoint(checkpoint)["hyper_parameters"].get("stage") == "reverse"
 
 
 def export_reverse(options: argparse.Namespace, card: dict[str, Any]) -> str:
@@ -94,21 +83,13 @@ def load_reverse_module(checkpoint: Path, model: Path, *, raw: bool = False) -> 
         ConfigError: the checkpoint belongs to another model, or is damaged.
         ModelError: the model is damaged.
     """
-    content, frozen = read_checkpoint(checkpoint), read_model(model)
-    settings = content["hyper_parameters"]
-    if settings.get("fingerprint") != frozen.fingerprint.hex():
-        raise ConfigError(
-            f"{checkpoint}: trained behind a model of fingerprint {settings.get('fingerprint')}, {model} has "
-            f"{frozen.fingerprint.hex()}; put that model beside the file to write"
-        )
-    try:
-        config, training = ReverseConfig.from_dict(settings["reverse"]), TrainingConfig.from_dict(settings["training"])
-        module = ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, None)
-        module.load_state_dict(weights_of(content, raw=raw))
-        module.trained_on = recorded(content)
-    except UNUSABLE as error:
-        raise unusable(checkpoint, error) from error
-    return module.eval()
+    frozen = read_model(model)
+
+    def make(network: dict[str, Any], training: TrainingConfig) -> ReverseModule:
+        config = ReverseConfig.from_dict(network)
+        return ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, None)
+
+    return load_behind(checkpoint, model, frozen.fingerprint, make, raw=raw)
 
 
 def half_precision_cost_db(module: ReverseModule, frozen: FrozenReverse, pictures: Sequence[Tensor]) -> float:

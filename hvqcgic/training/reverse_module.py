@@ -7,7 +7,6 @@ usual numbers of steps: the distortion, the distance in local statistics, and an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,10 +25,10 @@ from hvqcgic.models import (
     select_cells,
 )
 from hvqcgic.perceptual import Perceptual, distortion
+from hvqcgic.training.behind_model import BehindModelStage
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.ranks import rank_and_size, same_for_all
 from hvqcgic.training.scalars import distortion_scalars
-from hvqcgic.training.stage_module import StageModule
 from hvqcgic.training.texture import texture_distance
 
 SHOWN_STEPS = (0, 1, 2, 4)
@@ -75,7 +74,7 @@ class Seen:
     means: Tensor | None
 
 
-class ReverseModule(StageModule):
+class ReverseModule(BehindModelStage):
     """Trains a `ReverseModel` for a model that stays unchanged."""
 
     def __init__(
@@ -97,34 +96,15 @@ class ReverseModule(StageModule):
         Raises:
             ConfigError: the model's decoder cannot read estimated features.
         """
-        super().__init__(training, "reverse", perceptual)
-        settings = {"model": model.config.to_dict(), "training": vars(training), "stage": "reverse"}
-        self.save_hyperparameters(settings | {"reverse": reverse_config.to_dict(), "fingerprint": fingerprint.hex()})
-        # The tuple keeps the unchanged model out of checkpoints, as for LPIPS.
-        self._behind = (model.eval().requires_grad_(False),)
+        super().__init__(model, fingerprint, reverse_config, training, stage="reverse", perceptual=perceptual)
         self.reverse = ReverseModel(reverse_config, model.config)
         self.reverse.start(model.decoder)
-
-    @property
-    def model(self) -> HvqModel:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """The frozen model."""
-        return self._behind[0]
 
     @property
     def last_layer(self) -> Tensor:
         """Last layer of the tuned decoder, or of the network if the model's decoder is kept."""
         decoder = self.reverse.decoder
         return self.reverse.network.change.weight if decoder is None else decoder.to_picture.weight
-
-    def groups(self) -> list[dict[str, Any]]:
-        """All weights of the reverse model, at the learning rate of picture networks."""
-        rate = self.options.learning_rate
-        return [{"params": list(self.reverse.parameters()), "lr": rate, "base_lr": rate}]
-
-    def on_fit_start(self) -> None:
-        """Move the frozen model to the device, too."""
-        super().on_fit_start()
-        self.model.to(self.device)
 
     def training_step(self, batch: Tensor, batch_index: int) -> None:
         """Take one optimiser step on pictures (B, 3, H, W) in [0, 1]."""

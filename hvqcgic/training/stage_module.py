@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,9 @@ from hvqcgic.training.optimisation import learning_rate_share, make_optimisers, 
 from hvqcgic.training.provenance import NOT_RECORDED, before_resuming, line_of, recorded
 from hvqcgic.training.ranks import rank_and_size
 from hvqcgic.training.ratios import draw_ratios
+
+COMPARED: tuple[Stage, ...] = ("backbone", "joint", "reverse")
+"""Stages whose loss compares decoded with true pictures, by LPIPS and by a discriminator."""
 
 
 def laid_out_as(weight: Tensor, value: Any) -> Any:
@@ -49,7 +52,7 @@ class StageModule(lightning.LightningModule):
         self.automatic_optimization = False
         self.options = options
         self.stage: Stage = stage
-        self.discriminator = PatchDiscriminator() if options.adversarial_weight > 0 and stage != "hyperprior" else None
+        self.discriminator = PatchDiscriminator() if options.adversarial_weight > 0 and stage in COMPARED else None
         # The tuple keeps its weights out of checkpoints.
         self._perceptual: tuple[Perceptual | None, ...] = (perceptual,)
         self.average = WeightAverage(options.ema_decay) if options.ema_decay > 0 else None
@@ -60,6 +63,12 @@ class StageModule(lightning.LightningModule):
     def groups(self) -> list[dict[str, Any]]:
         """Groups of weights that this stage trains, in the form of an optimiser, with their "base_lr"."""
         raise NotImplementedError
+
+    def take_proxy(self, settings: Mapping[str, Any]) -> None:
+        """Have the proxy decoder that a checkpoint of these settings holds beside what is trained, or none.
+
+        Its weights are then loaded with all others.
+        """
 
     @property
     def last_layer(self) -> Tensor:

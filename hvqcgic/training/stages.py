@@ -17,18 +17,18 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.files import one_line, reason
 from hvqcgic.training.callbacks import SaveEvery, ShowParameters, ShowPictures, StopAtStep
 from hvqcgic.training.charts import ChartLogger
-from hvqcgic.training.checkpoints import WholeCheckpoints, steps_taken
+from hvqcgic.training.checkpoints import WholeCheckpoints, read_checkpoint, steps_taken
 from hvqcgic.training.closing import StageResult
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
 from hvqcgic.training.interrupt import SaveOnInterrupt
-from hvqcgic.training.module import LOG_EVERY, HvqModule
+from hvqcgic.training.module import LOG_EVERY
 from hvqcgic.training.processes import Processes, lightning_precision
 from hvqcgic.training.progress import TrainingProgress
 from hvqcgic.training.provenance import pictures_text
 from hvqcgic.training.real_files import RealFiles
 from hvqcgic.training.report import RunReport
-from hvqcgic.training.reverse_module import ReverseModule
+from hvqcgic.training.stage_module import StageModule
 from hvqcgic.training.starts import start_from
 
 STAGES: tuple[Stage, ...] = ("backbone", "hyperprior", "joint")
@@ -62,7 +62,7 @@ class Machine:
 
 
 def run_stage(
-    module: HvqModule | ReverseModule,
+    module: StageModule,
     pictures: PictureDataModule,
     machine: Machine,
     *,
@@ -88,6 +88,8 @@ def run_stage(
     began = time.monotonic()
     last = check_free(machine, module.stage)
     going_on = last.exists() and machine.resume
+    if going_on:
+        module.take_proxy(read_checkpoint(last)["hyper_parameters"])
     done = steps_taken(last, module) if going_on else 0
     if going_on and done >= module.options.steps:
         return None

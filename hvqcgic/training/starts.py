@@ -17,6 +17,7 @@ from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.errors import ConfigError
 from hvqcgic.model_files import (
     MODEL_SUFFIX,
+    FrozenModel,
     bundled_models,
     config_of,
     find_model,
@@ -24,18 +25,19 @@ from hvqcgic.model_files import (
     read_summary,
     retired_models,
 )
-from hvqcgic.models import MEANS_CHANNELS, ModelConfig, ReverseConfig, parameter_count
-from hvqcgic.perceptual import Perceptual
+from hvqcgic.models import MEANS_CHANNELS, ModelConfig, parameter_count
 from hvqcgic.training.average import weights_of
+from hvqcgic.training.behind_model import BehindModelStage
 from hvqcgic.training.checkpoints import UNUSABLE, read_checkpoint, unusable
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.module import HvqModule
 from hvqcgic.training.provenance import joined, recorded
-from hvqcgic.training.reverse_module import ReverseModule
-from hvqcgic.training.thaw import thaw_networks, thawed_checkpoint
+from hvqcgic.training.stage_module import StageModule
+from hvqcgic.training.thaw import thawed_checkpoint
 
 BACKBONE = ("model.encoder.", "model.decoder.", "model.quantiser.")
 """Parts that a checkpoint must hold to start a training."""
+PROXY = "model.proxy."
 PREDICTORS = ("model.prior.", "model.context.")
 """Parts that predict indices."""
 READERS = tuple(f"model.decoder.{name}.weight" for name in ("stem", "medium_condition", "fine_condition"))
@@ -104,7 +106,7 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
     only the backbone of an earlier file. A decoder that reads the index prior's parameters can start from one that does
     not; the additional weights are 0. Context networks with a hyperprior can start from those without one: the weights
     of the hints are 0, so that the first step predicts as before. If no file has a trained index prior, the index prior
-    starts from the usage counts of the codes.
+    starts from the usage counts of the codes. The proxy decoder is that of the last file, if it fits.
 
     Args:
         module: with random weights.
@@ -115,12 +117,14 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
         ConfigError: a file is no checkpoint, its backbone has other shapes, later files replace all of its weights, or
             the stage needs a backbone and has none.
     """
-    own, predicts, loaded = module.state_dict(), False, set[str]()
+    predicts, loaded = False, set[str]()
     taken: dict[str, Path] = {}
     for path in (*paths, *stage_before):
         checkpoint = thawed_checkpoint(path) if is_model(path) else read_checkpoint(path)
         module.trained_on = joined([module.trained_on, recorded(checkpoint)])
         untrained = checkpoint["hyper_parameters"]["stage"] == "backbone"
+        module.take_proxy(checkpoint["hyper_parameters"])
+        own = module.state_dict()
         kept = (*BACKBONE, "discriminator.") if untrained else ("",)
         state = {key: value for key, value in weights_of(checkpoint).items() if key.startswith(kept) and key in own}
         state |= {key: _with_readings(state[key], own[key], module) for key in READERS if key in state}
@@ -133,6 +137,9 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
                 f"{path}: {missing[0]} is missing or has another shape; train with the model options of that run, or "
                 "from nothing with --init none"
             )
+        if any(key.startswith(PROXY) and key not in fitting for key in own):
+            module.take_proxy({})
+            fitting = {key: value for key, value in fitting.items() if not key.startswith(PROXY)}
         module.load_state_dict(fitting, strict=False)
         loaded |= fitting.keys()
         taken |= dict.fromkeys((key for key in fitting if path in paths and not key.startswith("discriminator.")), path)
@@ -185,52 +192,50 @@ def _check_each_counts(paths: Sequence[Path], taken: Collection[Path]) -> None:
         )
 
 
-def make_reverse_module(
-    start: Sequence[Path], config: ReverseConfig, training: TrainingConfig, perceptual: Perceptual | None
-) -> ReverseModule:
-    """Create a module of stage reverse for the frozen model that --init names first.
+def frozen_model(start: Sequence[Path], stage: Stage) -> FrozenModel:
+    """Read the frozen model that --init names first, for a stage that trains a network for it.
 
     Raises:
-        ConfigError: --init names no frozen model first, or one that no reverse path can be trained for.
+        ConfigError: --init names no frozen model first.
         ModelError: there is no such model, or its file is damaged.
     """
     if not start or not is_model(start[0]):
         named = f"--init {start[0]}" if start else "no --init"
         raise ConfigError(
-            f"stage reverse, {named}: it needs a frozen model; name a bundled one or a model file, which "
+            f"stage {stage}, {named}: it needs a frozen model; name a bundled one or a model file, which "
             "`python -m hvqcgic.export` makes from a checkpoint"
         )
-    frozen = read_model(start[0])
-    module = ReverseModule(thaw_networks(frozen), frozen.fingerprint, config, training, perceptual)
-    module.trained_on = recorded(frozen.card)
-    return module
+    return read_model(start[0])
 
 
-def load_reverse_weights(module: ReverseModule, paths: Sequence[Path]) -> None:
-    """Load a reverse model from checkpoints of its stage with the same frozen model.
+def load_network(module: BehindModelStage, paths: Sequence[Path]) -> None:
+    """Load the network of a stage from checkpoints of that stage with the same frozen model.
 
     Raises:
         ConfigError: a file is no such checkpoint, its networks have other shapes, or later files replace all of it.
     """
     _check_each_counts(paths, paths[-1:])
+    stage = module.stage
     for path in paths:
         checkpoint = read_checkpoint(path)
-        if checkpoint["hyper_parameters"].get("fingerprint") != module.hparams["fingerprint"]:
-            raise ConfigError(f"{path}: no checkpoint of stage reverse behind this model; leave it out of --init")
+        found = checkpoint["hyper_parameters"]
+        if (found.get("stage"), found.get("fingerprint")) != (stage, module.hparams["fingerprint"]):
+            raise ConfigError(f"{path}: no checkpoint of stage {stage} behind this model; leave it out of --init")
         module.trained_on = joined([module.trained_on, recorded(checkpoint)])
         state, own = weights_of(checkpoint), module.state_dict()
         fitting = {name: value for name, value in state.items() if name in own and own[name].shape == value.shape}
-        if missing := sorted(name for name in own if name.startswith("reverse.") and name not in fitting):
+        if missing := sorted(name for name in own if name.startswith(f"{stage}.") and name not in fitting):
             raise ConfigError(
-                f"{path}: {missing[0]} is missing or has another shape; train with the --reverse options of that run"
+                f"{path}: {missing[0]} is missing or has another shape; train with the --{stage} options of that run"
             )
         module.load_state_dict(fitting, strict=False)
 
 
-def start_from(module: HvqModule | ReverseModule, start: Sequence[Path], stage_before: Sequence[Path] = ()) -> None:
-    """Load starting weights into a new module; errors as in `load_weights` and `load_reverse_weights`."""
-    if isinstance(module, ReverseModule):
-        # The first file is the frozen model of the reverse path.
-        load_reverse_weights(module, start[1:])
+def start_from(module: StageModule, start: Sequence[Path], stage_before: Sequence[Path] = ()) -> None:
+    """Load starting weights into a new module; errors as in `load_weights` and `load_network`."""
+    if isinstance(module, BehindModelStage):
+        # The first file is the frozen model.
+        load_network(module, start[1:])
     else:
+        assert isinstance(module, HvqModule)
         load_weights(module, start, stage_before)

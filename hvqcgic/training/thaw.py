@@ -16,7 +16,7 @@ from torch import Tensor
 
 from hvqcgic.entropy import BIAS_BITS
 from hvqcgic.model_files import RECORD_KEY, FrozenModel, read_model
-from hvqcgic.models import ClampedConv, HvqModel
+from hvqcgic.models import ClampedConv, HvqModel, ProxyDecoder
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.provenance import recorded
 from hvqcgic.training.rate import HyperLatentPriors
@@ -41,7 +41,10 @@ def thaw_model(frozen: FrozenModel, *, prior_steps: int = 400) -> tuple[HvqModel
 def thaw_networks(frozen: FrozenModel) -> HvqModel:
     """Build the float form of a frozen model, without the priors of its hyper-latents, which only the rate needs."""
     model = HvqModel(frozen.config)
-    networks = {name: torch.from_numpy(array.astype(np.float32)) for name, array in frozen.networks.items()}
+    if frozen.proxy is not None:
+        model.proxy = ProxyDecoder(frozen.proxy.config, model.decoder)
+        model.proxy.load_state_dict({name: _as_float(array) for name, array in frozen.proxy.weights.items()})
+    networks = {name: _as_float(array) for name, array in frozen.networks.items()}
     model.load_state_dict(networks, strict=False)
     named = {f"context.{step.name}": model.context_of(step) for step in model.passes}
     named |= {f"synthesis.{g}": network for g, network in model.synthesis.items()}
@@ -71,7 +74,12 @@ def thawed_checkpoint(name_or_path: str | Path) -> dict[str, Any]:
     state |= {f"priors.{name}": value for name, value in priors.state_dict().items()}
     return {
         "state_dict": state,
-        "hyper_parameters": {"model": model.config.to_dict(), "training": vars(TrainingConfig()), "stage": "joint"},
+        "hyper_parameters": {
+            "model": model.config.to_dict(),
+            "training": vars(TrainingConfig()),
+            "stage": "joint",
+            "proxy": frozen.proxy.config.to_dict() if frozen.proxy else None,
+        },
         "step_index": 0,
         RECORD_KEY: recorded(frozen.card),
     }
@@ -114,6 +122,10 @@ def _fit_prior(priors: HyperLatentPriors, granularity: str, table: NDArray[Any],
         loss.backward()
         optimiser.step()
     priors.train()
+
+
+def _as_float(array: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(array.astype(np.float32))
 
 
 def _scaled(integers: NDArray[Any], bits: int) -> Tensor:

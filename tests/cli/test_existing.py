@@ -8,12 +8,19 @@ import pytest
 from PIL import Image
 
 from hvqcgic.bitstream import Header, pack, unpack
+from hvqcgic.model_files.frozen_model import read_model, write_model
 from tests.command_calls import Call, Result, save_picture
+from tests.random_proxy import with_random_proxy
 
 
-@pytest.fixture
-def model(tiny_model_path: Path) -> Path:
-    return tiny_model_path
+@pytest.fixture(params=[False, True], ids=["cells by density", "cells by distortion"])
+def model(request: pytest.FixtureRequest, tiny_model_path: Path, tmp_path: Path) -> Path:
+    """A model without a proxy decoder and one with."""
+    if not request.param:
+        return tiny_model_path
+    path = tmp_path / "model.safetensors"
+    write_model(with_random_proxy(read_model(tiny_model_path)), path)
+    return path
 
 
 @pytest.fixture

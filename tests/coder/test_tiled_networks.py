@@ -18,6 +18,7 @@ from hvqcgic.models.selection import information_density, pad_to_cells, picture_
 from tests.control_gic import build
 from tests.models.small import SMALL, published_config
 from tests.random_model import random_model, random_picture, small_config
+from tests.random_proxy import with_random_proxy
 
 CPU = torch.device("cpu")
 CONFIGS = {
@@ -79,6 +80,26 @@ def check_pictures(
     own, other = (
         each.reconstruct(indices, plain, parameters, height=height, width=width).astype(np.int16)
         for each in (tiled, whole)
+    )
+    assert own.shape == (height, width, 3)
+    assert np.abs(own - other).max() <= 1
+    assert np.mean(own != other) < 0.001
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_tiles_of_a_proxy_equal_the_whole(size: tuple[int, int]) -> None:
+    frozen = with_random_proxy(random_model(small_config(), seed=3).freeze(), width=8, blocks=2)
+    model, (width, height) = frozen.picture_model(CPU), size
+    masks = select_cells(model.config, padded(*size), [(0.4, 0.4, 0.2)])
+    plain = {g: masks[g][0, 0].numpy() for g in GRANULARITIES}
+    rng = np.random.default_rng(0)
+    indices = {g: rng.integers(0, model.config.codebook_size, plain[g].sum()) for g in GRANULARITIES}
+    smallest = max(sight.smallest_tile for sight in TiledNetworks(model, CPU)._sights.values())
+    own, other = (
+        TiledNetworks(model, CPU, *tile)
+        .reconstruct(indices, plain, None, height=height, width=width, by_proxy=True)
+        .astype(np.int16)
+        for tile in ((smallest,), ())
     )
     assert own.shape == (height, width, 3)
     assert np.abs(own - other).max() <= 1

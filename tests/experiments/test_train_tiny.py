@@ -68,6 +68,7 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     codec = hvqcgic.load(tmp_path / "out/tiny.safetensors")
     assert codec.compress(noise[0])
     assert codec.decompress(codec.compress(noise[0]), steps=1).size == (64, 48)
+    assert codec.networks.proxy is not None
     assert hvqcgic.load(tmp_path / "out/tiny-frozen.safetensors").compress(noise[0], coding="static-huffman")
     paper = hvqcgic.load(tmp_path / "out/tiny-hvq.safetensors")
     assert paper.decompress(paper.compress(noise[0])).size == (64, 48)

@@ -5,8 +5,9 @@ import pytest
 
 from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.codec.codec import Codec
+from hvqcgic.perceptual import CONTRAST_WEIGHT
 from hvqcgic.rate_control import cell_distortions as module
-from hvqcgic.rate_control.cell_distortions import CONTRAST_WEIGHT, cell_distortions, distortions
+from hvqcgic.rate_control.cell_distortions import cell_distortions, distortions
 from tests.random_model import random_picture
 
 

@@ -52,7 +52,7 @@ from tests.random_model import small_config
         ({"quality": "keep"}, "quality 'keep' is not allowed"),
         ({"quality": 60, "ratios": (1.0, 0.0, 0.0)}, "ratios and quality are two targets"),
         ({"quality": 60, "target": "psnr=27"}, "target and quality are two targets"),
-        ({"granularity": "random"}, "granularity 'random' is unknown; use entropy or rd"),
+        ({"granularity": "random"}, "granularity 'random' is unknown; use one of auto, entropy, rd"),
         ({"path": "winding"}, "ratio path 'winding' is unknown"),
         ({"eta": -0.1}, "eta -0.1 is not allowed; give a number from 0"),
         ({"eta": math.nan}, "eta nan is not allowed"),

@@ -17,7 +17,7 @@ KNOBS = [
     ),
     (
         {"model": "tiny-frozen", "granularity": "entropy", "bpp": 0.2, "eta": "auto", "refine": 10},
-        "hvqcgic:tiny-frozen+eta=auto+refine=10@bpp=0.2",
+        "hvqcgic:tiny-frozen+entropy+eta=auto+refine=10@bpp=0.2",
     ),
     ({"fine": 0.5, "medium": 0.8}, "hvqcgic:tiny@ratios=0.5,0.4,0.1"),
     ({"ratios": [0, 0.5, 0.5]}, "hvqcgic:tiny@ratios=0,0.5,0.5"),

@@ -73,7 +73,7 @@ def test_the_cost_of_half_precision_leaves_the_module_as_it_was(model: Path) -> 
     [
         ("path.safetensors", "a reverse path is found by its name"),
         ("other-reverse.safetensors", "other.safetensors: not there"),
-        ("strange-reverse.safetensors", "put that model beside the file to write"),
+        ("strange-reverse.safetensors", "name the file of that model"),
     ],
 )
 def test_refusals_are_one_line(model: Path, output: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:

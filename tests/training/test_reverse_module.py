@@ -14,7 +14,7 @@ from hvqcgic.models.reverse_path import ReverseConfig
 from hvqcgic.training import cli
 from hvqcgic.training.callbacks import StopAtStep
 from hvqcgic.training.reverse_module import SHOWN_STEPS, ReverseModule
-from hvqcgic.training.starts import load_reverse_weights, make_reverse_module
+from hvqcgic.training.starts import frozen_model, load_network
 from hvqcgic.training.validation import measure
 from tests.random_model import random_model, random_picture, small_config
 from tests.training.small_training import saved, settings, squared
@@ -143,13 +143,13 @@ def test_what_it_cannot_stand_behind_is_refused(
     model_file: Path, picture_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ConfigError, match="no --init: it needs a frozen model"):
-        make_reverse_module([], ReverseConfig(**SMALL), settings(), None)
+        frozen_model([], "reverse")
     behind = random_model(small_config(decoder_prior=True)).model
     with pytest.raises(ConfigError, match="needs this project's decoder, without decoder_prior"):
         ReverseModule(behind, b"12345678", ReverseConfig(**SMALL), settings(), None)
     assert cli.main(arguments(model_file, picture_folder, tmp_path / "one", **{"training.steps": 1})) == 0
     with pytest.raises(ConfigError, match="no checkpoint of stage reverse behind this model"):
-        load_reverse_weights(module(), [tmp_path / "one/reverse.ckpt"])
+        load_network(module(), [tmp_path / "one/reverse.ckpt"])
     capsys.readouterr()
     assert cli.main(arguments(tmp_path / "one/reverse.ckpt", picture_folder, tmp_path / "two")) == 2
     assert capsys.readouterr().err.count("\n") == 1

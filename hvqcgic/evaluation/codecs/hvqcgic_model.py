@@ -18,7 +18,16 @@ from hvqcgic.evaluation.operating_points import Parameter
 from hvqcgic.files import STREAM_SUFFIX
 from hvqcgic.model_files import bundled_models, find_model
 from hvqcgic.models import check_ratios
-from hvqcgic.rate_control import DEFAULT, LARGEST_BPP, PATHS, QUALITIES, Choices, OperatingPoint, ratios
+from hvqcgic.rate_control import (
+    DEFAULT,
+    GRANULARITY_ORDERS,
+    HIGHEST_QUALITY,
+    LARGEST_BPP,
+    PATHS,
+    QUALITIES,
+    Choices,
+    OperatingPoint,
+)
 
 PARAMETERS = {
     parameter.name: parameter
@@ -39,9 +48,9 @@ NUMBERS = {"eta": float, "refine": int, **SAMPLING}
 class HvqcgicModel(PictureCodec):
     """A model in a coding mode, with an encoder's choices; points are ratios, places on a ratio path, or targets.
 
-    hvqcgic:MODEL[+MODE][+rd][+eta=E][+refine=N][+PATH][+steps=N][+randomness=S][+seed=N], at the points ratios=F,M,C,
-    path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr=. The options of the reverse path may stand behind the points
-    instead, as in bpp=0.1..0.4:5,steps=2.
+    hvqcgic:MODEL[+MODE][+ORDER][+eta=E][+refine=N][+PATH][+steps=N][+randomness=S][+seed=N], where ORDER is rd or
+    entropy, at the points ratios=F,M,C, path=0..1:8, bpp=0.1..0.4:5, max_bytes=, lpips=, psnr=. The options of the
+    reverse path may stand behind the points instead, as in bpp=0.1..0.4:5,steps=2.
     """
 
     name = "hvqcgic"
@@ -121,7 +130,7 @@ class Options:
 
     model: str
     coding: str = MODES[0]
-    granularity: str = "entropy"
+    granularity: str = "auto"
     eta: float | Literal["auto"] | None = None
     path: str = DEFAULT
     refine: int = 0
@@ -153,6 +162,7 @@ class Options:
             bpp=wanted.get("bpp"),
             max_bytes=wanted.get("max_bytes"),
             target=wanted.get("target"),
+            quality=wanted.get("quality"),
             eta=self.eta,
             granularity=self.granularity,
             path=self.path,
@@ -166,7 +176,7 @@ class Options:
         parameter = _parameter_of(label)
         value = parameter.value(label)
         if parameter.name == "path":
-            return {"ratios": ratios(value, self.path)}
+            return {"quality": HIGHEST_QUALITY * value}
         if parameter.name == "bpp":
             return {"bpp": value}
         if parameter.name == "max_bytes":
@@ -192,18 +202,19 @@ def parse_options(variant: str) -> Options:
             chosen["coding"] = word
         elif word in PATHS:
             chosen["path"] = word
-        elif word == "rd":
+        elif word in GRANULARITY_ORDERS:
             chosen["granularity"] = word
         elif _is_option(word):
             chosen[name] = _number(name, value, variant)
         else:
-            known = ", ".join([*MODES, "rd", *(f"{name}=" for name in NUMBERS), *PATHS])
+            known = ", ".join([*MODES, *GRANULARITY_ORDERS, *(f"{name}=" for name in NUMBERS), *PATHS])
             raise ConfigError(f"option {word!r} of {variant!r} is unknown; use one of {known}")
     return Options(model, **chosen)
 
 
 def _is_option(word: str) -> bool:
-    return word in MODES or word in PATHS or word == "rd" or ("=" in word and word.partition("=")[0] in NUMBERS)
+    named = word in MODES or word in PATHS or word in GRANULARITY_ORDERS
+    return named or ("=" in word and word.partition("=")[0] in NUMBERS)
 
 
 def _number(name: str, text: str, variant: str) -> float | int | Literal["auto"]:

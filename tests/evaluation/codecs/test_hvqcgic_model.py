@@ -51,7 +51,7 @@ def test_nothing_is_told_before_a_picture_was_encoded(tiny_model_path: Path) -> 
 
 def test_places_on_the_path_are_ratios(tiny_model_path: Path) -> None:
     found = HvqcgicModel(f"{tiny_model_path}+published", "path=0.5")
-    assert found.point.ratios == ratios(0.5, "published")
+    assert found.point.shares == ratios(0.5, "published")
     same = HvqcgicModel(str(tiny_model_path), "ratios=0.1,0.8,0.1")
     assert same.encode(PICTURE) == found.encode(PICTURE)
     assert HvqcgicModel(str(tiny_model_path), "path=0.5").encode(PICTURE) != found.encode(PICTURE)

@@ -30,11 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--points", default="path=0.1..0.9:5", help="places on the ratio path (%(default)s)")
     parser.add_argument("--metrics", nargs="+", default=["lpips_alex", "lpips_squeeze", "psnr_db"], metavar="NAME")
     options = parser.parse_args(arguments)
-    plain = f"hvqcgic:{options.model}"
-    labels = [plain, *(plain + choice for choice in options.choices)]
+    model = f"hvqcgic:{options.model}"
+    plain = f"{model}+entropy"
+    labels = [plain, *((model if choice.startswith("+rd") else plain) + choice for choice in options.choices)]
     done = common.evaluate(options, [f"{label}@{options.points}" for label in labels], metrics=options.metrics)
     compared = common.compare(done, plain)
-    rows = [{"choice": label.removeprefix(plain)} | compared.get(label, {}) for label in labels[1:]]
+    rows = [{"choice": label.removeprefix(model)} | compared.get(label, {}) for label in labels[1:]]
     points = [
         {"codec": point.codec.removeprefix("hvqcgic:"), "place": point.point.partition("=")[2]}
         | {"bpp": round(point.bpp, 4)}

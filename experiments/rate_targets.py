@@ -26,7 +26,7 @@ from hvqcgic.codec import Codec
 from hvqcgic.errors import Unreachable
 from hvqcgic.files import all_pictures
 from hvqcgic.pictures import read_picture
-from hvqcgic.rate_control import OperatingPoint
+from hvqcgic.rate_control import GRANULARITY_ORDERS, OperatingPoint
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bpp", nargs="*", type=float, default=[0.06, 0.1, 0.15, 0.2, 0.3])
     parser.add_argument("--max-bytes", nargs="*", type=int, default=[])
     parser.add_argument("--eta", help="number or auto (default: the encoder's)")
-    parser.add_argument("--granularity", default="entropy", choices=["entropy", "rd"])
+    parser.add_argument("--granularity", default="auto", choices=GRANULARITY_ORDERS)
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.jobs or torch.get_num_threads())
     codec = hvqcgic.load(options.model, device="cpu")
@@ -79,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def reach(codec: Codec, path: Path, point: OperatingPoint) -> Met | None:
     """One picture at one target; None where it is out of reach, or no limit at all."""
     picture = read_picture(path)
-    plain = seconds(codec, picture, OperatingPoint())[0]
+    plain = seconds(codec, picture, OperatingPoint(granularity=point.granularity))[0]
     try:
         took, found = seconds(codec, picture, point)
     except Unreachable:

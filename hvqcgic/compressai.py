@@ -33,7 +33,7 @@ from hvqcgic.errors import ConfigError, HvqcgicError, KindError, MissingPackage,
 from hvqcgic.extras import check_installed
 from hvqcgic.model_files import MODEL_SUFFIX, bundled_models, check_offered, find_model, read_model
 from hvqcgic.perceptual import import_torchvision
-from hvqcgic.rate_control import Choices, check_choices, ratios, refuse_unknown
+from hvqcgic.rate_control import HIGHEST_QUALITY, Choices, check_choices, refuse_unknown
 
 try:
     check_installed("hvqcgic.compressai", "compressai", extra="train")
@@ -213,7 +213,8 @@ def pretrained(
         raise ConfigError(f"metric {metric!r}: {model} has one set of weights, for its own loss; leave the metric out")
     if not pretrained:
         raise ConfigError(f"{model} with random weights cannot code; use pretrained=True")
-    return HvqCgic(model, ratios=ratios((quality - 1) / (len(QUALITIES) - 1)), **choices)
+    place = (quality - 1) / (len(QUALITIES) - 1)
+    return HvqCgic(model, quality=HIGHEST_QUALITY * place, **choices)
 
 
 def main() -> int:

@@ -18,7 +18,6 @@ from torch import Tensor
 from hvqcgic.codec import Codec, load
 from hvqcgic.errors import ConfigError, KindError, ModelError, UnknownOption
 from hvqcgic.pictures import read_picture
-from hvqcgic.rate_control import ratios
 from tests.random_model import random_picture
 
 pytest.importorskip("compressai", reason="compressai, of the extra train, is not installed")
@@ -163,10 +162,9 @@ def test_compressais_program_measures_our_files(folder: Path) -> None:
     found = evaluate("pretrained", folder, "-a", "hvqcgic-tiny", "-q", "3,6")
     codec = load("tiny", device="cpu")
     for bpp, quality in zip(found["bpp"], (3, 6), strict=True):
-        shares = ratios((quality - 1) / 7)
 
-        def bits(path: Path, shares: tuple[float, float, float] = shares) -> float:
-            return 8 * len(codec.compress(padded(path), ratios=shares))
+        def bits(path: Path, place: float = (quality - 1) / 7) -> float:
+            return 8 * len(codec.compress(padded(path), quality=100 * place))
 
         assert bpp == pytest.approx(mean_bpp(folder, bits), rel=1e-12)
     assert found["psnr-rgb"] == sorted(found["psnr-rgb"])

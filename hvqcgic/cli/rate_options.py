@@ -62,8 +62,7 @@ def _add_choices(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "entropy", "rd"),
         default="auto",
         help="rule for fine cells: entropy, information density; rd, decrease of distortion per index; auto, rd with a "
-        "model that has a proxy decoder (tiny) and without --ratios, which are shares of the area, else entropy "
-        "(default: auto)",
+        "model that has a proxy decoder (tiny) and without --ratios and --roi, else entropy (default: auto)",
     )
     choice.add_argument(
         "--roi",

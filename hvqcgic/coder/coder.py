@@ -73,6 +73,7 @@ class PictureCoder:
         """
         self.config: ModelConfig = model.config
         self.name, self.card, self.fingerprint = model.config.name, model.card, model.fingerprint
+        self.proxy_fingerprint = model.proxy.fingerprint if model.proxy else None
         self.device = device
         self.networks: PictureModel = model.picture_model(device)
         use_bf16(self.networks, precision, device)

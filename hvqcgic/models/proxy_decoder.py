@@ -14,7 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -83,9 +83,14 @@ class ProxyDecoder(nn.Module):
         self.to_picture = Convolution(config.width, 3 * SIDE_PX**2, 3, padding=1)
 
     @staticmethod
+    def can_imitate(decoder: nn.Module) -> TypeGuard[ConditionalDecoder]:
+        """Whether a proxy has all that a decoder reads."""
+        return isinstance(decoder, ConditionalDecoder) and not decoder.prior_width
+
+    @staticmethod
     def checked(decoder: nn.Module) -> ConditionalDecoder:
         """A decoder as one that a proxy can imitate; raise `ConfigError` if it is none."""
-        if not isinstance(decoder, ConditionalDecoder) or decoder.prior_width:
+        if not ProxyDecoder.can_imitate(decoder):
             raise ConfigError(
                 f"a proxy cannot imitate this {type(decoder).__name__}; use a model of the networks pyramid without "
                 "decoder_prior"

@@ -74,7 +74,8 @@ class OperatingPoint:
         eta: weight of a bit in the choice of an index, see `PictureCoder.try_out`; "auto" to choose among AUTO_ETAS for
             each picture by its squared error; None for DEFAULT_ETA with a size target and 0 otherwise.
         granularity: "entropy" chooses fine cells by information density; "rd" by the decrease of distortion per index;
-            "auto" is "rd" where the model has a proxy decoder, which makes it quick, and no ratios are given.
+            "auto" is "rd" where the model has a proxy decoder, which makes it quick, and neither ratios nor regions are
+            given, as shares of the area and weights of density are those of "entropy".
         path: the ratio path of targets, one of `hvqcgic.rate_control.ratio_path.PATHS`.
         roi: regions with finer cells than the rest, rectangles or masks.
         refine: steps of gradient descent on the picture's features before quantisation, 0 to 1000, see
@@ -175,7 +176,8 @@ class OperatingPoint:
 
     def orders_by_distortion(self, *, has_proxy: bool) -> bool:
         """Whether fine cells are chosen by distortion, with a model that has a proxy decoder or not."""
-        return self.granularity == "rd" or (self.granularity == "auto" and has_proxy and self.ratios is None)
+        chosen = self.granularity == "auto" and has_proxy and self.ratios is None and not self.roi
+        return chosen or self.granularity == "rd"
 
     @property
     def seeks_size(self) -> bool:

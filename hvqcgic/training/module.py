@@ -77,7 +77,8 @@ class HvqModule(StageModule):
 
     def take_proxy(self, settings: Mapping[str, Any]) -> None:
         """See `StageModule`; no stage here trains it, and stage backbone keeps none, as it changes the decoder most."""
-        config = settings.get("proxy") if self.stage != "backbone" else None
+        kept = self.stage != "backbone" and ProxyDecoder.can_imitate(self.model.decoder)
+        config = settings.get("proxy") if kept else None
         self.save_hyperparameters({"proxy": config})
         if config is None:
             self.model.proxy = None

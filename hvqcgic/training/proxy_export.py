@@ -28,6 +28,8 @@ def export_proxy(options: argparse.Namespace, card: dict[str, Any]) -> str:
         OutputError: the file cannot be written.
     """
     path = Path(options.output)
+    if options.name is not None:
+        raise ConfigError(f"--name {options.name}: a proxy is added to a model that has its name; leave it out")
     if not path.is_file():
         raise ConfigError(f"{path}: not there: a proxy is added to the file of its model; name it, with --force")
     frozen = read_model(path)

@@ -112,7 +112,7 @@ class ProxyModule(BehindModelStage):
                 codes = model.quantise(features, masks).maps
             inputs = decoder.inputs(assemble(codes, masks), masks, means=means)
             eighth = decoder.up_to_eighth(inputs, masks)
-            decoded = plus_means(decoder.above_eighth(eighth.clone(), inputs, masks), means)
+            decoded = plus_means(decoder.above_eighth(eighth, inputs, masks), means)
             parts.append((eighth, inputs, decoded))
         eighth, inputs, decoded = (torch.cat(each).float() for each in zip(*parts, strict=True))
         return Imitated(eighth, inputs, None if means is None else torch.cat([means] * len(parts)), decoded)

@@ -139,8 +139,9 @@ def load_weights(module: HvqModule, paths: Sequence[Path], stage_before: Sequenc
             )
         if any(key.startswith(PROXY) and key not in fitting for key in own):
             module.take_proxy({})
-            fitting = {key: value for key, value in fitting.items() if not key.startswith(PROXY)}
-        module.load_state_dict(fitting, strict=False)
+        module.load_state_dict({key: fitting[key] for key in fitting.keys() & module.state_dict().keys()}, strict=False)
+        # A proxy is used together with its decoder alone.
+        fitting = {key: value for key, value in fitting.items() if not key.startswith(PROXY)}
         loaded |= fitting.keys()
         taken |= dict.fromkeys((key for key in fitting if path in paths and not key.startswith("discriminator.")), path)
         predicts = predicts or all(key in fitting for key in own if key.startswith(PREDICTORS))

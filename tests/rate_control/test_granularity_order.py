@@ -10,10 +10,12 @@ from hvqcgic.models.granularity import counts_from_ratios
 from hvqcgic.rate_control import cell_distortions as module
 from hvqcgic.rate_control.operating_point import Choices
 from hvqcgic.rate_control.rd_order import RdOrder
+from hvqcgic.rate_control.regions import Region
 from tests.random_model import random_model, random_picture
 from tests.random_proxy import with_random_proxy
 
 PICTURE = random_picture(96, 80, seed=3)
+REGION = Region(0, 0, 40, 40, 2)
 SHARES = (0.3, 0.5, 0.2)
 
 
@@ -31,12 +33,12 @@ def fine_cells(codec: Codec, point: Choices) -> np.ndarray:
     return codec.read(codec.compress(PICTURE, **point)).masks.fine
 
 
-def test_auto_is_rd_only_with_a_proxy_and_without_ratios(with_proxy: Codec, without: Codec) -> None:
-    points: tuple[Choices, ...] = ({}, {"quality": 40}, {"max_bytes": 350}, {"ratios": SHARES})
+def test_auto_is_rd_only_with_a_proxy_and_without_ratios_and_regions(with_proxy: Codec, without: Codec) -> None:
+    points: tuple[Choices, ...] = ({}, {"quality": 40}, {"max_bytes": 350}, {"ratios": SHARES}, {"roi": [REGION]})
     for point in points:
         auto, rd, entropy = (fine_cells(with_proxy, {**point, "granularity": g}) for g in ("auto", "rd", "entropy"))
         assert np.array_equal(auto, fine_cells(with_proxy, point))
-        assert np.array_equal(auto, entropy if "ratios" in point else rd)
+        assert np.array_equal(auto, entropy if {"ratios", "roi"} & point.keys() else rd)
         assert not np.array_equal(rd, entropy)
         assert np.array_equal(fine_cells(without, point), fine_cells(without, {**point, "granularity": "entropy"}))
 

@@ -19,7 +19,7 @@ from hvqcgic.training import cli
 from hvqcgic.training.callbacks import StopAtStep
 from hvqcgic.training.export import load_module
 from hvqcgic.training.proxy_module import ProxyModule
-from hvqcgic.training.starts import load_network
+from hvqcgic.training.starts import load_network, load_weights
 from tests.random_model import random_model, random_picture, small_config
 from tests.random_proxy import with_random_proxy
 from tests.training.small_training import saved, settings
@@ -125,6 +125,7 @@ def test_an_export_adds_it_to_the_file_of_its_model(
     write_model(random_model().freeze(), path)
     assert export.main([str(checkpoint), "-o", str(path)]) == 2
     assert read_model(path).proxy is None
+    assert export.main([str(checkpoint), "-o", str(path), "--force", "--name", "another"]) == 2
     assert export.main([str(checkpoint), "-o", str(path), "--force"]) == 0
     found = read_model(path)
     assert found.proxy is not None
@@ -171,6 +172,27 @@ def test_a_proxy_that_does_not_fit_is_left_behind(picture_folder: Path, tmp_path
     found = load_module(tmp_path / "joint.ckpt").model
     assert found.config.means is not None
     assert found.proxy is None
+
+
+def test_a_decoder_that_reads_the_prior_starts_from_a_model_with_a_proxy_and_keeps_none(
+    picture_folder: Path, tmp_path: Path
+) -> None:
+    start = tmp_path / "start.safetensors"
+    write_model(with_random_proxy(random_model().freeze()), start)
+    assert cli.main(joint(start, picture_folder, tmp_path, **{"model.backbone.decoder_prior": True})) == 0
+    found = load_module(tmp_path / "joint.ckpt").model
+    assert found.config.backbone.decoder_prior
+    assert found.proxy is None
+
+
+def test_a_start_of_which_nothing_but_the_proxy_would_count_is_refused(picture_folder: Path, tmp_path: Path) -> None:
+    start, plain = tmp_path / "start.safetensors", tmp_path / "plain.safetensors"
+    write_model(with_random_proxy(random_model().freeze()), start)
+    write_model(random_model(seed=1).freeze(), plain)
+    options = cli.parse_options(["--init", str(start), str(plain), *joint(plain, picture_folder, tmp_path)[:-2]])
+    made = cli.make_module(options, "joint", 1)
+    with pytest.raises(ConfigError, match=r"start\.safetensors: later files replace all of its weights"):
+        load_weights(made, [start, plain])  # pyright: ignore[reportArgumentType]
 
 
 def test_what_it_cannot_stand_behind_is_refused(model_file: Path, picture_folder: Path, tmp_path: Path) -> None:

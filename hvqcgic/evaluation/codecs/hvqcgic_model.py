@@ -84,10 +84,12 @@ class HvqcgicModel(PictureCodec):
 
     @property
     def fingerprint(self) -> str:
-        """Model, coding mode, operating point, version of the encoder, and the reverse path if it is used."""
-        return (
-            f"{self._codec.fingerprint.hex()} {self._options.coding} {self.point} hvqcgic {__version__}{self._reverse}"
-        )
+        """Model, coding mode, operating point, version of the encoder; proxy and reverse path where they are used."""
+        codec, proxy = self._codec, self._codec.proxy_fingerprint
+        by_proxy = self.point.orders_by_distortion(has_proxy=proxy is not None)
+        cells = f" cells by {proxy.hex()}" if proxy is not None and by_proxy else ""
+        version = f"hvqcgic {__version__}{self._reverse}"
+        return f"{codec.fingerprint.hex()} {self._options.coding} {self.point}{cells} {version}"
 
     def encode(self, picture: Pixels) -> bytes:
         """Encode a picture to the bytes of a `.hvq` file."""

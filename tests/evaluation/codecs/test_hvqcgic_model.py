@@ -10,11 +10,13 @@ from hvqcgic.codec.codec import Codec, load
 from hvqcgic.errors import ConfigError, ModelError
 from hvqcgic.evaluation.codecs import hvqcgic_model
 from hvqcgic.evaluation.codecs.hvqcgic_model import HvqcgicModel
+from hvqcgic.model_files.frozen_model import read_model, write_model
 from hvqcgic.model_files.registry import reverse_file_of as path_of
 from hvqcgic.model_files.reverse_file import freeze_reverse, write_reverse
 from hvqcgic.rate_control.operating_point import Choices
 from hvqcgic.rate_control.ratio_path import ratios
 from tests.random_model import random_picture
+from tests.random_proxy import with_random_proxy
 from tests.random_reverse import model_with_reverse, random_reverse
 
 PICTURE = random_picture(75, 50, seed=2)
@@ -129,3 +131,14 @@ def test_the_reverse_path_is_a_codec_of_its_own(tiny_model_path: Path, tmp_path:
     assert HvqcgicModel(str(path), "path=0").fingerprint == found[""].fingerprint
     with pytest.raises(ModelError, match="has no reverse path"):
         HvqcgicModel(f"{path}+steps=1", "path=0")
+
+
+def test_results_belong_to_the_proxy_that_chose_the_cells(tiny_model_path: Path, tmp_path: Path) -> None:
+    plain, other = read_model(tiny_model_path), tmp_path / "other.safetensors"
+    write_model(with_random_proxy(plain, width=4), other)
+    with_proxy = tmp_path / "with.safetensors"
+    write_model(with_random_proxy(plain), with_proxy)
+    for point, same in (("path=0.5", False), ("ratios=0.5,0.4,0.1", True)):
+        found = {HvqcgicModel(str(path), point).fingerprint for path in (tiny_model_path, with_proxy, other)}
+        assert len(found) == (1 if same else 3)
+    assert len({HvqcgicModel(f"{path}+entropy", "path=0.5").fingerprint for path in (with_proxy, other)}) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ class Analysed:
 
     Attributes:
         pixels: (H, W, 3) uint8.
-        density: information density of its patches, on the CPU.
         features: of the encoder, (1, d, h_g, w_g) each, on the networks' device; with local means also "means", their
             latents, (1, 3, h, w).
         distortions: of every cell at every granularity, once `hvqcgic.rate_control.cell_distortions` has computed them.
@@ -27,10 +26,15 @@ class Analysed:
     distortions: Mapping[str, NDArray[np.float64]] | None = None
 
     def __init__(
-        self, pixels: NDArray[np.uint8], density: PatchEntropies, features: dict[str, Tensor], codebook: Tensor
+        self,
+        pixels: NDArray[np.uint8],
+        density: Callable[[], PatchEntropies],
+        features: dict[str, Tensor],
+        codebook: Tensor,
     ) -> None:
-        """Args: see the attributes; codebook: (K, d), in which `nearest` searches."""
-        self.pixels, self.density, self.features = pixels, density, features
+        """Args: see the attributes; density: computes it once; codebook: (K, d), in which `nearest` searches."""
+        self.pixels, self.features = pixels, features
+        self._density = density
         self._codebook = codebook
         self._nearest = {
             g: torch.full(features[g].shape[-2:], -1, dtype=torch.int32, device=features[g].device)
@@ -39,7 +43,12 @@ class Analysed:
 
     def with_features(self, features: dict[str, Tensor]) -> Analysed:
         """Return the same picture with other features of the same shapes."""
-        return Analysed(self.pixels, self.density, features, self._codebook)
+        return Analysed(self.pixels, self._density, features, self._codebook)
+
+    @property
+    def density(self) -> PatchEntropies:
+        """Information density of its patches, on the CPU."""
+        return self._density()
 
     @property
     def width(self) -> int:

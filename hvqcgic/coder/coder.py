@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -88,7 +89,7 @@ class PictureCoder:
             PictureError: the picture cannot be read.
         """
         pixels = read_picture(image)
-        density = picture_density(self.config, pixels)
+        density = cache(partial(picture_density, self.config, pixels))
         return Analysed(pixels, density, self._tiled.features(pixels), self.networks.quantiser.codebook)
 
     def order_cells(self, picture: Analysed, ratios: Ratios, weights: NDArray[np.float32] | None = None) -> Masks:
@@ -112,17 +113,22 @@ class PictureCoder:
     @torch.inference_mode()
     def quantise(self, picture: Analysed, masks: Masks) -> Encoded:
         """Encode the picture with the nearest code for every cell of a map."""
-        found = {g: torch.from_numpy(masks[g]).to(self.device) for g in GRANULARITIES}
+        encoded = self._choose_codes(picture, masks)
         footprint = self.config.entropy.z_footprint
-        on_device = GranularityMap(*(found[g][None, None] for g in GRANULARITIES))
+        on_device = GranularityMap(*(torch.from_numpy(masks[g]).to(self.device)[None, None] for g in GRANULARITIES))
         z = {
             g: (values.round() * sent_positions(on_device[g], footprint))[0].long().cpu().numpy()
             for g, values in self._tiled.hyper_latents(picture.features, on_device).items()
         }
-        indices = {g: picture.nearest(g, found[g]).cpu().numpy() for g in GRANULARITIES}
-        if MEANS in picture.features:
-            z[MEANS] = picture.features[MEANS][0].long().cpu().numpy()
-        return Encoded(picture.width, picture.height, masks, indices, z, means=z.get(MEANS))
+        return replace(encoded, z=z if encoded.means is None else {**z, MEANS: encoded.means})
+
+    def _choose_codes(self, picture: Analysed, masks: Masks) -> Encoded:
+        """As `quantise`, without hyper-latents, which a file needs, and a decoder that reads the prior."""
+        indices = {
+            g: picture.nearest(g, torch.from_numpy(masks[g]).to(self.device)).cpu().numpy() for g in GRANULARITIES
+        }
+        means = picture.features[MEANS][0].long().cpu().numpy() if MEANS in picture.features else None
+        return Encoded(picture.width, picture.height, masks, indices, {}, means=means)
 
     def try_out(self, picture: Analysed, masks: Masks, *, eta: float = 0.0, coding: str = "adaptive") -> Trial:
         """Encode the picture at an operating point and estimate the size of its file.
@@ -241,14 +247,16 @@ class PictureCoder:
         """Decode the picture of an encoded one."""
         return Image.fromarray(self._decode(encoded, self.decoder_parameters(encoded)))
 
-    def approximate(self, encoded: Encoded) -> NDArray[np.uint8]:
-        """Pixels (H, W, 3) of an encoded picture, about as `reconstruct` decodes it, by the model's proxy decoder.
+    @torch.inference_mode()
+    def approximate(self, picture: Analysed, masks: Masks) -> NDArray[np.uint8]:
+        """Pixels (H, W, 3) of a picture at a map, about as `quantise` and `reconstruct` give them, by the proxy.
 
-        With a model that has none, they are those of `reconstruct`.
+        With a model that has none, they are exactly those.
         """
         if self.networks.proxy is None:
+            encoded = self.quantise(picture, masks)
             return self._decode(encoded, self.decoder_parameters(encoded))
-        return self._decode(encoded, by_proxy=True)
+        return self._decode(self._choose_codes(picture, masks), by_proxy=True)
 
     def _decode(
         self, encoded: Encoded, parameters: dict[str, NDArray[np.float32]] | None = None, *, by_proxy: bool = False

@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from hvqcgic.bitstream import CELL_PX, GRANULARITIES
 from hvqcgic.coder import Analysed, PictureCoder
-from hvqcgic.models import Ratios
+from hvqcgic.entropy import Masks
 from hvqcgic.perceptual import SQUARE_PX, square_distortions
 
 Plane = NDArray[np.float64]
 Pixels = NDArray[np.uint8]
 
-_UNIFORM: Mapping[str, Ratios] = {"coarse": (0.0, 0.0, 1.0), "medium": (0.0, 1.0, 0.0), "fine": (1.0, 0.0, 0.0)}
 _CELL = CELL_PX["coarse"]
 _ROWS_AT_A_TIME = 32
 """Rows of 16 px squares in memory at a time."""
@@ -41,12 +40,20 @@ def cell_distortions(
         weights: (H, W), weights of the distortions; None for 1 everywhere.
     """
     if picture.distortions is None:
-        uniform = {g: coder.quantise(picture, coder.order_cells(picture, _UNIFORM[g])) for g in GRANULARITIES}
-        picture.distortions = {g: distortions(picture, coder.approximate(uniform[g])) for g in GRANULARITIES}
+        picture.distortions = {
+            g: distortions(picture, coder.approximate(picture, _uniform(picture, g))) for g in GRANULARITIES
+        }
     if weights is None:
         return picture.distortions
     factors = _mean_weights(picture, weights)
     return {g: plane * factors for g, plane in picture.distortions.items()}
+
+
+def _uniform(picture: Analysed, granularity: str) -> Masks:
+    """The map whose cells all have one granularity."""
+    rows, columns = picture.grid
+    coarse, medium = np.full((rows, columns), granularity == "coarse"), np.full((2 * rows, 2 * columns), True)
+    return Masks.from_coarser(coarse, medium & (granularity == "medium"))
 
 
 @torch.inference_mode()

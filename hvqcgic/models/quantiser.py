@@ -57,7 +57,13 @@ def nearest_codes(y: Tensor, codebook: Tensor, chunk: int | None = None) -> Tens
     rows_at_once = max(1, chunk // len(codebook))
     # Parts of about equal size: a short last part would be multiplied in another order of summation.
     parts = y.tensor_split(max(1, -(-len(y) // rows_at_once)))
-    return torch.cat([_first_least(squared_distances(rows, codebook)) for rows in parts])
+    # Results of their own for each part would lie between the distances and keep their memory from being used again.
+    found = torch.empty(len(y), dtype=torch.int64, device=y.device)
+    first = 0
+    for rows in parts:
+        found[first : first + len(rows)] = _first_least(squared_distances(rows, codebook))
+        first += len(rows)
+    return found
 
 
 def _first_least(values: Tensor) -> Tensor:

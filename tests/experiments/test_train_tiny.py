@@ -80,7 +80,7 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert not same_encoder("out/h10/joint.ckpt", "out/w35/backbone.ckpt")
     # One of each stage and tool: they are done again, or not, each for itself.
     kinds = {getattr(step, "stage", None) or step.tool: step for step in recipe.RECIPE}
-    assert len(kinds) == 6
+    assert len(kinds) == 7
     monkeypatch.setattr(recipe, "RECIPE", tuple(kinds.values()))
     written = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.ckpt")}
     assert recipe.main(command, in_this_process) == 0

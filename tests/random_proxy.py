@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import torch
 
-from hvqcgic.model_files.frozen_model import FrozenModel, FrozenProxy
-from hvqcgic.model_files.stored_weights import as_stored
+from hvqcgic.model_files.frozen_model import FrozenModel, frozen_proxy
 from hvqcgic.models.picture_model import PictureModel
 from hvqcgic.models.proxy_decoder import ProxyConfig
 
@@ -17,4 +16,4 @@ def with_random_proxy(frozen: FrozenModel, *, width: int = 8, blocks: int = 1) -
         torch.manual_seed(1)
         proxy = PictureModel(frozen.config, config).proxy
     assert proxy is not None
-    return replace(frozen, proxy=FrozenProxy(config, as_stored(proxy.state_dict())))
+    return replace(frozen, proxy=frozen_proxy(proxy))

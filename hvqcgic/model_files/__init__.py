@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from hvqcgic.model_files.reverse_file import freeze_reverse as freeze_reverse
     from hvqcgic.model_files.reverse_file import read_reverse as read_reverse
     from hvqcgic.model_files.reverse_file import write_reverse as write_reverse
-    from hvqcgic.model_files.stored_weights import as_stored as as_stored
 else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
@@ -69,6 +68,5 @@ else:
                 "successor_of",
             ],
             "reverse_file": ["FrozenReverse", "freeze_reverse", "read_reverse", "write_reverse"],
-            "stored_weights": ["as_stored"],
         },
     )

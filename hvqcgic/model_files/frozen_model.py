@@ -32,7 +32,7 @@ from hvqcgic.model_files.stored_weights import (
     read_tensors,
     write_tensors,
 )
-from hvqcgic.models import ModelConfig, PictureModel, ProxyConfig, largest_latent, parameter_count
+from hvqcgic.models import ModelConfig, PictureModel, ProxyConfig, ProxyDecoder, largest_latent, parameter_count
 from hvqcgic.schema import parse_json
 
 NETWORK, ENTROPY, PROXY = "network.", "entropy.", "proxy."
@@ -177,11 +177,9 @@ def network_weights(state: dict[str, Tensor], *, half: bool = True) -> Weights:
     return as_stored({name: value for name, value in state.items() if name.startswith(PARTS)}, half=half)
 
 
-def frozen_proxy(model: PictureModel) -> FrozenProxy | None:
-    """The proxy decoder of a model (or of a subclass) for a file; None for a model without. Errors as above."""
-    if model.proxy is None:
-        return None
-    return FrozenProxy(model.proxy.config, as_stored(model.proxy.state_dict()))
+def frozen_proxy(proxy: ProxyDecoder) -> FrozenProxy:
+    """A proxy decoder for a file; raise `ModelError` for a weight that is not finite, or too large for float16."""
+    return FrozenProxy(proxy.config, as_stored(proxy.state_dict()))
 
 
 def write_model(model: FrozenModel, path: Path, *, force: bool = False) -> None:

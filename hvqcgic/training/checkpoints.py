@@ -7,16 +7,19 @@ import pickle
 import warnings
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import Tensor, nn
+from torch import Tensor
 
 from hvqcgic.errors import ConfigError
 from hvqcgic.files import one_line, reason, write_atomically
 from hvqcgic.schema import build, check
 from hvqcgic.training.config import Stage
+
+if TYPE_CHECKING:
+    from hvqcgic.training.stage_module import StageModule
 
 
 @dataclass(frozen=True)
@@ -115,13 +118,14 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return found
 
 
-def steps_taken(path: Path, module: nn.Module) -> int:
-    """Number of steps in a checkpoint from which a module is to continue.
+def steps_taken(path: Path, module: StageModule) -> int:
+    """Number of steps in a checkpoint from which a module is to continue; the module takes its proxy decoder.
 
     Raises:
         ConfigError: the file is no checkpoint, or one of other networks.
     """
     checkpoint = read_checkpoint(path)
+    module.take_proxy(checkpoint["hyper_parameters"])
     shapes, own = ({n: v.shape for n, v in x.items()} for x in (checkpoint["state_dict"], module.state_dict()))
     for name in sorted(shapes.keys() | own.keys()):
         if shapes.get(name) != own.get(name):

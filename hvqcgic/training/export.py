@@ -95,7 +95,8 @@ def freeze_model(
         means=frozen_means(model),
         z_footprint=entropy.z_footprint,
     )
-    return FrozenModel(config, networks, frozen.spec, frozen.arrays, card or {}, proxy=frozen_proxy(model))
+    proxy = None if model.proxy is None else frozen_proxy(model.proxy)
+    return FrozenModel(config, networks, frozen.spec, frozen.arrays, card or {}, proxy=proxy)
 
 
 def frozen_means(model: HvqModel) -> FrozenMeans | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hvqcgic.errors import ConfigError
-from hvqcgic.model_files import RECORD_KEY, FrozenProxy, as_stored, read_model, write_model
+from hvqcgic.model_files import RECORD_KEY, frozen_proxy, read_model, write_model
 from hvqcgic.models import ProxyConfig
 from hvqcgic.training.behind_model import load_behind
 from hvqcgic.training.config import TrainingConfig
@@ -38,7 +38,6 @@ def export_proxy(options: argparse.Namespace, card: dict[str, Any]) -> str:
         return ProxyModule(thaw_networks(frozen), frozen.fingerprint, ProxyConfig.from_dict(network), training)
 
     module = load_behind(Path(options.checkpoint), path, frozen.fingerprint, make, raw=options.raw)
-    proxy = FrozenProxy(module.proxy.config, as_stored(module.proxy.state_dict()))
-    card = {RECORD_KEY: module.trained_on} | card
-    write_model(replace(frozen, proxy=proxy, card=frozen.card | card), path, force=options.force)
+    card = frozen.card | {RECORD_KEY: module.trained_on} | card
+    write_model(replace(frozen, proxy=frozen_proxy(module.proxy), card=card), path, force=options.force)
     return f"{path}: {path.stat().st_size} bytes, fingerprint {frozen.fingerprint.hex()}, with a proxy decoder"

@@ -17,7 +17,7 @@ from hvqcgic.errors import ConfigError
 from hvqcgic.files import one_line, reason
 from hvqcgic.training.callbacks import SaveEvery, ShowParameters, ShowPictures, StopAtStep
 from hvqcgic.training.charts import ChartLogger
-from hvqcgic.training.checkpoints import WholeCheckpoints, read_checkpoint, steps_taken
+from hvqcgic.training.checkpoints import WholeCheckpoints, steps_taken
 from hvqcgic.training.closing import StageResult
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.data import PictureDataModule
@@ -88,8 +88,6 @@ def run_stage(
     began = time.monotonic()
     last = check_free(machine, module.stage)
     going_on = last.exists() and machine.resume
-    if going_on:
-        module.take_proxy(read_checkpoint(last)["hyper_parameters"])
     done = steps_taken(last, module) if going_on else 0
     if going_on and done >= module.options.steps:
         return None

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from hvqcgic.rate_control.ratio_path import DEFAULT as DEFAULT
     from hvqcgic.rate_control.ratio_path import PATHS as PATHS
     from hvqcgic.rate_control.ratio_path import ratios as ratios
+    from hvqcgic.rate_control.rd_order import RdOrder as RdOrder
     from hvqcgic.rate_control.reaching import KnownSizes as KnownSizes
     from hvqcgic.rate_control.reaching import Reached as Reached
     from hvqcgic.rate_control.reaching import reach as reach
@@ -56,6 +57,7 @@ else:
             ],
             "quality": ["LpipsAlex", "QUALITIES", "psnr_db"],
             "ratio_path": ["DEFAULT", "PATHS", "ratios"],
+            "rd_order": ["RdOrder"],
             "reaching": ["KnownSizes", "Reached", "reach"],
             "refinement": ["Progress"],
             "regions": ["Region", "Roi", "parse_roi"],

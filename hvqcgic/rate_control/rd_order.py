@@ -10,14 +10,14 @@ contexts cross their borders. Only the encoder uses this rule; the file format i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
-from numpy.typing import NDArray
 
 from hvqcgic.bitstream import GRANULARITIES
-from hvqcgic.coder import Analysed, PictureCoder
 from hvqcgic.entropy import Masks
 from hvqcgic.models import Ratios, counts_from_ratios
-from hvqcgic.rate_control.cell_distortions import Plane, cell_distortions
+from hvqcgic.rate_control.cell_distortions import Plane
 
 _SPLIT = 3
 """Additional indices when a cell is split into four cells of the next size."""
@@ -28,21 +28,17 @@ class RdOrder:
     """Granularity maps of one picture by rate and distortion.
 
     Args:
-        coder: of the model.
-        picture: analysed by the coder.
-        weights: (H, W), weights of the distortions; None for 1 everywhere.
+        distortions: of `cell_distortions`, of the whole picture or of any part of it.
     """
 
-    def __init__(self, coder: PictureCoder, picture: Analysed, weights: NDArray[np.float32] | None) -> None:
-        found = cell_distortions(coder, picture, weights)
-        self._grid = picture.grid
-        self._fine_gain = found["medium"] - found["fine"]
-        self._medium_gain = _sum_of_four(found["coarse"] - found["medium"])
+    def __init__(self, distortions: Mapping[str, Plane]) -> None:
+        self._fine_gain = distortions["medium"] - distortions["fine"]
+        self._medium_gain = _sum_of_four(distortions["coarse"] - distortions["medium"])
         self._steepest = 1 + max(float(np.abs(gain).max()) for gain in (self._fine_gain, self._medium_gain))
 
     def masks(self, shares: Ratios) -> Masks:
         """Return the map with about as many indices as (fine, medium, coarse) shares give."""
-        rows, columns = self._grid
+        rows, columns = self._medium_gain.shape
         coarse, medium = counts_from_ratios(shares, rows, columns)
         wanted = 16 * rows * columns - 15 * coarse - 3 * medium
         # The bounds are a slope with all cells fine, and a slope with all cells coarse.

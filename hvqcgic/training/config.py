@@ -70,6 +70,9 @@ class TrainingConfig:
         codebook_slowdown: factor by which the codebook moves more slowly in stage joint, at least 1.
         favoured_share: share of the pictures trained at the model's default ratios, 0 to 1; the ratios of the
             others are drawn uniformly.
+        rd_share: share of the pictures whose cells are chosen by distortion, as `--granularity rd` does, where the
+            model has a proxy decoder (stages hyperprior and joint), 0 to 1; the cells of the others are chosen by
+            information density.
         validate_every: steps between validations.
         validation_pictures: number of validation pictures to measure.
         file_pictures: number of these pictures that are also coded to real files (stages hyperprior and joint).
@@ -108,6 +111,7 @@ class TrainingConfig:
     codebook_decay: float = number(0.99, high=1)
     codebook_slowdown: float = number(5.0, low=1)
     favoured_share: float = number(0.5, high=1)
+    rd_share: float = number(0.0, high=1)
     validate_every: int = number(500, low=1)
     validation_pictures: int = number(8, low=1)
     file_pictures: int = 4

@@ -24,14 +24,16 @@ from hvqcgic.models import (
     ProxyDecoder,
     Quantised,
     perplexity,
+    select_cells,
 )
 from hvqcgic.perceptual import Perceptual, distortion
 from hvqcgic.pictures import granularity_overlay, heat_map
+from hvqcgic.training.cells import cells_by_distortion, replaced
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.crops import Batch, CachedCrops
 from hvqcgic.training.latent_start import start_hyper_latents
 from hvqcgic.training.optimisation import parameter_groups
-from hvqcgic.training.ranks import gather_parts, mean_over_all, rank_and_size, same_for_all
+from hvqcgic.training.ranks import gather_parts, mean_over_all, own_share, rank_and_size, same_for_all
 from hvqcgic.training.rate import HyperLatentPriors, choose_by_rate, estimate_rate
 from hvqcgic.training.rate_gradient import Pull, weights_by_cells
 from hvqcgic.training.scalars import StaticLengths, distortion_scalars, rate_scalars, validation_scalars
@@ -96,9 +98,9 @@ class HvqModule(StageModule):
         torch.manual_seed(int(torch.randint(2**31, (), generator=generator)) + rank_and_size()[0])
         known = isinstance(batch, CachedCrops)
         picture = batch.picture if known else batch
-        masks = self.masks(picture, generator)
         started = bool(self.model.quantiser.initialised)
         features = batch.features if known else self.features(picture)
+        masks = self.cells(picture, features, generator)
         if self.new_latents and self.step_index == 0 and self.stage != "backbone":
             start_hyper_latents(self.model, features, masks, self.new_latents)
         codes = self.quantise(features, masks, generator)
@@ -113,6 +115,21 @@ class HvqModule(StageModule):
         """Features of pictures (B, 3, H, W) in float32, (B, d, h_g, w_g) each; without gradient in stage hyperprior."""
         with torch.set_grad_enabled(self.stage != "hyperprior"):
             return {g: y.float() for g, y in self.model.features(picture).items()}
+
+    def cells(self, picture: Tensor, features: dict[str, Tensor], generator: torch.Generator) -> GranularityMap:
+        """Granularity maps at drawn ratios: by distortion for the share `rd_share`, where there is a proxy decoder."""
+        ratios = self.ratios(len(picture), generator)
+        masks = select_cells(self.model.config, picture, ratios)
+        share = self.options.rd_share if self.model.proxy is not None else 0.0
+        if not share:
+            return masks
+        size = len(picture) * rank_and_size()[1]
+        drawn = torch.rand(size, generator=generator)[own_share(size)]
+        taken = (drawn < share).nonzero()[:, 0].tolist()
+        if not taken:
+            return masks
+        own = {name: plane[taken] for name, plane in features.items()}
+        return replaced(masks, taken, cells_by_distortion(self.model, picture[taken], own, [ratios[n] for n in taken]))
 
     def quantise(self, features: dict[str, Tensor], masks: GranularityMap, generator: torch.Generator) -> Codes:
         """Quantise features; k-means initialises the codebook at its step, and earlier steps do not quantise."""

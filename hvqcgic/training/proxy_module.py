@@ -14,7 +14,6 @@ from torch import Tensor
 
 from hvqcgic.bitstream import GRANULARITIES
 from hvqcgic.models import (
-    GranularityMap,
     HvqModel,
     ProxyConfig,
     ProxyDecoder,
@@ -24,6 +23,7 @@ from hvqcgic.models import (
 )
 from hvqcgic.perceptual import square_distortions
 from hvqcgic.training.behind_model import BehindModelStage
+from hvqcgic.training.cells import uniform_map
 from hvqcgic.training.config import TrainingConfig
 from hvqcgic.training.ranks import same_for_all
 
@@ -161,10 +161,3 @@ class ProxyModule(BehindModelStage):
     def images(self, picture: Tensor, found: list[Tensor]) -> list[Tensor]:
         """Return a validation picture; decoded and imitated with all cells coarse, medium and fine, (3, H, W) each."""
         return [picture, *found]
-
-
-def uniform_map(features: dict[str, Tensor], granularity: str) -> GranularityMap:
-    """The map of features (B, d, h_g, w_g) whose cells all have one granularity."""
-    return GranularityMap(
-        *(torch.full_like(features[g][:, :1], g == granularity, dtype=torch.bool) for g in GRANULARITIES)
-    )

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from hvqcgic.model_files import RECORD_KEY
-from hvqcgic.models import GranularityMap, HvqModel, PatchDiscriminator, select_cells
+from hvqcgic.models import GranularityMap, HvqModel, PatchDiscriminator, Ratios, select_cells
 from hvqcgic.perceptual import Perceptual, mean_of
 from hvqcgic.training.average import CHECKPOINT_KEY, WeightAverage
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.losses import discriminator_loss, with_adversary
 from hvqcgic.training.optimisation import learning_rate_share, make_optimisers, trained_weights
 from hvqcgic.training.provenance import NOT_RECORDED, before_resuming, line_of, recorded
-from hvqcgic.training.ranks import rank_and_size
+from hvqcgic.training.ranks import own_share, rank_and_size
 from hvqcgic.training.ratios import draw_ratios
 
 COMPARED: tuple[Stage, ...] = ("backbone", "joint", "reverse")
@@ -142,11 +142,14 @@ class StageModule(lightning.LightningModule):
         """Generator of the current step: a pure function of seed and step, so that a resumed run repeats it."""
         return torch.Generator().manual_seed((self.options.seed << 32) + self.step_index)
 
+    def ratios(self, count: int, generator: torch.Generator) -> list[Ratios]:
+        """Ratios of this process's share of a batch, `count` pictures, drawn for each picture of the whole batch."""
+        size, favoured = count * rank_and_size()[1], self.model.config.default_ratios
+        return draw_ratios(size, favoured, self.options.favoured_share, generator=generator)[own_share(size)]
+
     def masks(self, picture: Tensor, generator: torch.Generator) -> GranularityMap:
-        """Granularity maps of this process's share, at ratios drawn for each picture of the whole batch."""
-        config, (rank, size), count = self.model.config, rank_and_size(), len(picture)
-        ratios = draw_ratios(count * size, config.default_ratios, self.options.favoured_share, generator=generator)
-        return select_cells(config, picture, ratios[rank * count : (rank + 1) * count])
+        """Granularity maps of this process's share by information density, at drawn ratios."""
+        return select_cells(self.model.config, picture, self.ratios(len(picture), generator))
 
     def adversarial(self, batch: Tensor, decoded: Tensor, base: Tensor) -> Tensor:
         """Add the adversarial term to a loss of decoded pictures, once it is active, and train the discriminator."""

@@ -62,9 +62,9 @@ def test_files_decode_alike_with_a_proxy_and_without(with_proxy: Codec, without:
 
 def test_distortions_are_computed_once_for_a_picture(with_proxy: Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = with_proxy.analyse(PICTURE)
-    first = RdOrder(with_proxy, picture, None).masks(SHARES)
+    first = RdOrder(module.cell_distortions(with_proxy, picture)).masks(SHARES)
     monkeypatch.setattr(module, "distortions", None)
-    assert np.array_equal(RdOrder(with_proxy, picture, None).masks(SHARES).fine, first.fine)
+    assert np.array_equal(RdOrder(module.cell_distortions(with_proxy, picture)).masks(SHARES).fine, first.fine)
     refined = picture.with_features(picture.features)
     assert refined.distortions is None
 

@@ -29,7 +29,7 @@ def n_indices(order: RdOrder, place: float) -> int:
 def test_there_are_as_many_indices_as_asked_for(codec: Codec, pixels: Pixels) -> None:
     picture = codec.analyse(pixels)
     rows, columns = picture.grid
-    order = RdOrder(codec, picture, None)
+    order = RdOrder(cell_distortions(codec, picture))
     found = [n_indices(order, place) for place in np.linspace(0, 1, 21)]
     for place, n_found in zip(np.linspace(0, 1, 21), found, strict=True):
         coarse, medium = counts_from_ratios(ratios(float(place)), rows, columns)
@@ -39,7 +39,7 @@ def test_there_are_as_many_indices_as_asked_for(codec: Codec, pixels: Pixels) ->
 
 
 def test_maps_grow_along_the_path(codec: Codec) -> None:
-    order = RdOrder(codec, codec.analyse(random_picture(90, 70, seed=3)), None)
+    order = RdOrder(cell_distortions(codec, codec.analyse(random_picture(90, 70, seed=3))))
     maps = [order.masks(ratios(float(place))) for place in np.linspace(0, 1, 11)]
     for coarser, finer in pairwise(maps):
         assert not np.any(coarser.fine & ~finer.fine)
@@ -50,16 +50,16 @@ def test_weights_draw_the_fine_cells(tiny: Codec, cat: Pixels) -> None:
     picture = tiny.analyse(cat[:92, :90])
     weights = np.ones((92, 90), np.float32)
     weights[:, :32] = 50
-    plain, drawn = (RdOrder(tiny, picture, each).masks(ratios(0.4)).fine for each in (None, weights))
+    plain, drawn = (RdOrder(cell_distortions(tiny, picture, each)).masks(ratios(0.4)).fine for each in (None, weights))
     assert drawn[:, :8].mean() > plain[:, :8].mean() + 0.1
-    neutral = RdOrder(tiny, picture, np.ones((92, 90), np.float32)).masks(ratios(0.4))
+    neutral = RdOrder(cell_distortions(tiny, picture, np.ones((92, 90), np.float32))).masks(ratios(0.4))
     assert np.array_equal(neutral.fine, plain)
 
 
 def test_the_busy_half_has_the_fine_cells(tiny: Codec, cat: Pixels) -> None:
     pixels = cat[:96, :128].copy()
     pixels[:, 64:] = pixels[:, 64:].mean((0, 1))
-    masks = RdOrder(tiny, tiny.analyse(pixels), None).masks(ratios(0.4))
+    masks = RdOrder(cell_distortions(tiny, tiny.analyse(pixels))).masks(ratios(0.4))
     # Cells at the border see the other half.
     assert masks.fine[:, :18].sum() > 0.95 * masks.fine.sum() > 0
 
@@ -74,7 +74,7 @@ def test_one_split_more_wins_less_than_one_split_less_loses(tiny: Codec, cat: Pi
         wide = coarse.repeat(2, 0).repeat(2, 1)
         return float(np.where(wide, planes["coarse"], np.where(fine, planes["fine"], planes["medium"])).sum())
 
-    masks = RdOrder(tiny, picture, None).masks(ratios(0.5))
+    masks = RdOrder(cell_distortions(tiny, picture)).masks(ratios(0.5))
     own_fine = masks.fine[::2, ::2]
     own = total(masks.coarse, own_fine)
     generator = np.random.default_rng(0)

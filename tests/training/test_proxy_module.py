@@ -164,6 +164,24 @@ def test_trainings_that_start_from_a_model_with_a_proxy_keep_it(picture_folder: 
     assert not any("proxy" in name for name in saved(tmp_path / "backbone/backbone.ckpt")["state_dict"])
 
 
+@pytest.mark.parametrize("options", [{}, {"stage": "hyperprior", "cache": "features"}])
+def test_the_share_of_cells_by_distortion_changes_a_training(
+    picture_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_model(with_random_proxy(random_model().freeze()), start := tmp_path / "start.safetensors")
+    write_model(random_model().freeze(), plain := tmp_path / "plain.safetensors")
+    ends = []
+    for place, (init, share) in enumerate([(plain, 0), (plain, 1), (start, 0), (start, 1)]):
+        out = tmp_path / str(place)
+        assert cli.main(joint(init, picture_folder, out, **options | {"training.rd_share": share})) == 0
+        (checkpoint,) = out.glob("*.ckpt")
+        ends.append({name: w for name, w in saved(checkpoint)["state_dict"].items() if ".proxy." not in name})
+    pairs = [(ends[0], ends[1]), (ends[2], ends[3])]
+    equal = [all(torch.equal(w, other[name]) for name, w in one.items()) for one, other in pairs]
+    assert equal == [True, False]
+
+
 def test_a_proxy_that_does_not_fit_is_left_behind(picture_folder: Path, tmp_path: Path) -> None:
     start = tmp_path / "start.safetensors"
     write_model(with_random_proxy(random_model().freeze()), start)

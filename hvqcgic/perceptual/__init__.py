@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hvqcgic.perceptual.losses import Distortion as Distortion
     from hvqcgic.perceptual.losses import Perceptual as Perceptual
     from hvqcgic.perceptual.losses import distortion as distortion
-    from hvqcgic.perceptual.losses import mean_of as mean_of
+    from hvqcgic.perceptual.losses import in_turns as in_turns
     from hvqcgic.perceptual.lpips import Lpips as Lpips
     from hvqcgic.perceptual.lpips import fetch_backbone as fetch_backbone
     from hvqcgic.perceptual.lpips import load_lpips as load_lpips
@@ -30,7 +30,7 @@ else:
     __getattr__, __dir__ = lazy_exports(
         __name__,
         {
-            "losses": ["TERMS", "Distortion", "Perceptual", "distortion", "mean_of"],
+            "losses": ["TERMS", "Distortion", "Perceptual", "distortion", "in_turns"],
             "lpips": ["Lpips", "fetch_backbone", "load_lpips", "weights_path"],
             "requirements": ["LPIPS_PACKAGES", "SMALLEST_SIDE_PX"],
             "squares": ["CONTRAST_WEIGHT", "SQUARE_PX", "square_distortions"],

@@ -10,12 +10,26 @@ import torch.nn.functional as F
 from torch import Tensor
 
 Perceptual = Callable[[Tensor, Tensor], Tensor]
-"""LPIPS, or a mean of several: pictures (B, 3, H, W) in [0, 1], twice, to distances (B,)."""
+"""LPIPS of one network, or of several in turns: pictures (B, 3, H, W) in [0, 1], twice, to distances (B,)."""
 
 
-def mean_of(networks: Sequence[Perceptual]) -> Perceptual:
-    """The mean distance of several networks, at least one."""
-    return lambda x, y: torch.stack([network(x, y) for network in networks]).mean(0)
+def in_turns(networks: Sequence[Perceptual], first: int) -> Perceptual:
+    """Distances of pairs by several networks in turns: picture n of a batch by network (first + n) mod N.
+
+    The mean over a batch estimates the mean over the networks without bias, in the time of a single network.
+
+    Args:
+        networks: N of them, at least one.
+        first: number of the network that measures the first picture; a step's number moves it on.
+    """
+    count = len(networks)
+
+    def measure(x: Tensor, y: Tensor) -> Tensor:
+        places = torch.arange(len(x))
+        parts = [networks[(first + n) % count](x[n::count], y[n::count]) for n in range(min(count, len(x)))]
+        return torch.cat(parts)[torch.cat([places[n::count] for n in range(count)]).argsort()]
+
+    return measure
 
 
 Term = Callable[[Tensor, Tensor], Tensor]

@@ -27,7 +27,8 @@ _SERVER = "https://download.pytorch.org/models/"
 class Lpips(nn.Module):
     """LPIPS distance of picture pairs, with every parameter frozen.
 
-    Features of an input without gradient build no graph, so a reference costs one plain forward pass.
+    Features of an input without gradient build no graph, so a reference costs one plain forward pass. Under autocast,
+    as in a training in bfloat16, the backbone computes in half precision.
 
     Source: Zhang et al. 2018, "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric", eq. 1, v0.1.
     """
@@ -59,18 +60,21 @@ class Lpips(nn.Module):
         if min(x.shape[-2:]) < SMALLEST_SIDE_PX:
             height, width = x.shape[-2:]
             raise ConfigError(f"LPIPS of a {width}x{height} px picture: needs sides of at least {SMALLEST_SIDE_PX} px")
-        with torch.autocast(x.device.type, enabled=False):
-            return self.distance(self.features(x), self.features(y))
+        return self.distance(self.features(x), self.features(y))
 
     def distance(self, x: list[Tensor], y: list[Tensor]) -> Tensor:
         """Distance of each pair, (B,), from the results of `features` for both."""
         pairs = zip(x, y, self.linear, strict=True)
-        return torch.stack([linear((a - b) ** 2).mean((1, 2, 3)) for a, b, linear in pairs]).sum(0)
+        with torch.autocast(x[0].device.type, enabled=False):
+            return torch.stack([linear((a - b) ** 2).mean((1, 2, 3)) for a, b, linear in pairs]).sum(0)
 
     def features(self, x: Tensor) -> list[Tensor]:
-        """Backbone features of each layer, of unit length over channels, from (B, 3, H, W) in [0, 1]."""
+        """Backbone features of each layer, float32, of unit length over channels, from (B, 3, H, W) in [0, 1].
+
+        Convolutions are in half precision under autocast; the rest is in float32, as distances are small differences.
+        """
         maps = self.backbone(self.scaling(2 * x.float() - 1))
-        return [F.normalize(features, dim=1, eps=1e-10) for features in maps]
+        return [F.normalize(features.float(), dim=1, eps=1e-10) for features in maps]
 
 
 def load_lpips(net: str = "alex") -> Lpips:

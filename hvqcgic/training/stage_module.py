@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hvqcgic.model_files import RECORD_KEY
 from hvqcgic.models import GranularityMap, HvqModel, PatchDiscriminator, Ratios, select_cells
-from hvqcgic.perceptual import Perceptual, mean_of
+from hvqcgic.perceptual import Perceptual, in_turns
 from hvqcgic.training.average import CHECKPOINT_KEY, WeightAverage
 from hvqcgic.training.config import Stage, TrainingConfig
 from hvqcgic.training.losses import discriminator_loss, with_adversary
@@ -77,11 +77,11 @@ class StageModule(lightning.LightningModule):
 
     @property
     def perceptual(self) -> Perceptual | None:
-        """LPIPS as a loss, the mean over its networks; None without LPIPS or before its first step."""
+        """LPIPS as a loss, by its networks in turns; None without LPIPS or before its first step."""
         networks = [network for network in self._perceptual if network is not None]
         if not networks or not self.options.lpips_weight > 0 or not self.started(self.options.lpips_start):
             return None
-        return mean_of(networks)
+        return in_turns(networks, self.step_index)
 
     @property
     def measured_by(self) -> Perceptual | None:

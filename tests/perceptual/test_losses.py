@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hvqcgic.perceptual.losses import distortion
+from hvqcgic.perceptual.losses import distortion, in_turns
 from hvqcgic.training.config import TrainingConfig
 
 
@@ -31,3 +31,17 @@ def test_lpips_does_not_see_what_is_shifted_out() -> None:
     assert float(shifted.terms["lpips"]) == 0
     assert float(shifted.terms["mse"]) > 0
     assert seen == [(1, 3, 8, 8), (1, 3, 6, 5)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("pictures", [1, 2, 5, 8])
+def test_networks_in_turns_measure_every_picture_once_and_are_their_mean_in_the_long_run(
+    count: int, pictures: int
+) -> None:
+    x, y = torch.rand(2, pictures, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    scaled = [lambda a, b, n=n: (n + 1) * (a - b).square().mean((1, 2, 3)) for n in range(count)]
+    found = torch.stack([in_turns(scaled, first)(x, y) for first in range(count)])
+    each = (x - y).square().mean((1, 2, 3))
+    numbers = torch.tensor([[(first + n) % count + 1 for n in range(pictures)] for first in range(count)])
+    torch.testing.assert_close(found, numbers * each)
+    torch.testing.assert_close(found.mean(0), torch.stack([network(x, y) for network in scaled]).mean(0))

@@ -39,6 +39,24 @@ def test_published_values(loaded: perceptual.Lpips, values: tuple[float, float],
     assert found.tolist() == pytest.approx(values, abs=1e-4)
 
 
+@pytest.mark.parametrize("loaded", ["alex", "squeeze"], indirect=True)
+def test_half_precision_in_a_training_keeps_small_distances_and_their_gradient(
+    loaded: perceptual.Lpips, shared: Path
+) -> None:
+    reference = read(shared / "fixtures/lpips" / "ex_ref.png")
+    decoded = (reference + 0.03 * torch.randn(reference.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    gradients, distances = [], []
+    for half in (False, True):
+        given = decoded.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            distances.append(loaded(given, reference))
+        gradients.append(*torch.autograd.grad(distances[-1].sum(), given))
+    assert distances[1].dtype == torch.float32
+    assert distances[1].item() == pytest.approx(distances[0].item(), rel=0.03)
+    assert distances[1].item() != distances[0].item()
+    assert torch.cosine_similarity(*(gradient.flatten() for gradient in gradients), dim=0) > 0.95
+
+
 def test_it_is_frozen_and_stays_in_evaluation_mode(loaded: perceptual.Lpips) -> None:
     torch.nn.Sequential(loaded).train()
     assert not any(module.training for module in loaded.modules())

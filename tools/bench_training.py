@@ -53,7 +53,7 @@ from tools.stage_times import Seconds, Stage, timed_stages
 PARTS: tuple[Stage, ...] = (
     ("data", CropStream, "batch"),
     ("data", CachedStream, "batch"),
-    ("granularity map", HvqModule, "masks"),
+    ("granularity map", HvqModule, "cells"),
     ("encoder, forward", HvqModule, "features"),
     ("codebook", HvqModule, "quantise"),
     ("codebook", HvqModule, "update_codebook"),

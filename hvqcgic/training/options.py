@@ -157,7 +157,8 @@ def add_machine(parser: ArgumentParser) -> None:
         "--second_perceptual",
         type=Literal["alex", "vgg", "squeeze", "none"],
         default="none",
-        help="second feature network: the loss uses the mean of both LPIPS; validation measures that of --perceptual",
+        help="second feature network: the loss takes both in turns, half of a batch each; validation measures that of "
+        "--perceptual",
     )
     parser.add_argument("--accelerator", type=str, default="auto", help="cpu, cuda, mps or auto")
     parser.add_argument(

@@ -8,8 +8,8 @@ The shipped models saw the pictures of the prefixes in line w0 of LOG.md, which 
 
 OUT gets a folder for each training and the model files. --scale multiplies the steps; what follows a double
 hyphen are options of `python -m hvqcgic.train`, given to each training after its own. The same command goes on where
-it was broken off. On one core it took some fourteen hours, ten of them up to w23: the picture networks from w10 to w22
-and in w35, w39 and h10 with `--precision bf16-mixed` on a processor with AVX-512 bf16.
+it was broken off. On one core it took some sixteen hours, ten of them up to w23: the picture networks from w10 to w22
+and from w35 on with `--precision bf16-mixed` on a processor with AVX-512 bf16.
 """
 
 from __future__ import annotations
@@ -81,6 +81,7 @@ _JOINT = (
     "training.entropy_learning_rate=1e-3",
 )
 _SHARPER = (*_MORE_LPIPS, "lambda=0.25")
+_GENTLER = (*_MORE_LPIPS, "lambda=0.1")
 _CODES = (*_ON_MEANS, "training.entropy_learning_rate=2e-3", "training.final_learning_rate=0.02")
 
 
@@ -126,10 +127,10 @@ class Conversion:
     options: tuple[str, ...] = ()
 
 
-def _fitted(name: str, start: tuple[str, ...], model: str, *options: str) -> Training:
+def _fitted(name: str, start: tuple[str, ...], model: str, *options: str, steps: int = 1800) -> Training:
     """The entropy model of configs/tiny.yaml, trained to rest on fixed picture networks."""
     options = (*_CODES, "training.z_warmup=0", *options)
-    return Training(name, "hyperprior", 2200, start, options, model, config="tiny", cached=True)
+    return Training(name, "hyperprior", steps, start, options, model, config="tiny", cached=True)
 
 
 RECIPE: tuple[Training | Conversion, ...] = (
@@ -182,16 +183,26 @@ RECIPE: tuple[Training | Conversion, ...] = (
     ),
     # On distortion alone, then the entropy model on it, fixed.
     Training("w31", "backbone", 2200, ("tiny-frozen-1.safetensors",), _PICTURES + _WIDE_RANGE, config="tiny"),
-    _fitted("w33", ("w30/hyperprior.ckpt", "w31/backbone.ckpt"), "", *_WIDE_RANGE),
+    _fitted("w33", ("w30/hyperprior.ckpt", "w31/backbone.ckpt"), "", *_WIDE_RANGE, steps=2200),
     # More of the same, with more weight on LPIPS, then the entropy model again, its activations in a narrower range.
     Training("w35", "backbone", 6000, ("w33/hyperprior.ckpt",), _LONGER, config="tiny"),
-    _fitted("w38", ("w33/hyperprior.ckpt", "w35/backbone.ckpt"), "tiny-frozen.safetensors"),
-    # The same with the rate in the loss, then the entropy model again.
-    Training("w39", "joint", 500, ("w38/hyperprior.ckpt",), _JOINT + _SHARPER, config="tiny"),
-    _fitted("w40", ("w39/joint.ckpt",), "tiny.safetensors"),
-    Training("v12", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
-    # Joins the others in the file of its model.
-    Training("px1", "proxy", 2000, ("tiny.safetensors",), model="tiny.safetensors", config="proxy"),
+    _fitted("w38", ("w33/hyperprior.ckpt", "w35/backbone.ckpt"), "", steps=2200),
+    Training("w41", "backbone", 6000, ("w35/backbone.ckpt",), _LONGER, config="tiny"),
+    _fitted("w42", ("w38/hyperprior.ckpt", "w41/backbone.ckpt"), "tiny-frozen.safetensors"),
+    # The same with the rate in the loss, a proxy decoder for it, then the entropy model on cells chosen with the proxy.
+    _fitted("w43", ("w38/hyperprior.ckpt", "w41/backbone.ckpt"), "", steps=700),
+    Training(
+        name="w44",
+        stage="joint",
+        steps=1800,
+        start=("w43/hyperprior.ckpt",),
+        options=_JOINT + _GENTLER,
+        model="tiny-joint.safetensors",
+        config="tiny",
+    ),
+    Training("px2", "proxy", 1300, ("tiny-joint.safetensors",), model="tiny-joint.safetensors", config="proxy"),
+    _fitted("w45", ("tiny-joint.safetensors",), "tiny.safetensors", "training.rd_share=0.6"),
+    Training("v13", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
     # The paper's entropy model, from the picture networks of w31 to those of tiny-frozen, then the rate in the loss.
     Training(
         name="h6",
@@ -226,6 +237,23 @@ RECIPE: tuple[Training | Conversion, ...] = (
         stage="joint",
         steps=500,
         start=("h9/hyperprior.ckpt",),
+        options=_JOINT + _SHARPER,
+        config="tiny-hvq",
+    ),
+    Training(
+        name="h11",
+        stage="hyperprior",
+        steps=1000,
+        start=("h10/joint.ckpt", "w41/backbone.ckpt"),
+        options=(*_CODES, "training.z_warmup=0", "training.entropy_learning_rate=1e-3"),
+        config="tiny-hvq",
+        cached=True,
+    ),
+    Training(
+        name="h12",
+        stage="joint",
+        steps=500,
+        start=("h11/hyperprior.ckpt",),
         options=_JOINT + _SHARPER,
         model="tiny-hvq.safetensors",
         config="tiny-hvq",

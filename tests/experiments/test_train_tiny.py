@@ -53,14 +53,15 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert recipe.main(command, in_this_process) == 0
     said = capsys.readouterr().out
     assert "== w0: stage backbone, 2 steps\n" in said
-    assert "== w39: stage joint, 1 steps\n" in said
+    assert "== w44: stage joint, 1 steps\n" in said
     assert same_encoder("out/w23/hyperprior.ckpt", "out/w22/backbone.ckpt")
     assert not same_encoder("out/w23/hyperprior.ckpt", "out/finer-e0.ckpt")
     assert same_encoder("out/w33/hyperprior.ckpt", "out/w31/backbone.ckpt")
     assert not same_encoder("out/w33/hyperprior.ckpt", "out/w30/hyperprior.ckpt")
     assert same_encoder("out/w38/hyperprior.ckpt", "out/w35/backbone.ckpt")
-    assert same_encoder("out/w40/hyperprior.ckpt", "out/w39/joint.ckpt")
-    last = load_module("out/w40/hyperprior.ckpt").model.config
+    assert same_encoder("out/w42/hyperprior.ckpt", "out/w41/backbone.ckpt")
+    assert not same_encoder("out/w44/joint.ckpt", "out/w43/hyperprior.ckpt")
+    last = load_module("out/w45/hyperprior.ckpt").model.config
     assert last.backbone == BackboneConfig()
     assert (last.entropy.z_channels, last.entropy.activation_limit) == ((8, 8, 8), 10)
     assert load_module("out/w33/hyperprior.ckpt").model.config.entropy.activation_limit == 32
@@ -69,6 +70,9 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert codec.compress(noise[0])
     assert codec.decompress(codec.compress(noise[0]), steps=1).size == (64, 48)
     assert codec.networks.proxy is not None
+    joint = hvqcgic.load(tmp_path / "out/tiny-joint.safetensors")
+    assert joint.proxy_fingerprint == codec.proxy_fingerprint
+    assert joint.fingerprint != codec.fingerprint
     assert hvqcgic.load(tmp_path / "out/tiny-frozen.safetensors").compress(noise[0], coding="static-huffman")
     paper = hvqcgic.load(tmp_path / "out/tiny-hvq.safetensors")
     assert paper.decompress(paper.compress(noise[0])).size == (64, 48)
@@ -78,6 +82,7 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert same_encoder("out/h6/hyperprior.ckpt", "out/w31/backbone.ckpt")
     assert same_encoder("out/h9/hyperprior.ckpt", "out/w35/backbone.ckpt")
     assert not same_encoder("out/h10/joint.ckpt", "out/w35/backbone.ckpt")
+    assert same_encoder("out/h11/hyperprior.ckpt", "out/w41/backbone.ckpt")
     # One of each stage and tool: they are done again, or not, each for itself.
     kinds = {getattr(step, "stage", None) or step.tool: step for step in recipe.RECIPE}
     assert len(kinds) == 7

@@ -157,15 +157,17 @@ def test_the_gradient_is_that_of_the_whole_distortion(cat: Pixels) -> None:
 @needs_lpips
 def test_lpips_falls_at_the_same_size_and_the_file_decodes_as_any(tiny: Codec, cat: Pixels) -> None:
     quality = LpipsAlex(cat)
-    values, sizes = [], []
+    values, errors, sizes = [], [], []
     for steps in (0, 4):
         found = tiny.compress_at(cat, OperatingPoint(bpp=0.3, refine=steps))
         decoded = np.asarray(tiny.decompress(found.written.data))
         assert np.array_equal(decoded, np.asarray(tiny.reconstruct(found.reached.encoded)))
         values.append(quality.measure(decoded))
+        errors.append(mean_squared_error(cat, decoded))
         sizes.append(len(found.written.data))
     assert all(abs(size - 0.3 * cat.shape[0] * cat.shape[1] / 8) <= 16 for size in sizes)
     assert values[1] < 0.85 * values[0]
+    assert errors[1] < errors[0]
 
 
 @needs_lpips

@@ -27,8 +27,8 @@ from hvqcgic.models import GranularityMap, PictureModel, assemble, gradients_as,
 from hvqcgic.perceptual import SMALLEST_SIDE_PX, Lpips, distortion, load_lpips
 
 NETWORKS: Mapping[str, float] = {"alex": 0.014, "squeeze": 0.0245}
-"""Feature networks of LPIPS and their weights, a tenth of those in training: the squared error then leads where LPIPS sees
-little, and LPIPS falls as far. A few steps lower the distance of SqueezeNet less than AlexNet's."""
+"""Feature networks of LPIPS and their weights, a tenth of those in training: the squared error then leads where LPIPS
+sees little, and LPIPS falls as far. A few steps lower the distance of SqueezeNet less than AlexNet's."""
 WINDOW_PX, HALO_PX = 512, 64
 """Side of the largest part of a picture whose gradient is in memory at once, and overlap of the parts."""
 FIRST_RATE, LAST_RATE = 0.4, 0.03

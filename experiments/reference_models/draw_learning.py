@@ -3,8 +3,8 @@
     python experiments/reference_models/draw_learning.py -o docs/images/learning
 
 Reads validation.csv beside this file: figures of LOG.md, on eight validation pictures at the default ratios, over the
-core minutes that a lineage had trained. These are minutes of busy machines. Those of w10, w16, w17, w21 and w35 are of
-bf16, at up to twice as many crops a second. Writes a PNG and an SVG file.
+core minutes that a lineage had trained. These are minutes of busy machines. Those of w10, w16, w17, w21, w35 and w41
+are of bf16, at up to twice as many crops a second. Writes a PNG and an SVG file.
 """
 
 from __future__ import annotations

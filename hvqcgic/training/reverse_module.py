@@ -221,7 +221,8 @@ class ReverseModule(BehindModelStage):
             decoded.append(found[..., :height, :width].clamp(0, 1))
         errors = [(one - picture).square().mean().clamp(min=1e-10) for one in decoded]
         lpips = self.measured_by
-        far = [float("nan") if lpips is None else float(lpips(one, picture[None])) for one in decoded]
+        with torch.autocast(picture.device.type, enabled=False):
+            far = [float("nan") if lpips is None else float(lpips(one, picture[None])) for one in decoded]
         return Reversed(tuple(decoded), tuple(float(-10 * torch.log10(error)) for error in errors), tuple(far))
 
     def images(self, picture: Tensor, found: Reversed) -> list[Tensor]:

@@ -127,6 +127,21 @@ def test_pictures_start_as_those_of_the_models_own_decoder(means: MeansConfig | 
     assert all(torch.allclose(decoded, found.decoded[0], atol=1e-5) for decoded in found.decoded)
 
 
+def test_lpips_of_validation_is_in_full_precision_in_a_training_in_bfloat16() -> None:
+    seen: list[bool] = []
+
+    def lpips(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return squared(x, y)
+
+    behind = random_model(small_config()).model
+    made = ReverseModule(behind, b"12345678", ReverseConfig(**SMALL), settings(), lpips)
+    with torch.autocast("cpu", torch.bfloat16):
+        made.measure(torch.from_numpy(random_picture(32, 32, seed=4)).permute(2, 0, 1).float() / 255)
+    assert seen
+    assert not any(seen)
+
+
 def test_no_steps_back_are_the_plain_decoder_and_the_frozen_model_is_not_trained() -> None:
     made = module()
     picture = torch.from_numpy(random_picture(72, 64, seed=4)).permute(2, 0, 1).float() / 255

@@ -176,7 +176,14 @@ def test_a_second_network_joins_the_loss_and_not_the_measure() -> None:
     found = made.perceptual
     assert found is not None
     decoded = batch().flip(0)
-    assert torch.allclose(found(decoded, batch()), 2 * squared(decoded, batch()))
+    # The networks take the pictures of a batch in turns.
+    factors = torch.tensor([1.0, 3.0])
+    assert torch.allclose(found(decoded, batch()), factors * squared(decoded, batch()))
+    made.step_index = 1
+    found = made.perceptual
+    assert found is not None
+    assert torch.allclose(found(decoded, batch()), factors.flip(0) * squared(decoded, batch()))
+    made.step_index = 0
     picture = batch()[0]
     measured = made.measure(picture)
     assert measured.lpips[0] == pytest.approx(float(squared(measured.decoded[0], picture[None])))

@@ -146,7 +146,7 @@ def test_what_cannot_be_started_from_is_named(picture_folder: Path, tmp_path: Pa
         )
 
 
-@pytest.mark.parametrize(("name", "lmbda"), [("tiny", 0.25), ("tiny-hvq", 0.25), ("tiny-frozen", None)])
+@pytest.mark.parametrize(("name", "lmbda"), [("tiny", 0.1), ("tiny-hvq", 0.25), ("tiny-frozen", None)])
 def test_a_bundled_model_says_at_which_lambda_it_was_trained(name: str, lmbda: float | None) -> None:
     facts = start_facts(Path(name))
     assert (facts.stage, facts.lmbda, facts.codes_files) == (None, lmbda, True)

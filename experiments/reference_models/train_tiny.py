@@ -83,6 +83,7 @@ _JOINT = (
 _SHARPER = (*_MORE_LPIPS, "lambda=0.25")
 _GENTLER = (*_MORE_LPIPS, "lambda=0.1")
 _CODES = (*_ON_MEANS, "training.entropy_learning_rate=2e-3", "training.final_learning_rate=0.02")
+_SLOWER = ("training.z_warmup=0", "training.entropy_learning_rate=1e-3")
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,11 @@ def _fitted(name: str, start: tuple[str, ...], model: str, *options: str, steps:
     """The entropy model of configs/tiny.yaml, trained to rest on fixed picture networks."""
     options = (*_CODES, "training.z_warmup=0", *options)
     return Training(name, "hyperprior", steps, start, options, model, config="tiny", cached=True)
+
+
+def _paper(name: str, steps: int, start: tuple[str, ...], *options: str) -> Training:
+    """The paper's entropy model, of configs/tiny-hvq.yaml, on fixed picture networks."""
+    return Training(name, "hyperprior", steps, start, (*_CODES, *options), config="tiny-hvq", cached=True)
 
 
 RECIPE: tuple[Training | Conversion, ...] = (
@@ -204,60 +210,13 @@ RECIPE: tuple[Training | Conversion, ...] = (
     _fitted("w45", ("tiny-joint.safetensors",), "tiny.safetensors", "training.rd_share=0.6"),
     Training("v13", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
     # The paper's entropy model, from the picture networks of w31 to those of tiny-frozen, then the rate in the loss.
-    Training(
-        name="h6",
-        stage="hyperprior",
-        steps=2500,
-        start=("w33/hyperprior.ckpt",),
-        options=(*_CODES, "training.z_warmup=1000"),
-        config="tiny-hvq",
-        cached=True,
-    ),
-    Training(
-        name="h7",
-        stage="hyperprior",
-        steps=3000,
-        start=("h6/hyperprior.ckpt",),
-        options=(*_CODES, "training.z_warmup=0", "training.final_learning_rate=0.05"),
-        config="tiny-hvq",
-        cached=True,
-    ),
+    _paper("h6", 2500, ("w33/hyperprior.ckpt",), "training.z_warmup=1000"),
+    _paper("h7", 3000, ("h6/hyperprior.ckpt",), "training.z_warmup=0", "training.final_learning_rate=0.05"),
     Training("h8", "joint", 500, ("h7/hyperprior.ckpt",), _JOINT, config="tiny-hvq"),
-    Training(
-        name="h9",
-        stage="hyperprior",
-        steps=1500,
-        start=("h8/joint.ckpt", "w35/backbone.ckpt"),
-        options=(*_CODES, "training.z_warmup=0", "training.entropy_learning_rate=1e-3"),
-        config="tiny-hvq",
-        cached=True,
-    ),
-    Training(
-        name="h10",
-        stage="joint",
-        steps=500,
-        start=("h9/hyperprior.ckpt",),
-        options=_JOINT + _SHARPER,
-        config="tiny-hvq",
-    ),
-    Training(
-        name="h11",
-        stage="hyperprior",
-        steps=1000,
-        start=("h10/joint.ckpt", "w41/backbone.ckpt"),
-        options=(*_CODES, "training.z_warmup=0", "training.entropy_learning_rate=1e-3"),
-        config="tiny-hvq",
-        cached=True,
-    ),
-    Training(
-        name="h12",
-        stage="joint",
-        steps=500,
-        start=("h11/hyperprior.ckpt",),
-        options=_JOINT + _SHARPER,
-        model="tiny-hvq.safetensors",
-        config="tiny-hvq",
-    ),
+    _paper("h9", 1500, ("h8/joint.ckpt", "w35/backbone.ckpt"), *_SLOWER),
+    Training("h10", "joint", 500, ("h9/hyperprior.ckpt",), _JOINT + _SHARPER, config="tiny-hvq"),
+    _paper("h11", 1000, ("h10/joint.ckpt", "w41/backbone.ckpt"), *_SLOWER),
+    Training("h12", "joint", 500, ("h11/hyperprior.ckpt",), _JOINT + _SHARPER, "tiny-hvq.safetensors", "tiny-hvq"),
 )
 
 

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from hvqcgic.models.reverse_path import ReverseModel as ReverseModel
     from hvqcgic.models.reverse_path import ReverseNetwork as ReverseNetwork
     from hvqcgic.models.reverse_path import reverse as reverse
+    from hvqcgic.models.selection import information_density as information_density
     from hvqcgic.models.selection import order_cells as order_cells
     from hvqcgic.models.selection import picture_density as picture_density
     from hvqcgic.models.selection import select_cells as select_cells
@@ -137,7 +138,7 @@ else:
                 "ReverseNetwork",
                 "reverse",
             ],
-            "selection": ["order_cells", "picture_density", "select_cells"],
+            "selection": ["information_density", "order_cells", "picture_density", "select_cells"],
             "steps": ["check_steps"],
             "sequential": ["ClampedConv", "describe"],
         },

@@ -49,6 +49,12 @@ def cell_distortions(
     return {g: plane * factors for g, plane in picture.distortions.items()}
 
 
+def cell_density(picture: Analysed, weights: NDArray[np.float32] | None = None) -> Plane:
+    """Information density of squares of 8 px, (2 rows, 2 columns); weights as in `cell_distortions`."""
+    density = picture.density.of_8[0].double().numpy()
+    return density if weights is None else density * _mean_weights(picture, weights)
+
+
 def _uniform(picture: Analysed, granularity: str) -> Masks:
     """The map whose cells all have one granularity."""
     rows, columns = picture.grid

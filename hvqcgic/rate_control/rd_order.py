@@ -4,7 +4,9 @@ Every cell has a distortion at every granularity, see `hvqcgic.rate_control.cell
 split where the decrease of distortion exceeds a slope lambda per index, a quadtree pruned as in Chou, Lookabaugh and
 Gray 1989. Lambda is chosen for the wanted number of indices. All indices have the same price: with the entropy model's
 bits as prices, cells would be split in flat, well predicted areas, where splits are cheap and hardly visible to people
-and to LPIPS. Cells are chosen as if they did not affect each other, but the decoder blends neighbouring cells, and
+and to LPIPS. Where splits hardly lower the distortion, as in texture, which no cell size reproduces pixel by pixel, the
+information density of the square decides, Control-GIC's rule: a share of the mean gain is added in proportion to it.
+Cells are chosen as if they did not affect each other, but the decoder blends neighbouring cells, and
 contexts cross their borders. Only the encoder uses this rule; the file format is unchanged.
 """
 
@@ -22,6 +24,11 @@ from hvqcgic.rate_control.cell_distortions import Plane
 _SPLIT = 3
 """Additional indices when a cell is split into four cells of the next size."""
 _HALVINGS = 60
+DENSITY_SHARE = 0.5
+"""Gain of a split at the mean information density, in units of the mean change of distortion from medium to fine."""
+
+_LEAST_DENSITY = 1e-9
+"""Keeps divisions finite in pictures of one colour."""
 
 
 class RdOrder:
@@ -29,11 +36,15 @@ class RdOrder:
 
     Args:
         distortions: of `cell_distortions`, of the whole picture or of any part of it.
+        density: information density of the same squares of 8 px, (2 rows, 2 columns), at least 0; None to choose by
+            distortion alone.
     """
 
-    def __init__(self, distortions: Mapping[str, Plane]) -> None:
-        self._fine_gain = distortions["medium"] - distortions["fine"]
-        self._medium_gain = _sum_of_four(distortions["coarse"] - distortions["medium"])
+    def __init__(self, distortions: Mapping[str, Plane], density: Plane | None = None) -> None:
+        fine_gain = distortions["medium"] - distortions["fine"]
+        more = 0.0 if density is None else _gain_of_density(fine_gain, density)
+        self._fine_gain = fine_gain + more
+        self._medium_gain = _sum_of_four(distortions["coarse"] - distortions["medium"] + more)
         self._steepest = 1 + max(float(np.abs(gain).max()) for gain in (self._fine_gain, self._medium_gain))
 
     def masks(self, shares: Ratios) -> Masks:
@@ -55,6 +66,11 @@ class RdOrder:
         coarse = gain <= slope * _SPLIT
         medium = np.logical_not(fine | coarse.repeat(2, 0).repeat(2, 1))
         return Masks.from_coarser(coarse, medium)
+
+
+def _gain_of_density(gain: Plane, density: Plane) -> Plane:
+    """What a split of each square gains by its density, in units of the distortion; see `DENSITY_SHARE`."""
+    return DENSITY_SHARE * np.abs(gain).mean() * density / max(float(density.mean()), _LEAST_DENSITY)
 
 
 def _indices(masks: Masks) -> int:

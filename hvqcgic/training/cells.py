@@ -15,7 +15,7 @@ from hvqcgic.rate_control import RdOrder
 
 @torch.no_grad()
 def cells_by_distortion(
-    model: HvqModel, picture: Tensor, features: dict[str, Tensor], ratios: Sequence[Ratios]
+    model: HvqModel, picture: Tensor, features: dict[str, Tensor], density: Tensor, ratios: Sequence[Ratios]
 ) -> GranularityMap:
     """The granularity map of each picture with the lowest distortion, by the model's proxy decoder.
 
@@ -23,9 +23,11 @@ def cells_by_distortion(
         model: with a proxy decoder and a codebook.
         picture: (B, 3, H, W), in [0, 1]; H and W multiples of 16.
         features: of the pictures, see `PictureModel.features`.
+        density: information density of their squares of 8 px, (B, H/8, W/8).
         ratios: one (fine, medium, coarse) for each picture, which give the number of its indices.
     """
     means, planes = model.means_of(features), {}
+    densities = density.double().cpu().numpy()
     for g in GRANULARITIES:
         masks = uniform_map(features, g)
         # As in every step, codes are in float32 for any precision of the picture networks.
@@ -34,7 +36,8 @@ def cells_by_distortion(
         decoded = model.approximate(codes, masks, means).float()
         planes[g] = square_distortions(picture, decoded).double().cpu().numpy()
     chosen = [
-        RdOrder({g: plane[item] for g, plane in planes.items()}).masks(wanted) for item, wanted in enumerate(ratios)
+        RdOrder({g: plane[item] for g, plane in planes.items()}, densities[item]).masks(wanted)
+        for item, wanted in enumerate(ratios)
     ]
     stacked = (torch.stack([torch.from_numpy(masks[g])[None] for masks in chosen]) for g in GRANULARITIES)
     return GranularityMap(*(plane.to(picture.device) for plane in stacked))

@@ -23,8 +23,9 @@ from hvqcgic.models import (
     ProxyConfig,
     ProxyDecoder,
     Quantised,
+    information_density,
+    order_cells,
     perplexity,
-    select_cells,
 )
 from hvqcgic.perceptual import Perceptual, distortion
 from hvqcgic.pictures import granularity_overlay, heat_map
@@ -119,7 +120,8 @@ class HvqModule(StageModule):
     def cells(self, picture: Tensor, features: dict[str, Tensor], generator: torch.Generator) -> GranularityMap:
         """Granularity maps at drawn ratios: by distortion for the share `rd_share`, where there is a proxy decoder."""
         ratios = self.ratios(len(picture), generator)
-        masks = select_cells(self.model.config, picture, ratios)
+        density = information_density(self.model.config, picture)
+        masks = order_cells(self.model.config, density, ratios)
         share = self.options.rd_share if self.model.proxy is not None else 0.0
         if not share:
             return masks
@@ -129,7 +131,8 @@ class HvqModule(StageModule):
         if not taken:
             return masks
         own = {name: plane[taken] for name, plane in features.items()}
-        return replaced(masks, taken, cells_by_distortion(self.model, picture[taken], own, [ratios[n] for n in taken]))
+        wanted = [ratios[n] for n in taken]
+        return replaced(masks, taken, cells_by_distortion(self.model, picture[taken], own, density.of_8[taken], wanted))
 
     def quantise(self, features: dict[str, Tensor], masks: GranularityMap, generator: torch.Generator) -> Codes:
         """Quantise features; k-means initialises the codebook at its step, and earlier steps do not quantise."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.codec.codec import Codec
 from hvqcgic.models.granularity import counts_from_ratios
-from hvqcgic.rate_control.cell_distortions import cell_distortions
+from hvqcgic.rate_control.cell_distortions import cell_density, cell_distortions
 from hvqcgic.rate_control.ratio_path import ratios
 from hvqcgic.rate_control.rd_order import RdOrder
 from tests.random_model import random_picture
@@ -87,3 +87,41 @@ def test_one_split_more_wins_less_than_one_split_less_loses(tiny: Codec, cat: Pi
             n_tried += 1
             assert total(coarse, fine) >= own
     assert n_tried > 100
+
+
+def test_density_decides_where_splits_gain_nothing(tiny: Codec, cat: Pixels) -> None:
+    planes = cell_distortions(tiny, tiny.analyse(cat[:96, :96]))
+    even = {g: np.full_like(planes["fine"], planes["fine"].mean()) for g in GRANULARITIES}
+    density = np.random.default_rng(0).random(planes["fine"].shape)
+    fine = RdOrder({**even, "coarse": 2 * even["coarse"], "medium": 1.5 * even["medium"]}, density).masks(ratios(0.5))
+    chosen = fine.fine[::2, ::2]
+    assert 0 < chosen.sum() < chosen.size
+    # Within squares of 16 px that are split, exactly the densest cells are fine.
+    assert density[chosen].min() > density[~chosen & ~fine.coarse.repeat(2, 0).repeat(2, 1)].max()
+
+
+@pytest.mark.parametrize("place", [0.4, 0.9])
+def test_density_moves_cells_at_little_distortion(tiny: Codec, cat: Pixels, place: float) -> None:
+    picture = tiny.analyse(cat[:192, :192])
+    planes = cell_distortions(tiny, picture)
+
+    def found(order: RdOrder) -> tuple[NDArray[np.bool_], float]:
+        masks = order.masks(ratios(place))
+        coarse, fine = masks.coarse.repeat(2, 0).repeat(2, 1), masks.fine[::2, ::2]
+        chosen = np.where(coarse, planes["coarse"], np.where(fine, planes["fine"], planes["medium"]))
+        return fine, float(chosen.sum())
+
+    (both, more), (alone, least) = found(RdOrder(planes, cell_density(picture))), found(RdOrder(planes))
+    assert not np.array_equal(both, alone)
+    assert more < 1.05 * least
+
+
+def test_a_picture_of_one_colour_has_a_map(tiny: Codec) -> None:
+    picture = tiny.analyse(np.full((64, 64, 3), 90, np.uint8))
+    order = RdOrder(cell_distortions(tiny, picture), cell_density(picture))
+    assert n_indices(order, 1.0) == 256
+
+
+def test_weights_multiply_density(tiny: Codec, cat: Pixels) -> None:
+    picture = tiny.analyse(cat[:64, :64])
+    assert np.allclose(cell_density(picture, np.full((64, 64), 3, np.float32)), 3 * cell_density(picture))

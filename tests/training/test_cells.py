@@ -1,5 +1,7 @@
 """Cells of training pictures by distortion: the encoder's maps, for the drawn share, with a proxy decoder alone."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 import torch
@@ -8,8 +10,10 @@ import hvqcgic
 from hvqcgic.bitstream.schedule import GRANULARITIES
 from hvqcgic.model_files.frozen_model import read_model
 from hvqcgic.models.granularity import GranularityMap
+from hvqcgic.models.network import HvqModel
 from hvqcgic.models.proxy_decoder import ProxyConfig, ProxyDecoder
-from hvqcgic.models.selection import select_cells
+from hvqcgic.models.ratios import Ratios
+from hvqcgic.models.selection import information_density, select_cells
 from hvqcgic.training.cells import cells_by_distortion, replaced, uniform_map
 from hvqcgic.training.thaw import thaw_networks
 from tests.random_model import random_picture
@@ -39,7 +43,13 @@ def drawn_cells(made: Recorder, picture: torch.Tensor) -> tuple[GranularityMap, 
     density = select_cells(made.model.config, picture, ratios)
     if made.model.proxy is None:
         return found, density, density
-    return found, density, cells_by_distortion(made.model, picture, features, ratios)
+    return found, density, by_distortion(made.model, picture, features, ratios)
+
+
+def by_distortion(
+    model: HvqModel, picture: torch.Tensor, features: dict[str, torch.Tensor], ratios: Sequence[Ratios]
+) -> GranularityMap:
+    return cells_by_distortion(model, picture, features, information_density(model.config, picture).of_8, ratios)
 
 
 def same(first: GranularityMap, second: GranularityMap) -> torch.Tensor:
@@ -53,7 +63,7 @@ def test_the_maps_are_those_of_the_encoder() -> None:
     picture = torch.stack([torch.from_numpy(each).permute(2, 0, 1) for each in pixels]).float() / 255
     with torch.no_grad():
         features = model.features(picture)
-    found = cells_by_distortion(model, picture, features, RATIOS)
+    found = by_distortion(model, picture, features, RATIOS)
     for item, (each, ratios) in enumerate(zip(pixels, RATIOS, strict=True)):
         masks = codec.encode(each, ratios=ratios, granularity="rd").masks
         density = codec.encode(each, ratios=ratios, granularity="entropy").masks
@@ -64,7 +74,7 @@ def test_the_maps_are_those_of_the_encoder() -> None:
 
 def test_each_map_covers_its_picture_once() -> None:
     made, picture = stage(1.0), pictures(2)
-    found = cells_by_distortion(made.model, picture, made.features(picture), RATIOS)
+    found = by_distortion(made.model, picture, made.features(picture), RATIOS)
     covered = sum(
         found[g].repeat_interleave(n, 2).repeat_interleave(n, 3).int()
         for g, n in zip(GRANULARITIES, (4, 2, 1), strict=True)

@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def trained(kind: type[HvqModule], options: argparse.Namespace) -> HvqModule:
     """A module in evaluation mode, trained or resumed in a folder of its own."""
     words = [*joint_training.training(SETTINGS, options), "--perceptual", options.perceptual]
-    words += ["--second_perceptual", "squeeze"]
+    words += ["--further_perceptual", "[squeeze]"]
     words += ["--data", options.data] if options.data else []
     words += ["--training.validate_every", str(options.steps), "--training.validation_pictures", "1"]
     given = parse_options([*words, "--training.file_pictures", "0"])

@@ -65,7 +65,7 @@ _PICTURES = (
     "training.codebook_decay=0.9967",
     "training.ema_decay=0.998",
     "training.lpips_start=0",
-    "second_perceptual=squeeze",
+    "further_perceptual=[squeeze]",
 )
 _MORE_LPIPS = ("training.lpips_weight=0.5",)
 _LONGER = (*_PICTURES, *_WIDE_RANGE, *_MORE_LPIPS, "training.learning_rate=2.5e-4")
@@ -82,6 +82,9 @@ _JOINT = (
 )
 _SHARPER = (*_MORE_LPIPS, "lambda=0.25")
 _GENTLER = (*_MORE_LPIPS, "lambda=0.1")
+_MORE_ALEX = (*_JOINT, *_GENTLER, "further_perceptual=[squeeze,alex]")
+_WITH_VGG = (*_JOINT, *_GENTLER, "further_perceptual=[vgg,alex,squeeze]")
+_BY_DISTORTION = ("training.rd_share=0.6",)
 _CODES = (*_ON_MEANS, "training.entropy_learning_rate=2e-3", "training.final_learning_rate=0.02")
 _SLOWER = ("training.z_warmup=0", "training.entropy_learning_rate=1e-3")
 
@@ -113,18 +116,18 @@ class Training:
 
 @dataclass(frozen=True)
 class Conversion:
-    """A checkpoint that a tool makes of another one.
+    """A checkpoint that a tool makes of others.
 
     Attributes:
         name: its file within OUT.
         tool: module of the tool.
-        start: checkpoint within OUT that it is made of.
+        start: checkpoints within OUT that it is made of.
         options: NAME=VALUE, of the tool.
     """
 
     name: str
     tool: str
-    start: str
+    start: tuple[str, ...]
     options: tuple[str, ...] = ()
 
 
@@ -154,7 +157,7 @@ RECIPE: tuple[Training | Conversion, ...] = (
             "training.codebook_start=300",
         ),
     ),
-    Conversion("merged.ckpt", "tools.resize_codebook", "w0/backbone.ckpt", (f"codes={CODES}",)),
+    Conversion("merged.ckpt", "tools.resize_codebook", ("w0/backbone.ckpt",), (f"codes={CODES}",)),
     Training("w1", "backbone", 6000, ("merged.ckpt",), _EVEN + _HIGH_RATE + _BATCHES_OF_4),
     Training("w2", "backbone", 1600, ("w1/backbone.ckpt",), _EVEN + _TO_REST),
     Training("w4", "backbone", 6000, ("w2/backbone.ckpt",), _EVEN + _HIGH_RATE + _BATCHES_OF_4),
@@ -164,8 +167,8 @@ RECIPE: tuple[Training | Conversion, ...] = (
     Training("w17", "backbone", 1700, ("w16/backbone.ckpt",), _EVEN + _FROM_HIGH_TO_REST),
     Training("e0", "hyperprior", 5000, ("w5/backbone.ckpt",), _EVEN + _ENTROPY + ("training.final_learning_rate=0.2",)),
     # More channels at H/4, fewer blocks below: the networks of configs/tiny.yaml.
-    Conversion("finer.ckpt", "tools.resize_networks", "w17/backbone.ckpt", _FINER),
-    Conversion("finer-e0.ckpt", "tools.resize_networks", "e0/hyperprior.ckpt", _FINER),
+    Conversion("finer.ckpt", "tools.resize_networks", ("w17/backbone.ckpt",), _FINER),
+    Conversion("finer-e0.ckpt", "tools.resize_networks", ("e0/hyperprior.ckpt",), _FINER),
     Training("w21", "backbone", 20_000, ("finer.ckpt",), _HIGH_RATE + _SMOOTHED + _ALL_RATES + _SHARP),
     # On distortion alone, then the entropy model on it, fixed.
     Training("w22", "backbone", 1700, ("w21/backbone.ckpt",), _FROM_HIGH_TO_REST + _SHARP),
@@ -207,7 +210,17 @@ RECIPE: tuple[Training | Conversion, ...] = (
         config="tiny",
     ),
     Training("px2", "proxy", 1300, ("tiny-joint.safetensors",), model="tiny-joint.safetensors", config="proxy"),
-    _fitted("w45", ("tiny-joint.safetensors",), "tiny.safetensors", "training.rd_share=0.6"),
+    _fitted("w45", ("tiny-joint.safetensors",), "", *_BY_DISTORTION),
+    # Three short ways from there, two with other networks of LPIPS; their mean and the start's is better than each.
+    Training("w46", "joint", 600, ("w45/hyperprior.ckpt",), _JOINT + _GENTLER + _BY_DISTORTION, config="tiny"),
+    Training("w47", "joint", 600, ("w45/hyperprior.ckpt",), _MORE_ALEX + _BY_DISTORTION, config="tiny"),
+    Training("w48", "joint", 600, ("w45/hyperprior.ckpt",), _WITH_VGG, config="tiny"),
+    Conversion(
+        name="mean.ckpt",
+        tool="tools.average_checkpoints",
+        start=("w46/joint.ckpt", "w45/hyperprior.ckpt", "w47/joint.ckpt", "w48/joint.ckpt=0.6"),
+    ),
+    _fitted("w49", ("mean.ckpt",), "tiny.safetensors", *_SLOWER, *_BY_DISTORTION, steps=900),
     Training("v13", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
     # The paper's entropy model, from the picture networks of w31 to those of tiny-frozen, then the rate in the loss.
     _paper("h6", 2500, ("w33/hyperprior.ckpt",), "training.z_warmup=1000"),
@@ -264,7 +277,8 @@ def convert(conversion: Conversion, options: argparse.Namespace, run: Runner) ->
     target = options.out / conversion.name
     if target.exists():
         return 0
-    command = [str(options.out / conversion.start), *(f"--{option}" for option in conversion.options)]
+    command = [*(str(options.out / name) for name in conversion.start)]
+    command += [f"--{option}" for option in conversion.options]
     return run(conversion.tool, [*command, "-o", str(target)])
 
 

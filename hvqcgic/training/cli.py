@@ -117,14 +117,17 @@ def make_module(options: Namespace, stage: Stage, steps: int) -> StageModule:
         WeightsMissing: as in `load_perceptual`.
     """
     training = training_config(options, steps)
-    perceptual = load_perceptual(options.perceptual, "perceptual") if stage in COMPARED else None
+    perceptual = load_perceptual(options.perceptual) if stage in COMPARED else None
     lightning.seed_everything(training.seed, verbose=False)
     if stage in ("reverse", "proxy"):
         module = _behind_model(options, stage, training, perceptual)
     else:
         module = HvqModule(ModelConfig.from_dict(options.model.as_dict()), training, stage, perceptual)
     if stage in COMPARED:
-        module.add_perceptual(load_perceptual(options.second_perceptual, "second_perceptual"))
+        loaded = {options.perceptual: perceptual}
+        for net in options.further_perceptual:
+            loaded[net] = loaded.get(net) or load_perceptual(net, "--further_perceptual []")
+            module.add_perceptual(loaded[net])
     return module
 
 
@@ -143,8 +146,8 @@ def _behind_model(
     return module
 
 
-def load_perceptual(net: str, option: str) -> Lpips | None:
-    """Load LPIPS with the feature network that an option names; None for "none".
+def load_perceptual(net: str, without: str = "--perceptual none") -> Lpips | None:
+    """Load LPIPS with a feature network; None for "none". `without` are the options that do without it.
 
     Raises:
         WeightsMissing: there are no weights for it; the message says how to train without.
@@ -152,7 +155,7 @@ def load_perceptual(net: str, option: str) -> Lpips | None:
     try:
         return None if net == "none" else load_lpips(net)
     except WeightsMissing as error:
-        raise WeightsMissing(f"{error}, or train with --{option} none") from error
+        raise WeightsMissing(f"{error}, or train with {without}") from error
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -154,11 +154,11 @@ def add_machine(parser: ArgumentParser) -> None:
         help="feature network of LPIPS; none trains and measures without LPIPS",
     )
     parser.add_argument(
-        "--second_perceptual",
-        type=Literal["alex", "vgg", "squeeze", "none"],
-        default="none",
-        help="second feature network: the loss takes both in turns, half of a batch each; validation measures that of "
-        "--perceptual",
+        "--further_perceptual",
+        type=list[Literal["alex", "vgg", "squeeze"]],
+        default=[],
+        help="further feature networks, such as [squeeze]: the pictures of a batch have them and that of --perceptual "
+        "in turns, a network named twice two turns; validation measures that of --perceptual",
     )
     parser.add_argument("--accelerator", type=str, default="auto", help="cpu, cuda, mps or auto")
     parser.add_argument(

@@ -88,9 +88,9 @@ class StageModule(lightning.LightningModule):
         """LPIPS of validation: its first network."""
         return self._perceptual[0]
 
-    def add_perceptual(self, second: Perceptual | None) -> None:
-        """Add a second network to the loss; validation still measures the first network alone."""
-        self._perceptual = (*self._perceptual, second)
+    def add_perceptual(self, network: Perceptual | None) -> None:
+        """Add a network to the turns of the loss; validation still measures the first network alone."""
+        self._perceptual = (*self._perceptual, network)
 
     def started(self, step: int) -> bool:
         """Whether a loss term with a first step in stages backbone and reverse is active now."""

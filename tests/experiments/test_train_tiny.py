@@ -14,16 +14,17 @@ from hvqcgic import export
 from hvqcgic.models.config import BackboneConfig
 from hvqcgic.training import cli
 from hvqcgic.training.export import load_module
-from tools import resize_codebook, resize_networks
+from tools import average_checkpoints, resize_codebook, resize_networks
 
 RECIPE = Path(__file__).parents[2] / "experiments/reference_models"
 PROGRAMS = {
+    "tools.average_checkpoints": average_checkpoints.main,
     "hvqcgic.train": cli.main,
     "hvqcgic.export": export.main,
     "tools.resize_codebook": resize_codebook.main,
     "tools.resize_networks": resize_networks.main,
 }
-SMALL = ["--perceptual=none", "--second_perceptual=none", "--accelerator=cpu", "--threads=1"]
+SMALL = ["--perceptual=none", "--further_perceptual=[]", "--accelerator=cpu", "--threads=1"]
 SMALL += ["--pictures.crop_px=32", "--pictures.batch_size=2", "--training.codebook_start=1"]
 SMALL += ["--training.validation_pictures=1", "--training.file_pictures=1"]
 
@@ -61,7 +62,9 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert same_encoder("out/w38/hyperprior.ckpt", "out/w35/backbone.ckpt")
     assert same_encoder("out/w42/hyperprior.ckpt", "out/w41/backbone.ckpt")
     assert not same_encoder("out/w44/joint.ckpt", "out/w43/hyperprior.ckpt")
-    last = load_module("out/w45/hyperprior.ckpt").model.config
+    assert same_encoder("out/w49/hyperprior.ckpt", "out/mean.ckpt")
+    assert not same_encoder("out/w49/hyperprior.ckpt", "out/w46/joint.ckpt")
+    last = load_module("out/w49/hyperprior.ckpt").model.config
     assert last.backbone == BackboneConfig()
     assert (last.entropy.z_channels, last.entropy.activation_limit) == ((8, 8, 8), 10)
     assert load_module("out/w33/hyperprior.ckpt").model.config.entropy.activation_limit == 32
@@ -85,7 +88,7 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert same_encoder("out/h11/hyperprior.ckpt", "out/w41/backbone.ckpt")
     # One of each stage and tool: they are done again, or not, each for itself.
     kinds = {getattr(step, "stage", None) or step.tool: step for step in recipe.RECIPE}
-    assert len(kinds) == 7
+    assert len(kinds) == 8
     monkeypatch.setattr(recipe, "RECIPE", tuple(kinds.values()))
     written = {path: path.stat().st_mtime_ns for path in Path("out").rglob("*.ckpt")}
     assert recipe.main(command, in_this_process) == 0

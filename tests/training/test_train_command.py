@@ -232,7 +232,7 @@ def test_refusals_are_one_line(
     ("options", "net", "advice"),
     [
         ([], "alex", "train with --perceptual none"),
-        (["--perceptual=none", "--second_perceptual=vgg"], "vgg", "train with --second_perceptual none"),
+        (["--perceptual=none", "--further_perceptual=[vgg]"], "vgg", "train with --further_perceptual []"),
     ],
 )
 def test_missing_weights_of_lpips_are_one_line_that_says_how_to_get_them(

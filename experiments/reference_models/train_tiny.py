@@ -221,7 +221,7 @@ RECIPE: tuple[Training | Conversion, ...] = (
         start=("w46/joint.ckpt", "w45/hyperprior.ckpt", "w47/joint.ckpt", "w48/joint.ckpt=0.6"),
     ),
     _fitted("w49", ("mean.ckpt",), "tiny.safetensors", *_SLOWER, *_BY_DISTORTION, steps=900),
-    Training("v13", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
+    Training("v14", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
     # The paper's entropy model, from the picture networks of w31 to those of tiny-frozen, then the rate in the loss.
     _paper("h6", 2500, ("w33/hyperprior.ckpt",), "training.z_warmup=1000"),
     _paper("h7", 3000, ("h6/hyperprior.ckpt",), "training.z_warmup=0", "training.final_learning_rate=0.05"),

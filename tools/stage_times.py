@@ -12,7 +12,7 @@ from typing import Any
 from hvqcgic.coder import TiledNetworks, TiledReverse, coder
 from hvqcgic.entropy import EntropyModel, ExactNetwork, IndexPrior, IndexWalk, MapCoder, RangeDecoder, RangeEncoder
 from hvqcgic.models import PictureModel, ReverseNetwork
-from hvqcgic.rate_control import rd_order, reaching
+from hvqcgic.rate_control import rd_order
 
 Seconds = defaultdict[str, float]
 Stage = tuple[str, Any, str]
@@ -23,7 +23,7 @@ STAGES: tuple[Stage, ...] = (
     ("granularity map", coder, "picture_density"),
     ("granularity map", coder, "order_cells"),
     ("granularity map", rd_order.RdOrder, "masks"),
-    ("cell distortions", reaching, "cell_distortions"),
+    ("cell distortions", rd_order, "cell_distortions"),
     ("features", TiledNetworks, "features"),
     ("nearest codes", coder.Analysed, "nearest"),
     ("hyper-analysis", PictureModel, "hyper_latent"),

@@ -15,11 +15,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hvqcgic.bitstream import GRANULARITIES
+from hvqcgic.coder import Analysed, PictureCoder
 from hvqcgic.entropy import Masks
 from hvqcgic.models import Ratios, counts_from_ratios
-from hvqcgic.rate_control.cell_distortions import Plane
+from hvqcgic.rate_control.cell_distortions import Plane, cell_density, cell_distortions
 
 _SPLIT = 3
 """Additional indices when a cell is split into four cells of the next size."""
@@ -66,6 +68,11 @@ class RdOrder:
         coarse = gain <= slope * _SPLIT
         medium = np.logical_not(fine | coarse.repeat(2, 0).repeat(2, 1))
         return Masks.from_coarser(coarse, medium)
+
+
+def order_by_distortion(coder: PictureCoder, picture: Analysed, weights: NDArray[np.float32] | None) -> RdOrder:
+    """The order of an analysed picture's cells; coder and weights as in `cell_distortions`."""
+    return RdOrder(cell_distortions(coder, picture, weights), cell_density(picture, weights))
 
 
 def _gain_of_density(gain: Plane, density: Plane) -> Plane:

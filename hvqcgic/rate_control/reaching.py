@@ -12,11 +12,10 @@ from hvqcgic.coder import Analysed, Encoded, PictureCoder, Trial
 from hvqcgic.entropy import Masks
 from hvqcgic.errors import Unreachable
 from hvqcgic.models import Ratios
-from hvqcgic.rate_control.cell_distortions import cell_density, cell_distortions
 from hvqcgic.rate_control.operating_point import OperatingPoint, QualityTarget, parse_target
 from hvqcgic.rate_control.quality import Quality, mean_squared_error
 from hvqcgic.rate_control.ratio_path import ratios
-from hvqcgic.rate_control.rd_order import RdOrder
+from hvqcgic.rate_control.rd_order import order_by_distortion
 from hvqcgic.rate_control.refinement import Progress, refine
 from hvqcgic.rate_control.region_weights import weights_of
 from hvqcgic.rate_control.search import (
@@ -107,10 +106,7 @@ class Search:
         self._coder, self._picture, self._point, self._coding = coder, picture, point, coding
         self._weights = weights_of(point.roi, picture.width, picture.height)
         by_distortion = point.orders_by_distortion(has_proxy=coder.networks.proxy is not None)
-        self._order = None
-        if by_distortion:
-            planes = cell_distortions(coder, picture, self._weights)
-            self._order = RdOrder(planes, cell_density(picture, self._weights))
+        self._order = order_by_distortion(coder, picture, self._weights) if by_distortion else None
         self._pixels = picture.width * picture.height
         self._clamp = point.clamp
         self._trials = 0

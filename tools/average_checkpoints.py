@@ -14,7 +14,6 @@ increasing inference time".
 from __future__ import annotations
 
 import argparse
-import io
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,10 +24,10 @@ import torch
 from torch import Tensor
 
 from hvqcgic.errors import ConfigError, HvqcgicError
-from hvqcgic.files import check_output, one_line, write_atomically
+from hvqcgic.files import check_output, one_line
 from hvqcgic.model_files import RECORD_KEY
 from hvqcgic.training.average import weights_of
-from hvqcgic.training.checkpoints import read_checkpoint
+from hvqcgic.training.checkpoints import read_checkpoint, unlike, write_checkpoint
 from hvqcgic.training.provenance import joined, recorded
 
 
@@ -73,10 +72,8 @@ def check_alike(paths: Sequence[Path], checkpoints: Sequence[Mapping[str, Any]])
     for path, other in zip(paths[1:], checkpoints[1:], strict=True):
         if other["hyper_parameters"].get("model") != first["hyper_parameters"].get("model"):
             raise ConfigError(f"{path}: not of the model of {paths[0]}; name checkpoints of one lineage")
-        shapes, own = ({n: value.shape for n, value in weights_of(each).items()} for each in (first, other))
-        for name in sorted(shapes.keys() | own.keys()):
-            if shapes.get(name) != own.get(name):
-                raise ConfigError(f"{path}: {name} differs from that of {paths[0]}; name checkpoints of one lineage")
+        if name := unlike(weights_of(first), weights_of(other)):
+            raise ConfigError(f"{path}: {name} differs from that of {paths[0]}; name checkpoints of one lineage")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,9 +100,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "step_index": 0,
             RECORD_KEY: joined(recorded(each) for each in checkpoints),
         }
-        data = io.BytesIO()
-        torch.save(content, data)
-        write_atomically(options.output, data.getvalue(), force=options.force)
+        write_checkpoint(content, options.output, force=options.force)
     except HvqcgicError as error:
         print(f"average_checkpoints: {one_line([error])}", file=sys.stderr)
         return 2

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,9 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from hvqcgic.errors import ConfigError, HvqcgicError
-from hvqcgic.files import check_output, one_line, write_atomically
+from hvqcgic.files import check_output, one_line
 from hvqcgic.models import VectorQuantiser, nearest_codes
 from hvqcgic.training import HvqModule, load_module
+from hvqcgic.training.checkpoints import write_checkpoint
 
 COPIES = 20
 """Copies of a code of mean use in a weighted k-means."""
@@ -77,9 +77,8 @@ def write(module: HvqModule, path: Path, *, force: bool) -> None:
         OutputError: it cannot be written, or exists already.
     """
     parameters = {"model": module.model.config.to_dict(), "training": vars(module.options), "stage": module.stage}
-    data = io.BytesIO()
-    torch.save({"state_dict": module.state_dict(), "hyper_parameters": parameters, "step_index": 0}, data)
-    write_atomically(path, data.getvalue(), force=force)
+    content = {"state_dict": module.state_dict(), "hyper_parameters": parameters, "step_index": 0}
+    write_checkpoint(content, path, force=force)
 
 
 def check_resize(module: HvqModule, path: Path, codes: int) -> None:

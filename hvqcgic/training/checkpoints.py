@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -88,9 +89,18 @@ class WholeCheckpoints(TorchCheckpointIO):
         Raises:
             OutputError: the file cannot be written; the old checkpoint is unchanged.
         """
-        data = io.BytesIO()
-        torch.save(checkpoint, data)
-        write_atomically(Path(path), data.getvalue(), force=True)
+        write_checkpoint(checkpoint, Path(path), force=True)
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path, *, force: bool) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        OutputError: it cannot be written, or exists already and `force` is false.
+    """
+    data = io.BytesIO()
+    torch.save(checkpoint, data)
+    write_atomically(path, data.getvalue(), force=force)
 
 
 def stage_of(path: Path) -> Stage:
@@ -126,8 +136,12 @@ def steps_taken(path: Path, module: StageModule) -> int:
     """
     checkpoint = read_checkpoint(path)
     module.take_proxy(checkpoint["hyper_parameters"])
-    shapes, own = ({n: v.shape for n, v in x.items()} for x in (checkpoint["state_dict"], module.state_dict()))
-    for name in sorted(shapes.keys() | own.keys()):
-        if shapes.get(name) != own.get(name):
-            raise ConfigError(f"{path}: {name} differs from that of these options; resume with the options of that run")
+    if name := unlike(checkpoint["state_dict"], module.state_dict()):
+        raise ConfigError(f"{path}: {name} differs from that of these options; resume with the options of that run")
     return int(checkpoint["step_index"])
+
+
+def unlike(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> str:
+    """First name, in alphabetical order, that only one of two states has or has in another shape; "" for none."""
+    shapes, own = ({name: value.shape for name, value in state.items()} for state in (first, second))
+    return next((name for name in sorted(shapes.keys() | own.keys()) if shapes.get(name) != own.get(name)), "")

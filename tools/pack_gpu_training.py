@@ -5,7 +5,7 @@ python tools/pack_gpu_training.py gpu --data pictures/train --val pictures/val [
 
 gpu/wheels/          packages that the machine lacks, for its Python
 gpu/pictures/        train/*.tar and val/val.tar
-gpu/torch_home/      backbone weights of LPIPS
+gpu/torch_home/      backbone weights of the LPIPS networks
 gpu/start.ckpt       weights to start from (--init)
 gpu/resume/          pieces of an earlier training (--resume)
 """
@@ -69,8 +69,8 @@ def pack(options: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if options.wheels:
         fetch_wheels(folder / "wheels", options.python, options.package or PACKAGES)
-    if options.perceptual != "none":
-        copy_weights(options.perceptual, folder / "torch_home")
+    for net in options.perceptual:
+        copy_weights(net, folder / "torch_home")
     if options.init:
         shutil.copyfile(options.init, folder / "start.ckpt")
     if options.resume:
@@ -96,9 +96,9 @@ def copy_weights(net: str, torch_home: Path) -> None:
     """Copy LPIPS's backbone weights from torch's cache."""
     source = weights_path(net)
     if not source.is_file():
-        raise ConfigError(f"{source}: no backbone weights there; set TORCH_HOME, or use --perceptual none")
+        raise ConfigError(f"{source}: no backbone weights there; set TORCH_HOME, or name no network after --perceptual")
     target = torch_home / "hub" / "checkpoints" / source.name
-    target.parent.mkdir(parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
 
 
@@ -154,7 +154,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--init", type=Path, help="checkpoint with the starting weights")
     parser.add_argument("--resume", type=Path, help="folder with the pieces of gpu_train.sh, to continue from")
     parser.add_argument(
-        "--perceptual", default="alex", choices=["alex", "vgg", "squeeze", "none"], help="LPIPS network"
+        "--perceptual",
+        nargs="*",
+        default=["alex"],
+        choices=["alex", "vgg", "squeeze"],
+        help="LPIPS networks that --perceptual and --further_perceptual of the training name (default alex); "
+        "without a name, for a training without LPIPS: none",
     )
     parser.add_argument("--python", default="3.12", help="Python of the machine (default 3.12)")
     parser.add_argument("--package", action="append", help="package the machine lacks; repeat; default: the usual ones")

@@ -123,7 +123,8 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
             raise ValueError("it lacks parts of one")
         build(Outline, {key: found[key] for key in OUTLINE & found.keys()}, "checkpoint")
     except (OSError, RuntimeError, ValueError, AttributeError, EOFError, pickle.UnpicklingError) as error:
-        why = reason(error).partition("\n")[0]
+        foreign = isinstance(error, pickle.UnpicklingError)
+        why = "it holds no tensors and settings of torch.save" if foreign else reason(error).partition("\n")[0]
         raise ConfigError(f"{path}: not a checkpoint of hvqcgic ({why}); name a .ckpt of a training") from error
     return found
 

@@ -15,6 +15,7 @@ import pytest
 import torch
 from PIL import Image
 
+from hvqcgic.perceptual import weights_path
 from tests.processes import run_module
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def pack(folder: Path, pictures: Path, *options: object) -> int:
     assert spec.loader is not None
     tool = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(tool)
-    data = ("--data", pictures, "--val", pictures, "--no-wheels", "--perceptual", "none")
+    data = ("--data", pictures, "--val", pictures, "--no-wheels", "--perceptual")
     return tool.main([str(part) for part in (folder, *data, *options)])
 
 
@@ -123,6 +124,25 @@ def add_member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     info = tarfile.TarInfo(name)
     info.size = len(data)
     tar.addfile(info, io.BytesIO(data))
+
+
+def test_weights_of_each_named_network_are_packed_and_missing_ones_are_refused(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
+    hub = tmp_path / "cache" / "hub" / "checkpoints"
+    hub.mkdir(parents=True)
+    named = [weights_path(net).name for net in ("alex", "squeeze")]
+    for name in named:
+        (hub / name).write_bytes(name.encode())
+    assert pack(tmp_path / "gpu", pictures, "--perceptual", "alex", "squeeze") == 0
+    packed = tmp_path / "gpu" / "torch_home" / "hub" / "checkpoints"
+    assert {path.name: path.read_bytes() for path in packed.iterdir()} == {name: name.encode() for name in named}
+    capsys.readouterr()
+    assert pack(tmp_path / "none", pictures, "--perceptual", "alex", "vgg") == 2
+    message = capsys.readouterr().err
+    assert message.count("\n") == 1
+    assert str(weights_path("vgg")) in message
 
 
 def test_a_folder_that_was_not_packed_is_refused(tmp_path: Path) -> None:

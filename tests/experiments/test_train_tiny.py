@@ -62,9 +62,9 @@ def test_each_training_starts_from_those_before_it_and_is_not_taken_twice(
     assert same_encoder("out/w38/hyperprior.ckpt", "out/w35/backbone.ckpt")
     assert same_encoder("out/w42/hyperprior.ckpt", "out/w41/backbone.ckpt")
     assert not same_encoder("out/w44/joint.ckpt", "out/w43/hyperprior.ckpt")
-    assert same_encoder("out/w49/hyperprior.ckpt", "out/mean.ckpt")
-    assert not same_encoder("out/w49/hyperprior.ckpt", "out/w46/joint.ckpt")
-    last = load_module("out/w49/hyperprior.ckpt").model.config
+    assert same_encoder("out/w59/hyperprior.ckpt", "out/mean-3.ckpt")
+    assert not same_encoder("out/w59/hyperprior.ckpt", "out/mean-2.ckpt")
+    last = load_module("out/w59/hyperprior.ckpt").model.config
     assert last.backbone == BackboneConfig()
     assert (last.entropy.z_channels, last.entropy.activation_limit) == ((8, 8, 8), 10)
     assert load_module("out/w33/hyperprior.ckpt").model.config.entropy.activation_limit == 32

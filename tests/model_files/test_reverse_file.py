@@ -154,3 +154,4 @@ def test_bundled_paths_stand_behind_their_models_and_are_small() -> None:
         assert reverse.model_fingerprint == model.fingerprint
         network = reverse.reverse_model(model.config, torch.device("cpu")).network
         assert sum(weight.numel() for weight in network.parameters()) <= 2_000_000
+        assert f"(fingerprint {model.fingerprint.hex()})" in path.with_suffix(".md").read_text(encoding="utf-8")

@@ -69,7 +69,8 @@ def test_the_maps_are_those_of_the_encoder() -> None:
         density = codec.encode(each, ratios=ratios, granularity="entropy").masks
         own = found.fine[item, 0].numpy()
         # The encoder rounds decoded pixels, so that close calls may differ.
-        assert np.mean(own == masks.fine) > 0.97 > np.mean(density.fine == masks.fine)
+        assert np.mean(own == masks.fine) > 0.95
+        assert np.mean(density.fine == masks.fine) < 0.8
 
 
 def test_each_map_covers_its_picture_once() -> None:

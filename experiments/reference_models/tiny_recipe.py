@@ -128,6 +128,11 @@ def _short(name: str, start: str, *options: str, seed: int = 0) -> Training:
     return Training(name, "joint", 600, (start,), options, config="tiny")
 
 
+def _mean(name: str, *start: str) -> Conversion:
+    """The mean of the weights of checkpoints; =SHARE behind a name gives it another share than 1."""
+    return Conversion(name, "tools.average_checkpoints", start)
+
+
 RECIPE: tuple[Training | Conversion, ...] = (
     # Finds its features with many codes, which are merged then.
     Training(
@@ -201,30 +206,18 @@ RECIPE: tuple[Training | Conversion, ...] = (
     _short("w46", "w45/hyperprior.ckpt", *_BY_DISTORTION),
     _short("w47", "w45/hyperprior.ckpt", *_MORE_ALEX, *_BY_DISTORTION),
     _short("w48", "w45/hyperprior.ckpt", *_WITH_VGG),
-    Conversion(
-        name="mean.ckpt",
-        tool="tools.average_checkpoints",
-        start=("w46/joint.ckpt", "w45/hyperprior.ckpt", "w47/joint.ckpt", "w48/joint.ckpt=0.6"),
-    ),
+    _mean("mean.ckpt", "w46/joint.ckpt", "w45/hyperprior.ckpt", "w47/joint.ckpt", "w48/joint.ckpt=0.6"),
     _fitted("w49", ("mean.ckpt",), "", *_SLOWER, *_BY_DISTORTION, steps=900),
     # The same twice more.
     _short("w50", "w49/hyperprior.ckpt", *_WITH_VGG, *_BY_DISTORTION),
     *(_short(f"w{50 + n}", "w49/hyperprior.ckpt", *_BY_DISTORTION, seed=100 + n) for n in (1, 2, 3)),
     _short("w54", "w49/hyperprior.ckpt", *_WITH_VGG, *_BY_DISTORTION, seed=104),
-    Conversion(
-        name="mean-2.ckpt",
-        tool="tools.average_checkpoints",
-        start=("w49/hyperprior.ckpt", *(f"w{n}/joint.ckpt" for n in (51, 52, 53, 54, 50))),
-    ),
+    _mean("mean-2.ckpt", "w49/hyperprior.ckpt", *(f"w{n}/joint.ckpt" for n in (51, 52, 53, 54, 50))),
     _short("w55", "mean-2.ckpt", *_BY_DISTORTION, seed=105),
     _short("w56", "mean-2.ckpt", *_WITH_VGG, *_BY_DISTORTION, seed=106),
     _short("w57", "mean-2.ckpt", *_BY_DISTORTION, seed=107),
     _short("w58", "mean-2.ckpt", *_WITH_ALL, *_BY_DISTORTION, seed=108),
-    Conversion(
-        name="mean-3.ckpt",
-        tool="tools.average_checkpoints",
-        start=("mean-2.ckpt", *(f"w{n}/joint.ckpt" for n in (55, 56, 57, 58))),
-    ),
+    _mean("mean-3.ckpt", "mean-2.ckpt", *(f"w{n}/joint.ckpt" for n in (55, 56, 57, 58))),
     _fitted("w59", ("mean-3.ckpt",), "tiny.safetensors", *_SLOWER, *_BY_DISTORTION, steps=1200),
     Training("v15", "reverse", 600, ("tiny.safetensors",), model="tiny-reverse.safetensors", config="reverse"),
     # The paper's entropy model, from the picture networks of w31 to those of tiny-frozen, then the rate in the loss.

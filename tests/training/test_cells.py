@@ -57,8 +57,11 @@ def same(first: GranularityMap, second: GranularityMap) -> torch.Tensor:
     return torch.stack([(first[g] == second[g]).flatten(1).all(1) for g in GRANULARITIES]).all(0)
 
 
-def test_the_maps_are_those_of_the_encoder() -> None:
+def test_the_maps_are_those_of_the_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     codec, model = hvqcgic.load("tiny"), thaw_networks(read_model("tiny")).eval()
+    # The encoder rounds decoded pixels, which decides close calls; nothing else differs.
+    decoded = model.approximate
+    monkeypatch.setattr(model, "approximate", lambda *parts: decoded(*parts).clamp(0, 1).mul(255).round().div(255))
     pixels = [random_picture(96, 128, seed=seed) for seed in (0, 1)]
     picture = torch.stack([torch.from_numpy(each).permute(2, 0, 1) for each in pixels]).float() / 255
     with torch.no_grad():
@@ -68,9 +71,7 @@ def test_the_maps_are_those_of_the_encoder() -> None:
         masks = codec.encode(each, ratios=ratios, granularity="rd").masks
         density = codec.encode(each, ratios=ratios, granularity="entropy").masks
         own = found.fine[item, 0].numpy()
-        # The encoder rounds decoded pixels, so that close calls may differ.
-        assert np.mean(own == masks.fine) > 0.95
-        assert np.mean(density.fine == masks.fine) < 0.8
+        assert np.mean(own == masks.fine) > 0.97 > np.mean(density.fine == masks.fine)
 
 
 def test_each_map_covers_its_picture_once() -> None:
